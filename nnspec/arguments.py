@@ -1,0 +1,284 @@
+"""Typed arguments: the base of everything a spec configures by `Name(...)` (layers, functions, optimizers, data).
+
+A class lists its arguments as annotated fields, in torch's order:
+
+    class Linear(Layer):
+        out_features: int = arg(ge=1, doc="size of the output's last dimension")
+        bias: bool = arg(True, doc="add a learned offset")
+        in_features: int = inferred(axis=-1)
+
+Instances are immutable and equal by content. This is a small cousin of `dataclasses` that costs nothing at import
+(a spec that is only checked must start fast) and that reports faults by argument, so that a caller can show the place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from nnspec.dims import Dim
+from nnspec.types import canonical
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, dataclass_transform
+else:
+
+    def dataclass_transform(**_: object) -> Any:
+        """At run time the decorator does nothing."""
+        return lambda cls: cls
+
+
+_REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "<required>"})()
+
+
+class Field:
+    """One argument: its name, kind, default, bounds and description."""
+
+    __slots__ = ("axis", "default", "doc", "ge", "gt", "inferred", "input", "keyword", "kind", "le", "lt", "name")
+
+    def __init__(
+        self,
+        default: Any = _REQUIRED,
+        *,
+        doc: str = "",
+        ge: float | None = None,
+        gt: float | None = None,
+        le: float | None = None,
+        lt: float | None = None,
+        inferred: bool = False,
+        axis: int | None = None,
+        input: int = 0,
+        keyword: bool = False,
+    ) -> None:
+        self.name = ""
+        self.kind = ""
+        self.default = default
+        self.doc = doc
+        self.ge, self.gt, self.le, self.lt = ge, gt, le, lt
+        self.inferred = inferred
+        self.axis = axis
+        self.input = input
+        self.keyword = keyword or inferred
+
+    @property
+    def required(self) -> bool:
+        """Whether the author must give it."""
+        return self.default is _REQUIRED and not self.inferred
+
+    def bound_fault(self, value: Any) -> str | None:
+        """Why a number (or one of several) is out of bounds."""
+        if isinstance(value, tuple):
+            return next((f for v in value if (f := self.bound_fault(v))), None)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return None
+        if self.ge is not None and not value >= self.ge:
+            return f"must be at least {self.ge}"
+        if self.gt is not None and not value > self.gt:
+            return f"must be greater than {self.gt}"
+        if self.le is not None and not value <= self.le:
+            return f"must be at most {self.le}"
+        if self.lt is not None and not value < self.lt:
+            return f"must be less than {self.lt}"
+        return None
+
+
+def arg(
+    default: Any = _REQUIRED,
+    *,
+    doc: str,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    lt: float | None = None,
+    keyword: bool = False,
+) -> Any:
+    """An argument that the author gives: required unless it has a default; bounds hold for each number in a tuple."""
+    return Field(default, doc=doc, ge=ge, gt=gt, le=le, lt=lt, keyword=keyword)
+
+
+def inferred(*, axis: int | None = None, input: int = 0, doc: str = "") -> Any:
+    """A size that the input decides (dimension `axis` of input number `input`); the author may still give it by name,
+    and then it is checked. Without `axis` the class fills it in `complete`."""
+    return Field(None, doc=doc or "inferred from the input", inferred=True, axis=axis, input=input)
+
+
+@dataclass_transform(field_specifiers=(arg, inferred), frozen_default=True, kw_only_default=False)
+class Arguments:
+    """Immutable typed arguments; equal when class and values are equal."""
+
+    fields: ClassVar[Mapping[str, Field]] = {}
+    __dict__: dict[str, Any]
+
+    def __init_subclass__(cls) -> None:
+        fields = dict(cls.fields)
+        for name, kind in cls.__dict__.get("__annotations__", {}).items():
+            spec = cls.__dict__.get(name)
+            if isinstance(spec, Field):
+                spec.name, spec.kind = name, str(kind)
+                fields[name] = spec
+                delattr(cls, name)
+        cls.fields = fields
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        names = [n for n, f in self.fields.items() if not f.keyword]
+        values = dict(zip(names, args, strict=False)) | kwargs
+        for name, spec in self.fields.items():
+            value = values.get(name, spec.default)
+            if value is _REQUIRED:
+                raise TypeError(f"{type(self).__name__} needs {name}")
+            self.__dict__[name] = value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable")
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(self.__dict__.values())
+
+    def __eq__(self, other: object) -> bool:
+        # 1 == 1.0 == True in Python; as arguments they differ.
+        return type(other) is type(self) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash((type(self).__name__, repr(self._values())))
+
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{k}={v!r}" for k, v in self.__dict__.items())
+        return f"{type(self).__name__}({inside})"
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with other values."""
+        return type(self)(**(self.__dict__ | changes))
+
+    def given(self) -> Iterator[tuple[str, Any]]:
+        """The arguments that differ from their defaults, in order, inferred ones included."""
+        for name, spec in self.fields.items():
+            value = self.__dict__[name]
+            if spec.inferred or spec.required or value != spec.default or type(value) is not type(spec.default):
+                yield name, value
+
+
+# --- kinds: the annotation text decides what a value may be ----------------------------------------------------------
+
+_TOKEN = re.compile(r"\s*(\.\.\.|[A-Za-z_]\w*|\"[^\"]*\"|'[^']*'|[\[\],|])")
+
+Kind = tuple[str, tuple[Any, ...]]
+
+
+@cache
+def _parse_kind(text: str) -> Kind:
+    tokens = _TOKEN.findall(text)
+    position = 0
+
+    def union() -> Kind:
+        nonlocal position
+        options = [single()]
+        while position < len(tokens) and tokens[position] == "|":
+            position += 1
+            options.append(single())
+        return options[0] if len(options) == 1 else ("|", tuple(options))
+
+    def single() -> Kind:
+        nonlocal position
+        word = tokens[position]
+        position += 1
+        inside: list[Any] = []
+        if position < len(tokens) and tokens[position] == "[":
+            position += 1
+            while tokens[position] != "]":
+                if tokens[position] == ",":
+                    position += 1
+                    continue
+                if tokens[position] == "..." or tokens[position][0] in "\"'":
+                    inside.append(tokens[position].strip("\"'"))
+                    position += 1
+                else:
+                    inside.append(union())
+            position += 1
+        return (word, tuple(inside))
+
+    return union()
+
+
+class Misfit(Exception):
+    """A value is not of the kind that an argument wants."""
+
+
+def convert(kind: str, value: Any) -> Any:
+    """The value as an argument of this kind holds it; raises `Misfit` when it is of another kind.
+
+    Kinds are the annotations of fields: `int`, `float`, `bool`, `str`, `None`, `Size` (an int or a symbolic Dim),
+    `DType`, `Any`, `tuple[...]` (given as a list or tuple), `Literal["a", "b"]`, and unions of them.
+    """
+    return _convert(_parse_kind(kind), value)
+
+
+def _convert(kind: Kind, value: Any) -> Any:
+    word, inside = kind
+    if word == "|":
+        for option in inside:
+            try:
+                return _convert(option, value)
+            except Misfit:
+                continue
+        raise Misfit
+    is_number = isinstance(value, (int, float, Fraction)) and not isinstance(value, bool)
+    if word == "Any":
+        return value
+    if word == "None" and value is None:
+        return None
+    if word == "bool" and isinstance(value, bool):
+        return value
+    if word in ("int", "Size") and is_number and value == int(value if abs(value) != float("inf") else 0):
+        if isinstance(value, float):
+            raise Misfit
+        return int(value)
+    if word == "Size" and isinstance(value, Dim):
+        return value
+    if word == "float" and is_number:
+        return float(value)
+    if word == "str" and isinstance(value, str):
+        return value
+    if word == "DType" and isinstance(value, str) and canonical(value):
+        return canonical(value)
+    if word == "Literal" and isinstance(value, str) and value in inside:
+        return value
+    if word == "tuple" and isinstance(value, (tuple, list)):
+        if len(inside) == 2 and inside[1] == "...":
+            return tuple(_convert(inside[0], v) for v in value)
+        if len(inside) == len(value):
+            return tuple(_convert(k, v) for k, v in zip(inside, value, strict=True))
+    raise Misfit
+
+
+_WORDS = {
+    "int": "a whole number",
+    "Size": "a size",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a string",
+    "None": "none",
+    "DType": "an element type such as float16",
+    "Any": "a value",
+}
+
+
+def describe_kind(kind: str) -> str:
+    """What an argument wants, for a sentence: `a whole number or a tuple of 2 whole numbers`."""
+    return _describe(_parse_kind(kind))
+
+
+def _describe(kind: Kind) -> str:
+    word, inside = kind
+    if word == "|":
+        return " or ".join(_describe(k) for k in inside)
+    if word == "Literal":
+        return " or ".join(f'"{w}"' for w in inside)
+    if word == "tuple":
+        one = _describe(inside[0])
+        plural = one.split(" ", 1)[-1] + "s" if one.startswith(("a ", "an ")) else one
+        many = len(inside) == 2 and inside[1] == "..."
+        return f"a tuple of {plural}" if many else f"a tuple of {len(inside)} {plural}"
+    return _WORDS.get(word, word)

@@ -1,0 +1,1 @@
+"""What a checked program becomes: PyTorch source, live modules, ONNX models."""

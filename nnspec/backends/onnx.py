@@ -1,0 +1,219 @@
+"""IR and weights to ONNX, directly: the inference form of one entry, blocks inlined, weights under their own names.
+
+Dimensions. A dimension that is a number is a number. One that is a symbol of the spec is a `dim_param` of that name.
+An output's dimension that is computed from symbols carries its expression in the author's symbols (`H // 2`): left
+without one, shape inference and ONNX Runtime would invent a name for it (`unk__0`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from nnspec import ir
+from nnspec.backends.onnx_graph import GraphBuilder, onnx_dtype
+from nnspec.backends.onnx_lower import Lowering
+from nnspec.backends.onnx_sizes import Place, Sizes
+from nnspec.backends.onnx_weights import Weights, WeightsFileError, load_state
+from nnspec.diagnostics import Diagnostic, Sink, error
+from nnspec.dims import Size, show
+from nnspec.types import TensorType
+from nnspec.version import __version__
+
+__all__ = ["DEFAULT_OPSET", "MIN_OPSET", "OnnxError", "WeightsFileError", "build", "load_state", "max_opset", "write"]
+
+DEFAULT_OPSET = 21
+"""Served by every ONNX Runtime since 1.18 (May 2024), so that a file made by default runs wherever people deploy; it
+has Gelu and the per-channel GroupNormalization, and later ones add nothing that a graph cannot do without."""
+
+MIN_OPSET = 17
+"""The first with LayerNormalization."""
+
+_EXTERNAL_FROM = 2**30
+"""Weights of this many bytes go to a file of their own: one protobuf message holds at most 2 GiB."""
+
+_INLINE_BELOW = 1024
+"""Arrays of fewer bytes stay in the model: shapes and scalars must be seen without opening the data file."""
+
+_ALIGNMENT = 4096
+"""Of arrays in the data file, so that run-times can map them into memory."""
+
+
+class OnnxError(Exception):
+    """The entry cannot be built; every reason is in `diagnostics`."""
+
+    def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
+        super().__init__("; ".join(d.message for d in diagnostics))
+        self.diagnostics = diagnostics
+
+
+def max_opset() -> int:
+    """The newest opset that the installed onnx knows."""
+    return int(onnx.defs.onnx_opset_version())
+
+
+def build(
+    program: ir.Program, entry: ir.Entry | None, state: Mapping[str, np.ndarray], *, opset: int = DEFAULT_OPSET
+) -> onnx.ModelProto:
+    """The model of an entry (the main one by default) with all weights inside; raises `OnnxError`."""
+    model, arrays = _model(program, entry or program.main, state, opset)
+    model.graph.initializer.extend(_inline(name, array) for name, array in arrays.items())
+    return model
+
+
+def write(
+    program: ir.Program,
+    entry: ir.Entry | None,
+    state: Mapping[str, np.ndarray],
+    path: str | Path,
+    *,
+    opset: int = DEFAULT_OPSET,
+    external: bool = False,
+) -> tuple[Path, ...]:
+    """Write the model of an entry; returns the files written.
+
+    Large weights (any, when `external` is true) go to `<path>.data`, straight from the arrays. Files are complete when
+    they appear: both are written under other names and moved into place.
+    """
+    path = Path(path)
+    model, arrays = _model(program, entry or program.main, state, opset)
+    external = external or sum(array.nbytes for array in arrays.values()) >= _EXTERNAL_FROM
+    outside = {name: array for name, array in arrays.items() if external and array.nbytes >= _INLINE_BELOW}
+    files = {path: _partial(path)}
+    if outside:
+        data = path.with_name(path.name + ".data")
+        # The data comes first, so that a model never appears without it.
+        files = {data: _partial(data)} | files
+    try:
+        places = _write_arrays(files[data], outside) if outside else {}
+        for name, array in arrays.items():
+            tensor = _outside(name, array, data.name, places[name]) if name in places else _inline(name, array)
+            model.graph.initializer.append(tensor)
+        files[path].write_bytes(model.SerializeToString(deterministic=True))
+        for final, partial in files.items():
+            os.replace(partial, final)
+    finally:
+        for partial in files.values():
+            partial.unlink(missing_ok=True)
+    return tuple(sorted(files))
+
+
+def _model(
+    program: ir.Program, entry: ir.Entry, state: Mapping[str, np.ndarray], opset: int
+) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
+    """The model without its weights, and these."""
+    if not MIN_OPSET <= opset <= max_opset():
+        message = f"opset {opset} cannot be written: this onnx knows {MIN_OPSET} to {max_opset()}"
+        raise OnnxError((error("NNS503", message, None),))
+    weights = Weights(program, entry, state)
+    if weights.faults:
+        raise OnnxError(weights.faults)
+    method = program.methods[entry.methods["infer"]]
+    graph = GraphBuilder()
+    inputs, places = _declare_inputs(graph, method)
+    names = [graph.unique(name or "output") for name in method.output_names]
+    lowering = Lowering(program, weights, graph, Sizes(graph, places), opset)
+    results = lowering.call(method, "", inputs, {})
+    if lowering.faults:
+        sink = Sink()
+        for fault in lowering.faults:
+            sink.report(fault)
+        raise OnnxError(sink.diagnostics)
+    outputs = [part for name, result in zip(names, results, strict=True) for part in _outputs(graph, name, result)]
+    types = [graph.types[value] for _, value in outputs]
+    graph.finish(outputs)
+    proto = onnx.helper.make_graph(
+        graph.nodes,
+        entry.name,
+        graph.inputs,
+        [_value_info(name, kind) for (name, _), kind in zip(outputs, types, strict=True)],
+        doc_string=entry.doc,
+    )
+    return _wrap(proto, entry, method, opset), graph.arrays
+
+
+def _wrap(graph: onnx.GraphProto, entry: ir.Entry, method: ir.Method, opset: int) -> onnx.ModelProto:
+    imports = [onnx.helper.make_opsetid("", opset)]
+    model = onnx.helper.make_model(
+        graph,
+        opset_imports=imports,
+        ir_version=onnx.helper.find_min_ir_version_for(imports),
+        producer_name="nnspec",
+        producer_version=__version__,
+        doc_string=entry.doc,
+    )
+    if method.requires:
+        # ONNX has no way to check them: they are kept for people and tools to read.
+        texts = [f"{show(r.size)} {r.relation} 0: {r.message}" for r in method.requires]
+        onnx.helper.set_model_props(model, {"nnspec.requires": json.dumps(texts)})
+    return model
+
+
+def _declare_inputs(graph: GraphBuilder, method: ir.Method) -> tuple[list[str | None], dict[str, Place]]:
+    """The inputs of the graph (None for one that is not given), and where its symbols are read."""
+    names: list[str | None] = []
+    for wanted, value in zip(method.input_names, method.graph.inputs, strict=True):
+        name = None if value is None else graph.unique(wanted)
+        if name is not None and value is not None:
+            graph.types[name] = method.graph.values[value].type
+        names.append(name)
+    places = {}
+    for symbol in method.symbols:
+        name = names[symbol.input]
+        assert name is not None, symbol
+        places[symbol.name] = Place(name, symbol.axis % graph.types[name].rank)
+    symbols = {place: name for name, place in places.items()}
+    for name in filter(None, names):
+        kind = graph.types[name]
+        dims = [symbols.get(Place(name, axis), _dim(size)) for axis, size in enumerate(kind.dims)]
+        graph.inputs.append(onnx.helper.make_tensor_value_info(name, onnx_dtype(kind.dtype), dims))
+    return names, places
+
+
+def _outputs(graph: GraphBuilder, name: str, result: object) -> list[tuple[str, str]]:
+    """Pairs of output name and value; the parts of a list are numbered."""
+    if isinstance(result, tuple):
+        return [pair for i, part in enumerate(result) for pair in _outputs(graph, f"{name}.{i}", part)]
+    assert isinstance(result, str), result
+    return [(name, result)]
+
+
+def _value_info(name: str, kind: TensorType) -> onnx.ValueInfoProto:
+    return onnx.helper.make_tensor_value_info(name, onnx_dtype(kind.dtype), list(map(_dim, kind.dims)))
+
+
+def _dim(size: Size) -> int | str:
+    return size if isinstance(size, int) else show(size)
+
+
+def _inline(name: str, array: np.ndarray) -> onnx.TensorProto:
+    kind = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
+    return onnx.TensorProto(name=name, data_type=kind, dims=array.shape, raw_data=array.tobytes())
+
+
+def _outside(name: str, array: np.ndarray, file: str, offset: int) -> onnx.TensorProto:
+    kind = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
+    tensor = onnx.TensorProto(name=name, data_type=kind, dims=array.shape, data_location=onnx.TensorProto.EXTERNAL)
+    for key, value in (("location", file), ("offset", str(offset)), ("length", str(array.nbytes))):
+        tensor.external_data.add(key=key, value=value)
+    return tensor
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, int]:
+    """Write arrays one after the other, aligned; returns their offsets."""
+    offsets = {}
+    with path.open("wb") as file:
+        for name, array in arrays.items():
+            offset = file.seek(-(-file.tell() // _ALIGNMENT) * _ALIGNMENT)
+            array.tofile(file)
+            offsets[name] = offset
+    return offsets

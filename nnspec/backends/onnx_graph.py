@@ -1,0 +1,108 @@
+"""Collects the nodes and initializers of one ONNX graph: unique readable names, shared constants, nothing unused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import onnx
+
+from nnspec.types import TensorType
+
+_NUMPY_BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+
+
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """The numpy type of an element type of the language."""
+    return _NUMPY_BFLOAT16 if name == "bfloat16" else np.dtype(name)
+
+
+def onnx_dtype(name: str) -> int:
+    """The ONNX number of an element type of the language."""
+    return int(onnx.helper.np_dtype_to_tensor_dtype(numpy_dtype(name)))
+
+
+class GraphBuilder:
+    """A graph under construction. Values, initializers and inputs share one namespace; so do node names."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.inputs: list[onnx.ValueInfoProto] = []
+        self.arrays: dict[str, np.ndarray] = {}
+        """Initializers by name, in the order of their first use."""
+        self.types: dict[str, TensorType] = {}
+        """Types of the values that the IR knows, in the entry's symbols."""
+        self._counts: dict[str, int] = {}
+        self._stored: dict[str, str] = {}
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+
+    def unique(self, name: str) -> str:
+        """The name itself the first time, then `name_1`, `name_2`."""
+        count = self._counts.get(name, 0)
+        self._counts[name] = count + 1
+        return name if count == 0 else self.unique(f"{name}_{count}")
+
+    def node(self, name: str, op: str, inputs: Sequence[str | None], outputs: int, attributes: dict[str, Any]) -> Any:
+        """Add a node; returns its output's name, or a tuple of names for several outputs."""
+        name = self.unique(name)
+        names = (name,) if outputs == 1 else tuple(self.unique(f"{name}.{i}") for i in range(outputs))
+        given = {key: value for key, value in attributes.items() if value is not None}
+        self.nodes.append(onnx.helper.make_node(op, [i or "" for i in inputs], names, name, **given))
+        return name if outputs == 1 else names
+
+    def initializer(self, array: np.ndarray, name: str) -> str:
+        """Store an array under a name (or one like it, if that is taken); the same array again is stored once."""
+        stored = self._stored.get(name)
+        if stored is not None and _same(self.arrays[stored], array):
+            return stored
+        stored = self._stored[name] = self.unique(name)
+        self.arrays[stored] = np.asarray(array, order="C")
+        return stored
+
+    def constant(self, value: Any, dtype: str) -> str:
+        """A small constant as an initializer; equal ones are one."""
+        array = np.asarray(value, dtype=numpy_dtype(dtype))
+        key = (dtype, array.shape, array.tobytes())
+        if key not in self._constants:
+            self._constants[key] = self.initializer(array, self.unique("constant"))
+        return self._constants[key]
+
+    def finish(self, outputs: Sequence[tuple[str, str]]) -> None:
+        """Give values their names as outputs (pairs of output name and value); drops what no output needs.
+
+        A value that cannot be renamed (an input, an initializer, a second output of the same value) is copied.
+        """
+        produced = {name for node in self.nodes for name in node.output}
+        renamed: dict[str, str] = {}
+        for wanted, value in outputs:
+            if value in produced and value not in renamed:
+                renamed[value] = wanted
+            else:
+                self.nodes.append(onnx.helper.make_node("Identity", [value], [wanted], wanted))
+        if renamed:
+            for node in self.nodes:
+                _rename(node.input, renamed)
+                _rename(node.output, renamed)
+        self._prune([wanted for wanted, _ in outputs])
+
+    def _prune(self, outputs: Sequence[str]) -> None:
+        needed = set(outputs)
+        kept = []
+        for node in reversed(self.nodes):
+            if not needed.isdisjoint(node.output):
+                needed.update(node.input)
+                kept.append(node)
+        self.nodes = kept[::-1]
+        self.arrays = {name: array for name, array in self.arrays.items() if name in needed}
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    return a is b or (a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes())
+
+
+def _rename(names: Any, renamed: dict[str, str]) -> None:
+    for i, name in enumerate(names):
+        if name in renamed:
+            names[i] = renamed[name]

@@ -1,0 +1,191 @@
+"""Walks the IR of one entry, inlining calls of blocks, and lets every layer and function add its nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nnspec import ir, registry
+from nnspec.backends.onnx_graph import GraphBuilder, onnx_dtype
+from nnspec.backends.onnx_sizes import Sizes
+from nnspec.backends.onnx_weights import Weights
+from nnspec.diagnostics import Diagnostic, Span, error
+from nnspec.dims import Dim, Size, substitute
+from nnspec.layer import Function, Layer, Unsupported
+from nnspec.types import TensorType
+
+
+class View:
+    """What one call of a layer or function sees of the graph: implements `nnspec.layer.OnnxGraph`."""
+
+    def __init__(self, lowering: Lowering, scope: str, path: str = "") -> None:
+        self.opset = lowering.opset
+        self._graph = lowering.graph
+        self._sizes = lowering.sizes
+        self._weights = lowering.weights
+        self._scope = scope
+        self._path = path
+
+    def node(self, op: str, *inputs: str | None, outputs: int = 1, **attributes: Any) -> Any:
+        """Add a node named after the place of the layer."""
+        name = f"{self._scope}/{op}" if self._scope else op
+        return self._graph.node(name, op, inputs, outputs, attributes)
+
+    def weight(self, name: str) -> str:
+        """The layer's own parameter or buffer, under its state-dict name."""
+        return read_weight(self._graph, self._weights, f"{self._path}.{name}")
+
+    def array(self, name: str) -> np.ndarray:
+        """The layer's own parameter or buffer as an array."""
+        return self._weights.array(f"{self._path}.{name}")
+
+    def initializer(self, array: np.ndarray, hint: str) -> str:
+        """A derived constant, named by the layer's place and `hint`."""
+        return self._graph.initializer(array, f"{self._scope}/{hint}" if self._scope else hint)
+
+    def constant(self, value: Any, dtype: str = "int64") -> str:
+        """A small constant."""
+        return self._graph.constant(value, dtype)
+
+    def size(self, size: Size) -> str:
+        """A dimension as a scalar."""
+        return self._sizes.scalar(size)
+
+    def shape(self, dims: Sequence[Size]) -> str:
+        """Dimensions as a 1-D tensor."""
+        return self._sizes.vector(dims)
+
+    def type(self, value: str) -> TensorType:
+        """The type of an operand, in the symbols of the entry."""
+        return self._graph.types[value]
+
+    def cast(self, value: str, dtype: str) -> str:
+        """A Cast node, unless the operand is known to be of that type."""
+        known = self._graph.types.get(value)
+        if known is not None and known.dtype == dtype:
+            return value
+        cast: str = self.node("Cast", value, to=onnx_dtype(dtype))
+        return cast
+
+
+def read_weight(graph: GraphBuilder, weights: Weights, path: str) -> str:
+    """The initializer of the parameter at a path, stored once under the name that owns it."""
+    array = weights.array(path)
+    name = graph.initializer(array, weights.owner(path))
+    graph.types.setdefault(name, TensorType(array.dtype.name, array.shape))
+    return name
+
+
+@dataclass
+class _Frame:
+    """One call of a method: which values its numbers stand for, and its symbols in those of the entry."""
+
+    method: ir.Method
+    prefix: str
+    dims: Mapping[str, Size]
+    values: dict[int, Any] = field(default_factory=dict)
+
+    def close(self, operand: Any) -> Any:
+        """An operand or argument with values looked up and sizes in the entry's symbols."""
+        if isinstance(operand, ir.Ref):
+            return self.values[operand.id]
+        if isinstance(operand, ir.Attr):
+            return self.close(operand.value)
+        if isinstance(operand, Dim):
+            return substitute(operand, self.dims)
+        if isinstance(operand, tuple):
+            return tuple(map(self.close, operand))
+        return operand
+
+    def type(self, value: int) -> TensorType:
+        """The type of a value, in the entry's symbols."""
+        kind = self.method.graph.values[value].type
+        return TensorType(kind.dtype, tuple(substitute(d, self.dims) for d in kind.dims))
+
+
+class Lowering:
+    """Turns methods into nodes; faults are collected, so that one run names every layer that ONNX lacks."""
+
+    def __init__(self, program: ir.Program, weights: Weights, graph: GraphBuilder, sizes: Sizes, opset: int) -> None:
+        self.program = program
+        self.weights = weights
+        self.graph = graph
+        self.sizes = sizes
+        self.opset = opset
+        self.faults: list[Diagnostic] = []
+
+    def call(self, method: ir.Method, prefix: str, inputs: Sequence[Any], dims: Mapping[str, Size]) -> tuple[Any, ...]:
+        """The outputs of a method for these inputs; `dims` gives its symbols in those of the entry."""
+        frame = _Frame(method, prefix, dims)
+        for value, given in zip(method.graph.inputs, _flatten(inputs), strict=True):
+            if value is not None:
+                self._bind(frame, value, given)
+        for node in method.graph.nodes:
+            self._node(frame, node)
+        return tuple(frame.close(output) for output in method.graph.outputs)
+
+    def _node(self, frame: _Frame, node: ir.Node) -> None:
+        if isinstance(node, ir.Read):
+            results: tuple[Any, ...] = (read_weight(self.graph, self.weights, frame.prefix + node.path),)
+        elif isinstance(node, ir.Op):
+            results = self._op(frame, node)
+        elif node.method is not None:
+            dims = {name: substitute(size, frame.dims) for name, size in node.dims.items()}
+            method = self.program.methods[node.method]
+            results = self.call(method, f"{frame.prefix}{node.path}.", frame.close(node.inputs), dims)
+        else:
+            results = self._layer(frame, node)
+        for outputs, result in zip(node.outputs, results, strict=True):
+            self._bind(frame, outputs, result)
+
+    def _op(self, frame: _Frame, node: ir.Op) -> tuple[Any, ...]:
+        cls = registry.find("function", node.function)
+        assert cls is not None, node.function
+        function = cls(**{name: frame.close(value) for name, value in node.attributes.items()})
+        return self._lower(frame, node, function, View(self, frame.prefix.rstrip(".")))
+
+    def _layer(self, frame: _Frame, node: ir.Call) -> tuple[Any, ...]:
+        module = self.program.modules[self.program.module_at(frame.method.module, node.path)]
+        cls = registry.find("layer", module.name)
+        assert cls is not None, module.name
+        layer = cls(**{name: frame.close(value) for name, value in module.arguments.items()})
+        path = frame.prefix + node.path
+        return self._lower(frame, node, layer, View(self, path, path))
+
+    def _lower(self, frame: _Frame, node: ir.Op | ir.Call, operation: Layer | Function, view: View) -> tuple[Any, ...]:
+        try:
+            result = operation.onnx(view, *frame.close(node.inputs))
+        except Unsupported as reason:
+            self.faults.append(_unsupported(reason, node.span))
+            # Stand-ins let the layers after it be tried too.
+            result = _stand_in(self.graph, node.outputs if len(node.outputs) > 1 else node.outputs[0])
+        return result if isinstance(result, tuple) else (result,)
+
+    def _bind(self, frame: _Frame, outputs: Any, result: Any) -> None:
+        if not isinstance(outputs, int):
+            for part, value in zip(outputs, result, strict=True):
+                self._bind(frame, part, value)
+            return
+        frame.values[outputs] = result
+        if isinstance(result, str):
+            self.graph.types[result] = frame.type(outputs)
+
+
+def _unsupported(reason: Unsupported, span: Span | None) -> Diagnostic:
+    return error("NNS501", str(reason), span, "has no form in ONNX")
+
+
+def _stand_in(graph: GraphBuilder, outputs: Any) -> Any:
+    if isinstance(outputs, int):
+        return graph.unique("unsupported")
+    return tuple(_stand_in(graph, part) for part in outputs)
+
+
+def _flatten(operands: Sequence[Any]) -> list[Any]:
+    flat: list[Any] = []
+    for operand in operands:
+        flat.extend(_flatten(operand) if isinstance(operand, tuple) else [operand])
+    return flat

@@ -1,0 +1,359 @@
+"""Writing a graph as statements: names, nesting of short expressions, shapes in comments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from nnspec import ir, registry
+from nnspec.backends.source_names import Names, identifier, singular
+from nnspec.backends.source_plan import Step
+from nnspec.backends.source_text import SUM, WIDTH, Piece, Printer, Slot, layout, symbols_of
+from nnspec.diagnostics import Span
+from nnspec.dims import render
+from nnspec.layer import Code, Operation
+from nnspec.types import TensorType
+
+DEPTH = 3
+"""How deep an expression may nest before it becomes several statements."""
+
+INDENT = 12
+"""The deepest a statement of a method stands; what is nested fits from there."""
+
+CallCode = Callable[[Step, Sequence[Any]], Code]
+"""How the layer of a step is called with operands: known to who knows the members."""
+
+
+class Line:
+    """A statement: `prefix piece suffix`, a trailing comment, how much deeper it stands, and the spec's place."""
+
+    __slots__ = ("comment", "deeper", "piece", "prefix", "span", "suffix")
+
+    def __init__(
+        self, prefix: str, piece: Piece, suffix: str = "", note: str = "", *, deeper: int = 0, span: Span | None = None
+    ) -> None:
+        self.prefix, self.piece, self.suffix = prefix, piece, suffix
+        self.comment = note
+        self.deeper = deeper
+        self.span = span
+
+    @property
+    def text(self) -> str:
+        """The statement on one line: what makes two of them equal."""
+        return f"{' ' * self.deeper}{self.prefix}{self.piece.text}{self.suffix}"
+
+    def render(self, indent: int) -> list[str]:
+        """The lines as they stand in a file; a comment that does not fit is left out."""
+        lines = layout(self.prefix, self.piece, self.suffix, indent + self.deeper)
+        if self.comment and len(lines[-1]) + len(self.comment) + 4 <= WIDTH:
+            lines[-1] += f"  # {self.comment}"
+        return lines
+
+
+class Pending:
+    """An expression that waits to become part of the next one."""
+
+    __slots__ = ("depth", "holds", "piece", "span", "value")
+
+    def __init__(self, value: int, piece: Piece, depth: int, holds: list[int], span: Span | None) -> None:
+        self.value, self.piece, self.depth, self.holds, self.span = value, piece, depth, holds, span
+
+
+def shape(type_: TensorType) -> str:
+    """`[N, 512]`; a size without a name is `_`."""
+    dims = (render(d, lambda name: "_" if name.startswith("_") else name) for d in type_.dims)
+    return f"[{', '.join(dims)}]"
+
+
+@lru_cache(maxsize=1024)
+def function_class(name: str) -> Any:
+    """The library function (or metric) of that name."""
+    found = registry.find("function", name) or registry.find("metric", name)
+    if found is None:
+        raise ValueError(f"no function is called {name!r}")
+    return found
+
+
+def as_lists(operation: Operation, operands: Sequence[Any]) -> list[Any]:
+    """Operands with lists of tensors as lists, which is how torch has them; other nested ones stay tuples."""
+    if not operation.sequences:
+        return list(operands)
+    names = operation.input_names()
+    wanted = [names[min(i, len(names) - 1)].lstrip("*") in operation.sequences for i in range(len(operands))]
+    return [list(o) if w and isinstance(o, tuple) else o for o, w in zip(operands, wanted, strict=True)]
+
+
+class Body:
+    """The statements of one function; `write` fills `lines`, then `symbols` and `roots` are what they use."""
+
+    def __init__(
+        self,
+        graph: ir.Graph,
+        *,
+        parameters: Mapping[int, str],
+        symbols: Mapping[str, str],
+        reserved: Iterable[str],
+        uses: list[int],
+        output_names: Sequence[str] = (),
+        reach: Callable[[str], str] = str,
+        call: CallCode | None = None,
+    ) -> None:
+        words = [identifier(v.hint) for v in graph.values if v.hint] + [identifier(n) for n in output_names if n]
+        self.lines: list[Line] = []
+        self.symbols: set[str] = set()
+        device = next((name for value, name in parameters.items()), None)
+        self._print = Printer(symbols_of(symbols, self.symbols), f"{device}.device" if device else None)
+        self._names = Names([*reserved, *symbols.values()], [*words, *parameters.values()])
+        self._graph = graph
+        self._where = dict(parameters)
+        self._parameters = frozenset(parameters.values())
+        for name in parameters.values():
+            self._names.take(name)
+        self._inline: dict[int, Piece] = {}
+        self._pending: list[Pending] = []
+        self._left = uses.copy()
+        self._uses = uses
+        self._reach = reach
+        self._call = call
+        self._hints = [identifier(v.hint) if v.hint else "" for v in graph.values]
+        for operand, name in zip(graph.outputs, output_names, strict=False):
+            if name and isinstance(operand, ir.Ref) and not self._hints[operand.id]:
+                self._hints[operand.id] = identifier(name)
+        for value, name in parameters.items():
+            if not uses[value]:
+                self._names.release(name)
+
+    @property
+    def roots(self) -> set[str]:
+        """The modules that the text names: torch, nn, F."""
+        return self._print.roots
+
+    # --- statements ---
+
+    def write(self, steps: Sequence[Step]) -> None:
+        """Write the steps; what is left over goes into `result` or `finish`."""
+        wishes = self._wishes(steps)
+        self._wish = wishes
+        for number, step in enumerate(steps):
+            last = number == len(steps) - 1
+            if isinstance(step.node, ir.Read):
+                self._inline[step.node.outputs[0]] = Piece(self._reach(step.node.path), SUM + 5)
+            elif step.kind == "loop":
+                self._loop(step)
+            else:
+                self._apply(step, last)
+
+    def finish(self) -> None:
+        """Write the `return`."""
+        outputs = self._graph.outputs
+        waited = bool(self._pending)
+        piece, holds = self.result()
+        note = self._note(tuple(ir.refs(outputs)), holds) if waited else ""
+        self.lines.append(Line("return ", piece, note=note))
+
+    def result(self) -> tuple[Piece, list[int]]:
+        """The outputs as one expression (a tuple without brackets when there are several) and what it needs."""
+        outputs = self._graph.outputs
+        if len(outputs) == 1:
+            piece, holds, _ = self._express(lambda ops: ops[0], outputs, WIDTH - INDENT - 8)
+            return piece, holds
+        piece, holds, _ = self._express(lambda ops: tuple(ops), outputs, WIDTH - INDENT - 8)
+        return Piece(piece.text[1:-1], 0, head="(", items=piece.items), holds
+
+    def _apply(self, step: Step, last: bool) -> None:
+        node, outputs = step.node, step.outputs
+        value = outputs[0] if len(outputs) == 1 and isinstance(outputs[0], int) else None
+        build = self._builder(step)
+        target = self._hints[value] or self._wish[value] if value is not None else ""
+        room = WIDTH - INDENT - max(7, len(target) + 3)
+        ends = last and isinstance(node, ir.Call) and value is not None and self._is_output(value)
+        waits = value is not None and not self._hints[value] and self._uses[value] == 1
+        waits = waits and (isinstance(node, ir.Op) or ends)
+        piece, holds, depth = self._express(build, step.inputs, room)
+        if waits and value is not None and len(piece.text) <= room:
+            self._pending.append(Pending(value, piece, depth, holds, node.span))
+            return
+        self._flush()
+        self._assign(outputs, piece, holds, node.span)
+
+    def _is_output(self, value: int) -> bool:
+        return value in ir.refs(self._graph.outputs)
+
+    def _builder(self, step: Step) -> Callable[[list[Any]], Any]:
+        node = step.node
+        if isinstance(node, ir.Op):
+            function = function_class(node.function)(**node.attributes)
+            return lambda operands: function.torch(*as_lists(function, operands))
+        assert self._call is not None
+        call = self._call
+        return lambda operands: call(step, operands)
+
+    def _express(
+        self, build: Callable[[list[Any]], Any], inputs: Sequence[ir.Operand], room: int
+    ) -> tuple[Piece, list[int], int]:
+        """An expression over operands: its text, the values that it needs, and its depth.
+
+        Waiting expressions become part of it if Python would evaluate all in the order of the graph.
+        """
+        used = list(ir.refs(tuple(inputs)))
+        waiting = {p.value for p in self._pending}.intersection(used)
+        if waiting:
+            tail = self._pending[-len(waiting) :]
+            depth = 1 + max(p.depth for p in tail)
+            self._print.seen.clear()
+            piece = self._print(build([self._operand(i) for i in inputs]))
+            order = [v for v in self._print.seen if v in waiting]
+            if order == [p.value for p in tail] and depth <= DEPTH and len(piece.text) <= room and "_slot" not in piece.text:
+                del self._pending[-len(waiting) :]
+                holds = [v for p in tail for v in p.holds] + [v for v in used if v not in waiting]
+                return piece, holds, depth
+            self._flush()
+        self._print.seen.clear()
+        code = build([self._operand(i) for i in inputs])
+        piece = self._print(code)
+        if len(piece.text) > room:
+            piece = self._print(self._split(code))
+        return piece, used, 1
+
+    def _split(self, code: Any) -> Any:
+        """A long expression of a single node with its nested parts moved to statements of their own."""
+        if not isinstance(code, Code) or code.kind == "call":
+            return code
+        args = list(code.args)
+        taken = []
+        for at, arg in enumerate(args):
+            if isinstance(arg, Code) and arg.kind != "attribute":
+                piece = self._print(self._split(arg))
+                name = self._names.temporary()
+                taken.append(name)
+                self.lines.append(Line(f"{name} = ", piece))
+                args[at] = Slot(name, Piece(name), -1)
+        for name in taken:
+            self._names.release(name)
+        return Code(code.kind, code.name, args, code.kwargs)
+
+    def _operand(self, operand: ir.Operand) -> Any:
+        if isinstance(operand, ir.Ref):
+            return self._slot(operand.id)
+        if isinstance(operand, tuple):
+            return tuple(self._operand(part) for part in operand)
+        return operand
+
+    def _slot(self, value: int) -> Slot:
+        piece = self._inline.get(value)
+        if piece is not None:
+            return Slot(piece.text, piece, value)
+        name = self._where.get(value)
+        if name is not None:
+            return Slot(name, Piece(name), value)
+        waiting = next(p for p in reversed(self._pending) if p.value == value)
+        return Slot(f"_slot{value}", waiting.piece, value)
+
+    def _flush(self) -> None:
+        """Write what waits as statements, in order."""
+        waiting, self._pending = self._pending, []
+        for each in waiting:
+            self._assign((each.value,), each.piece, each.holds, each.span)
+
+    def _assign(self, outputs: tuple[Any, ...], piece: Piece, holds: Sequence[int], span: Span | None) -> None:
+        free = self._consume(holds)
+        if not any(self._uses[v] for v in ir.flat(outputs)):
+            self.lines.append(Line("", piece, span=span))
+            return
+        single = len(outputs) == 1 and isinstance(outputs[0], int)
+        target = self._choose(outputs[0], free, holds) if single else self._targets(outputs, free)
+        note = self._note(outputs, holds)
+        self.lines.append(Line(f"{target} = ", piece, note=note, span=span))
+
+    def _note(self, outputs: tuple[Any, ...], holds: Sequence[int]) -> str:
+        """The new shapes, where they are not that of the first operand."""
+        types = [self._graph.values[v].type for v in ir.flat(outputs) if self._uses[v]]
+        if holds and self._graph.values[holds[0]].type.dims == types[0].dims and len(types) == 1:
+            return ""
+        return ", ".join(map(shape, types))
+
+    # --- names ---
+
+    def _wishes(self, steps: Sequence[Step]) -> list[str]:
+        """For nameless values, the name that they flow into; outputs' names stay with the outputs."""
+        wishes = [""] * len(self._graph.values)
+        last = set(ir.refs(self._graph.outputs))
+        for step in reversed(steps):
+            outputs = list(ir.flat(step.outputs))
+            if len(outputs) != 1:
+                continue
+            value = outputs[0]
+            wish = wishes[value] if value in last or not self._hints[value] else self._hints[value]
+            for operand in ir.refs(step.inputs) if wish else ():
+                wishes[operand] = wish
+        return wishes
+
+    def _consume(self, holds: Sequence[int]) -> list[str]:
+        """Count the uses of values down; the names of those that are needed no more."""
+        free = []
+        for value in holds:
+            self._left[value] -= 1
+            if not self._left[value] and value in self._where:
+                name = self._where[value]
+                self._names.release(name)
+                free.append(name)
+        return free
+
+    def _choose(self, value: int, free: Sequence[str], holds: Sequence[int]) -> str:
+        """The variable for a value: the author's name, else the one it flows into, else one that came free."""
+        hint, wish = self._hints[value], self._wish[value]
+        if hint:
+            name = self._names.take(hint)
+        elif wish and self._names.is_free(wish):
+            name = self._names.take(wish)
+        else:
+            first = self._where.get(holds[0]) if holds else None
+            again = first is not None and first in free and (first not in self._parameters or len(first) <= 2)
+            name = self._names.take(first) if again and first is not None else self._names.temporary()
+        self._where[value] = name
+        return name
+
+    def _targets(self, outputs: Any, free: Sequence[str]) -> str:
+        parts = []
+        for part in outputs:
+            if isinstance(part, int):
+                parts.append(self._choose(part, free, ()) if self._uses[part] else "_")
+            elif any(self._uses[v] for v in ir.flat(part)):
+                parts.append(f"({self._targets(part, free)})")
+            else:
+                parts.append("_")
+        return f"({parts[0]},)" if len(parts) == 1 else ", ".join(parts)
+
+    # --- loops ---
+
+    def _loop(self, step: Step) -> None:
+        """`for layer in self.layers: x = layer(x, mask)`."""
+        self._flush()
+        assert self._call is not None
+        start = step.inputs[step.flow]
+        assert isinstance(start, ir.Ref)
+        result = step.outputs[0]
+        others = [v for i, each in enumerate(step.inputs) if i != step.flow for v in ir.refs(each)]
+        name = self._where.get(start.id)
+        if name is None or self._left[start.id] > 1 + others.count(start.id):
+            before = self._slot(start.id).piece
+            self._where[result] = name = self._choose(result, (), ())
+            self.lines.append(Line(f"{name} = ", before))
+        else:
+            self._where[result] = name
+        variable = self._names.take(singular(step.path.rpartition(".")[2]) if step.path else "layer")
+        operands = [self._operand(each) for each in step.inputs]
+        operands[step.flow] = Slot(name, Piece(name), start.id)
+        inner = Step("node", step.node, step.inputs, step.outputs, path=variable)
+        call = self._print(self._call(inner, operands))
+        path = self._reach(step.path) if step.path else "self"
+        self.lines.append(Line(f"for {variable} in ", Piece(path), ":", span=step.node.span))
+        note = self._note((result,), (start.id,))
+        self.lines.append(Line(f"{name} = ", call, note=note, deeper=4, span=step.node.span))
+        self._names.release(variable)
+        for value in [start.id, *others * len(step.calls)]:
+            self._left[value] -= 1
+            if not self._left[value] and self._where.get(value, name) != name:
+                self._names.release(self._where[value])
+

@@ -1,0 +1,197 @@
+"""Writing `__init__`: what a block owns, in state-dict order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from nnspec import ir
+from nnspec.backends.source_body import Body, Line
+from nnspec.backends.source_names import plain
+from nnspec.backends.source_plan import Layout, count_uses, find_steps, live_nodes
+from nnspec.backends.source_text import Piece, Printer, bracketed, checked, comment, generator, layout, quote
+from nnspec.layer import Code, call, torch_dtype
+from nnspec.types import TensorType, is_float
+
+EXPLODE = 3
+"""So many members of a container stand on lines of their own."""
+
+
+class Constructor:
+    """The statements of one `__init__`, after `super().__init__()`.
+
+    `construct` gives the expression that builds a block or a library layer by its number.
+    """
+
+    def __init__(self, layout_: Layout, construct: Callable[[int, Printer], Piece], reserved: frozenset[str]) -> None:
+        self.lines: list[str] = []
+        self._layout = layout_
+        self._program = layout_.program
+        self._construct = construct
+        self._print = Printer(str, None)
+        self._reserved = reserved
+        self.roots = self._print.roots
+
+    def write(self) -> None:
+        """Write all members, then the ties between them."""
+        base = self._layout.base
+        if base == "Module":
+            self._add("super().__init__()")
+            self._members("self", "", self._layout.module)
+        else:
+            self._add_piece("super().", self._container("", self._layout.module, base, "__init__"))
+        for tie in self._layout.module.ties:
+            owner, _, name = tie.alias.rpartition(".")
+            target = self._layout.access(owner) if owner else "self"
+            self._set(target, name, Piece(self._layout.access(tie.owner)))
+
+    def _add(self, text: str) -> None:
+        self.lines += layout("", Piece(text), "", 8)
+
+    def _add_piece(self, prefix: str, piece: Piece, suffix: str = "") -> None:
+        self.lines += layout(prefix, piece, suffix, 8)
+
+    def _set(self, owner: str, name: str, piece: Piece) -> None:
+        if plain(name):
+            self._add_piece(f"{owner}.{name} = ", piece)
+        else:
+            self._add_piece("", bracketed("setattr(", [("", Piece(owner)), ("", Piece(quote(name))), ("", piece)], ")"))
+
+    def _members(self, owner: str, path: str, module: ir.Module) -> None:
+        for member in module.members:
+            at = f"{path}.{member.name}" if path else member.name
+            self.lines += comment(member.doc, 8)
+            if member.kind == "param":
+                self._param(owner, at, member)
+            elif member.kind == "buffer":
+                value = self._tensor(member)
+                self._add_piece("", bracketed(f"{owner}.register_buffer(", [("", Piece(quote(member.name))), ("", value)], ")"))
+            else:
+                self._module(owner, at, member)
+
+    def _module(self, owner: str, path: str, member: ir.Member) -> None:
+        assert member.module is not None
+        module = self._program.modules[member.module]
+        is_container = module.kind not in ("block", "layer")
+        bare = is_container and self._layout.holder(path, module) == "Module"
+        piece = self._empty() if bare else self._expression(path, member.module)
+        if plain(member.name):
+            self._add_piece(f"{owner}.{member.name} = ", piece)
+        else:
+            name = Piece(quote(member.name))
+            self._add_piece("", bracketed(f"{owner}.add_module(", [("", name), ("", piece)], ")"))
+        if bare:
+            self._members(self._layout.access(path), path, module)
+
+    def _empty(self) -> Piece:
+        self.roots.add("nn")
+        return Piece("nn.Module()")
+
+    # --- containers ---
+
+    def _expression(self, path: str, number: int) -> Piece:
+        module = self._program.modules[number]
+        if module.kind in ("block", "layer"):
+            return self._construct(number, self._print)
+        holder = self._layout.holder(path, module)
+        self.roots.add("nn")
+        return self._container(path, module, holder, f"nn.{holder}")
+
+    def _container(self, path: str, module: ir.Module, holder: str, name: str) -> Piece:
+        members = []
+        for member in module.members:
+            assert member.module is not None
+            members.append((member, self._expression(f"{path}.{member.name}" if path else member.name, member.module)))
+        exploded = len(members) >= EXPLODE
+        if self._layout.numbered(module):
+            return self._sequence(members, holder, name, is_repeat=module.kind == "repeat")
+        if holder == "ModuleDict":
+            entries = [(f"{quote(m.name)}: ", piece) for m, piece in members]
+            return bracketed(f"{name}(", [("", bracketed("{", entries, "}", exploded=exploded))], ")")
+        self.roots.add("OrderedDict")
+        if all(plain(m.name) for m, _ in members):
+            named = [(f"{m.name}=", piece) for m, piece in members]
+            ordered = bracketed("OrderedDict(", named, ")", exploded=exploded)
+        else:
+            entries = [(f"{quote(m.name)}: ", piece) for m, piece in members]
+            ordered = bracketed("OrderedDict(", [("", bracketed("{", entries, "}", exploded=exploded))], ")")
+        return bracketed(f"{name}(", [("", ordered)], ")")
+
+    def _sequence(self, members: list[tuple[ir.Member, Piece]], holder: str, name: str, *, is_repeat: bool) -> Piece:
+        """`nn.Sequential(a, b)` or `nn.ModuleList([a, b])`; equal members of a repeat are a generator."""
+        runs: list[list[Any]] = []
+        for member, piece in members:
+            if is_repeat and runs and runs[-1][1:] == [member.module, piece.text]:
+                runs[-1][0].append(piece)
+            else:
+                runs.append([[piece], member.module, piece.text])
+        items: list[tuple[str, Piece]] = []
+        for pieces, _, _ in runs:
+            if len(pieces) > 1:
+                items.append(("", generator(pieces[0], len(pieces))))
+            else:
+                items.append(("", pieces[0]))
+        listed = holder == "ModuleList"
+        if listed and len(runs) == 1 and len(members) > 1:
+            return bracketed(f"{name}(", items, ")")
+        starred = [("", bracketed("*(", [("", p)], ")") if not p.level else p) for _, p in items]
+        exploded = len(items) >= EXPLODE
+        if not listed:
+            return bracketed(f"{name}(", starred, ")", exploded=exploded)
+        inner = bracketed("[", starred, "]", exploded=exploded)
+        return bracketed(f"{name}(", [("", inner)] if items else [], ")")
+
+    # --- parameters and buffers ---
+
+    def _param(self, owner: str, path: str, member: ir.Member) -> None:
+        assert member.type is not None
+        self.roots.add("nn")
+        start, fill = self._start(member)
+        items = [("", start)]
+        if not is_float(member.type.dtype):
+            items.append(("requires_grad=", Piece("False")))
+        parameter = bracketed("nn.Parameter(", items, ")")
+        if plain(member.name):
+            self._add_piece(f"{owner}.{member.name} = ", parameter)
+        else:
+            entries = [("", Piece(quote(member.name))), ("", parameter)]
+            self._add_piece("", bracketed(f"{owner}.register_parameter(", entries, ")"))
+        if fill is not None:
+            arguments = [("", Piece(self._layout.access(path)))]
+            arguments += [(f"{checked(n)}=", self._print(v)) for n, v in fill.arguments.items()]
+            self._add_piece("", bracketed(f"nn.init.{checked(fill.function)}_(", arguments, ")"))
+
+    def _start(self, member: ir.Member) -> tuple[Piece, ir.Initializer | None]:
+        """What a parameter holds first, and how it is filled after."""
+        if member.value is not None:
+            return self._tensor(member), None
+        assert member.type is not None
+        init = member.init
+        if init is not None and init.function in ("zeros", "ones") and not init.arguments:
+            return self._print(_allocate(f"torch.{init.function}", member.type)), None
+        return self._print(_allocate("torch.empty", member.type)), init
+
+    def _tensor(self, member: ir.Member) -> Piece:
+        """A closed graph as an expression, with statements in front where it is long."""
+        graph = member.value
+        assert graph is not None
+        nodes = live_nodes(graph)
+        uses = count_uses(graph, nodes)
+        body = Body(graph, parameters={}, symbols={}, reserved=self._reserved, uses=uses, reach=self._layout.access)
+        body.write(find_steps(graph, self._layout, lambda _: "call", nodes, uses))
+        piece, _ = body.result()
+        for line in body.lines:
+            self.lines += line.render(8)
+        self.roots |= body.roots
+        return piece
+
+
+def _allocate(name: str, type_: TensorType) -> Code:
+    options: dict[str, Any] = {} if type_.dtype == "float32" else {"dtype": torch_dtype(type_.dtype)}
+    sizes: tuple[Any, ...] = type_.dims or ((),)
+    return call(name, *sizes, **options)
+
+
+def render_lines(lines: list[Line], indent: int) -> list[str]:
+    """The lines of statements."""
+    return [text for line in lines for text in line.render(indent)]

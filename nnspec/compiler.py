@@ -1,0 +1,107 @@
+"""The pipeline, readable top to bottom: text -> tree -> IR. Backends take it from there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnspec import ir
+from nnspec.diagnostics import Diagnostic, NnspecError, Sink, Sources, Span, error
+from nnspec.elaborate import program as elaboration
+from nnspec.elaborate.names import check_rest
+from nnspec.elaborate.overrides import Written
+from nnspec.elaborate.train import elaborate_train
+from nnspec.syntax.parse import parse
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A program with what was said about it (warnings) and the texts that its spans point into."""
+
+    program: ir.Program
+    diagnostics: tuple[Diagnostic, ...]
+    sources: Sources
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Everything that was said about a spec."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    sources: Sources
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no error (warnings are allowed)."""
+        return not any(d.severity == "error" for d in self.diagnostics)
+
+
+def read(path: str | Path) -> str:
+    """The text of a spec; an unreadable file is an error of the author's, with a diagnostic."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as fault:
+        reason = f"`{path}` is not UTF-8 text (byte {fault.start})"
+    except OSError as fault:
+        reason = f"cannot read `{path}`: {(fault.strerror or str(fault)).lower()}"
+    raise NnspecError([error("NNS601", reason, None)])
+
+
+def check(text: str, name: str = "<text>", *, base: Path | None = None) -> Checked:
+    """Check a spec: every model with its defaults, the `train` section, everything that is written."""
+    sources, sink = Sources(), Sink()
+    number = sources.add(name, text)
+    session = elaboration.start(parse(text, sink, number), sources, sink)
+    train = elaboration.train_section(session)
+    known = elaboration.models(session)
+    chosen = elaboration.choose(session, None) if train is not None or len(known) == 1 or not session.blocks else None
+    for block in known:
+        if block is not chosen and any(h.default is None for h in block.hyperparameters):
+            continue
+        recipe = elaboration.recipe_for(session, block, {}, train if block is chosen else None)
+        entry = elaboration.elaborate_model(session, recipe) if recipe is not None else None
+        if block is chosen and train is not None and entry is not None and recipe is not None:
+            elaborate_train(session, train, entry, recipe, base=base or Path(), overrides={})
+    check_rest(session)
+    return Checked(sink.diagnostics, sources)
+
+
+def check_text(text: str) -> tuple[Diagnostic, ...]:
+    """The diagnostics of a spec."""
+    return check(text).diagnostics
+
+
+def compile_text(
+    text: str,
+    name: str = "<text>",
+    *,
+    model: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    train: bool = False,
+    base: Path | None = None,
+) -> Compiled:
+    """Compile one model of a spec, with its `train` section if asked; raises `NnspecError` when it has errors.
+
+    Overrides are hyperparameters by name; `train.NAME` are settings of the `train` section (as `Written` text).
+    """
+    sources, sink = Sources(), Sink()
+    number = sources.add(name, text)
+    session = elaboration.start(parse(text, sink, number), sources, sink)
+    section = elaboration.train_section(session)
+    block = elaboration.choose(session, model)
+    entry, training = None, None
+    hyperparameters = {k: v for k, v in (overrides or {}).items() if not k.startswith("train.")}
+    settings = {k[6:]: Written(v) for k, v in (overrides or {}).items() if k.startswith("train.")}
+    if settings and section is None:
+        sink.report(error("NNS314", "there is no `train` section to set anything in", Span(0, 0)))
+    if block is not None:
+        recipe = elaboration.recipe_for(session, block, hyperparameters, section)
+        entry = elaboration.elaborate_model(session, recipe) if recipe is not None else None
+        if train and section is not None and entry is not None and recipe is not None:
+            training = elaborate_train(session, section, entry, recipe, base=base or Path(), overrides=settings)
+    check_rest(session)
+    if sink.failed or entry is None:
+        raise NnspecError(sink.diagnostics or [error("NNS901", "nothing was compiled", Span(0, 0))], sources)
+    return Compiled(elaboration.finish(session, [entry], training), sink.diagnostics, sources)

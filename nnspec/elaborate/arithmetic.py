@@ -1,0 +1,245 @@
+"""Compile-time arithmetic: exact numbers, sizes with symbols, and three-valued conditions."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from nnspec.diagnostics import Span, error
+from nnspec.dims import Dim, DimTooLarge, conditional, floordiv, mod, show, symbols
+from nnspec.elaborate.frame import Frame
+from nnspec.elaborate.session import MAX_LIST
+from nnspec.elaborate.values import Fault, Recipe, RepeatRecipe, Undecided, describe, is_number, is_size, show_value
+
+_LIMIT = 2**63
+_OPS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "//": operator.floordiv,
+    "%": operator.mod,
+}
+_ORDER: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def binary(frame: Frame, op: str, left: Any, right: Any, span: Span) -> Any:
+    """`left op right` for compile-time values."""
+    if is_number(left) and is_number(right):
+        return number(_numbers(op, left, right, span), span)
+    if isinstance(left, (int, Fraction, Dim)) and isinstance(right, (int, Fraction, Dim)):
+        if not isinstance(left, bool) and not isinstance(right, bool):
+            return _sizes(frame, op, left, right, span)
+    elif op == "+" and type(left) is type(right) and isinstance(left, (list, tuple, str)):
+        return _bounded(left + right, span)
+    elif op == "*" and isinstance(left, (list, tuple, str)) and is_size(right) and isinstance(right, int):
+        if len(left) * right > MAX_LIST:
+            raise _too_long(span)
+        return left * right
+    elif op == "*" and isinstance(left, Recipe):
+        return repeat(frame, left, right, span)
+    raise Fault(
+        error(
+            "NNS309", f"`{op}` does not go between {describe(left)} and {describe(right)}", span, "cannot be computed"
+        )
+    )
+
+
+def repeat(frame: Frame, recipe: Recipe, count: Any, span: Span) -> Recipe:
+    """`recipe * count`."""
+    if isinstance(count, Dim):
+        raise Fault(
+            error(
+                "NNS316",
+                f"a layer cannot be repeated `{show(count)}` times: the number of copies must be known",
+                span,
+                "not a fixed number",
+            )
+        )
+    if not is_size(count) or count < 0:
+        raise Fault(
+            error(
+                "NNS316",
+                f"a layer is repeated a whole number of times, not {describe(count)}",
+                span,
+                "not a count",
+            )
+        )
+    frame.session.step(span, f"`{recipe.title} * {count}`", 0 if count <= 0 else min(count, 2_000_000))
+    return RepeatRecipe(recipe, count, span)
+
+
+def _numbers(op: str, left: Any, right: Any, span: Span) -> Any:
+    if op in ("/", "//", "%") and right == 0:
+        raise Fault(error("NNS312", "division by zero", span, f"{show_value(right)} divides here"))
+    if op == "/":
+        return left / right if isinstance(left, float) or isinstance(right, float) else Fraction(left, right)
+    if op == "**":
+        return _power(left, right, span)
+    if op == "@":
+        raise Fault(error("NNS309", "`@` goes between tensors, not numbers", span))
+    try:
+        return _OPS[op](left, right)
+    except OverflowError:
+        raise _too_large(span) from None
+
+
+def _power(left: Any, right: Any, span: Span) -> Any:
+    if isinstance(left, float) or not isinstance(right, int):
+        try:
+            result = float(left) ** float(right)
+        except (OverflowError, ZeroDivisionError):
+            raise _too_large(span) from None
+        if isinstance(result, complex):
+            raise Fault(error("NNS309", "a root of a negative number is not a number", span))
+        return result
+    if left == 0 and right < 0:
+        raise Fault(error("NNS312", "division by zero", span))
+    if (abs(left) > 1 and abs(right) * math.log2(abs(left)) > 64) or abs(right) > 4096:
+        raise _too_large(span)
+    return Fraction(left) ** right
+
+
+def number(value: Any, span: Span) -> Any:
+    """A number in its plainest form: a whole fraction is an int; 64 bits are the limit."""
+    if isinstance(value, Fraction) and value.denominator == 1:
+        value = value.numerator
+    if isinstance(value, int) and not -_LIMIT <= value < _LIMIT:
+        raise _too_large(span)
+    if isinstance(value, Fraction) and max(abs(value.numerator), value.denominator) >= 1 << 256:
+        value = float(value)
+    return value
+
+
+def _too_large(span: Span) -> Fault:
+    return Fault(error("NNS310", "this number does not fit in 64 bits", span, "too large"))
+
+
+def _too_long(span: Span) -> Fault:
+    return Fault(error("NNS310", f"a list holds at most {MAX_LIST:,} items", span, "too long"))
+
+
+def _bounded(value: Any, span: Span) -> Any:
+    if len(value) > MAX_LIST:
+        raise _too_long(span)
+    return value
+
+
+def _sizes(frame: Frame, op: str, left: Any, right: Any, span: Span) -> Any:
+    if isinstance(left, Fraction) or isinstance(right, Fraction) or op not in ("+", "-", "*", "/", "//", "%", "**"):
+        raise Fault(
+            error(
+                "NNS307",
+                f"`{op}` of `{show_value(left)}` and `{show_value(right)}` is not a whole number for every size",
+                span,
+                "not a size",
+            )
+        )
+    if right == 0 and op in ("/", "//", "%"):
+        raise Fault(error("NNS312", "division by zero", span))
+    try:
+        return _dims(frame, op, left, right, span)
+    except DimTooLarge as fault:
+        raise Fault(error("NNS310", f"this size is too large to reason about: {fault}", span)) from None
+
+
+def _dims(frame: Frame, op: str, left: Any, right: Any, span: Span) -> Any:
+    if op == "/":
+        return exact(frame, left, right, span)
+    if op == "//":
+        return frame.proof.simplify(floordiv(left, right))
+    if op == "%":
+        return frame.proof.simplify(mod(left, right))
+    if op == "**":
+        if not isinstance(right, int) or not 0 <= right <= 8:
+            raise Fault(error("NNS307", f"`{show(left)} ** {show(right)}` is not a size", span))
+        result = 1
+        for _ in range(right):
+            result = result * left
+        return result
+    return _OPS[op](left, right)
+
+
+def exact(frame: Frame, left: Any, right: Any, span: Span) -> Any:
+    """`left / right` of sizes: exact, or a fault that names the assert."""
+    quotient = frame.facts.quotient(left, right)
+    if quotient is not None:
+        return quotient
+    a, b = show_value(left), show_value(right)
+    wrapped = f"({a})" if " " in a else a
+    raise Fault(
+        error(
+            "NNS404",
+            f"`{wrapped} / {b}` is not known to be a whole number",
+            span,
+            f"cannot show that {wrapped} % {b} == 0",
+            helps=(f"if it always is, say so before: `assert {wrapped} % {b} == 0`", "or round down with `//`"),
+        )
+    )
+
+
+def compare(frame: Frame, op: str, left: Any, right: Any, span: Span) -> Any:
+    """One comparison of compile-time values: a bool, or `Undecided`."""
+    if op in ("in", "not in"):
+        if not isinstance(right, (list, tuple, str, dict)):
+            raise Fault(error("NNS309", f"`in` needs a list on its right, not {describe(right)}", span))
+        found = any(_equal(left, item) for item in right) if not isinstance(right, str) else str(left) in right
+        return found == (op == "in")
+    if is_size(left) and is_size(right) and (isinstance(left, Dim) or isinstance(right, Dim)):
+        answer = frame.facts.compare(op, left, right)
+        if answer is None:
+            text = f"{show(left)} {op} {show(right)}"
+            return Undecided(text, symbols(left) | symbols(right), (op, left, right))
+        return answer
+    if op in ("==", "!="):
+        return _equal(left, right) == (op == "==")
+    if (is_number(left) and is_number(right)) or (isinstance(left, str) and isinstance(right, str)):
+        return _ORDER[op](left, right)
+    raise Fault(error("NNS309", f"`{op}` cannot compare {describe(left)} with {describe(right)}", span))
+
+
+def _equal(left: Any, right: Any) -> bool:
+    if isinstance(left, Recipe) and isinstance(right, Recipe):
+        return left.key() == right.key()
+    if isinstance(left, bool) != isinstance(right, bool):
+        return False
+    if isinstance(left, (list, tuple)) and type(left) is type(right):
+        return len(left) == len(right) and all(map(_equal, left, right))
+    from_function = getattr(left, "cls", None)
+    if from_function is not None:
+        return from_function is getattr(right, "cls", None)
+    return bool(left == right)
+
+
+def undecided(condition: Undecided, span: Span, what: str) -> Fault:
+    """The fault of a condition that must be known and is not."""
+    names = " and ".join(f"`{s}`" for s in sorted(condition.symbols)) or "a symbol"
+    return Fault(
+        error(
+            "NNS308",
+            f"{what} depends on `{condition.text}`, which is not known at compile time",
+            span,
+            f"undecided: {names} may have any size",
+            helps=(
+                f"state it as a fact before: `assert {condition.text}`",
+                "or give the input a fixed size there",
+            ),
+        )
+    )
+
+
+def choose(test: Undecided, then: Any, orelse: Any, span: Span) -> Any:
+    """`then if test else orelse` of sizes where the test is undecided: an opaque size."""
+    if not is_size(then) or not is_size(orelse) or test.comparison is None:
+        raise undecided(test, span, "this choice")
+    op, left, right = test.comparison
+    return conditional(op, left, right, then, orelse)

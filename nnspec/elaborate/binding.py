@@ -1,0 +1,176 @@
+"""Binding a spec's arguments to the fields of a library class, with every fault at the argument's own place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from typing import Any
+
+from nnspec.arguments import Arguments, Field, Misfit, convert, describe_kind
+from nnspec.diagnostics import Edit, Fix, Span, error
+from nnspec.dims import Dim, show
+from nnspec.elaborate.expressions import evaluate
+from nnspec.elaborate.frame import Frame, param_ref
+from nnspec.elaborate.values import Fault, LayerRecipe, Tensor, describe, show_value
+from nnspec.layer import Layer
+from nnspec.suggest import suggest
+from nnspec.syntax import ast
+
+
+def bind_layer(frame: Frame, cls: type[Layer], node: ast.Call) -> LayerRecipe:
+    """The recipe of `Layer(arguments)`."""
+    names = [n for n, f in cls.fields.items() if not f.keyword]
+    given: dict[str, tuple[Any, ast.Argument]] = {}
+    ties: dict[str, ast.Argument] = {}
+    for name, argument in pair_up(cls.__name__, names, node.arguments, open_names=True):
+        if name in cls.fields:
+            given[name] = (evaluate(frame, argument.value), argument)
+        else:
+            ties[name] = argument
+    values = check_fields(cls.__name__, cls.fields, given)
+    _check_required(cls, cls.fields, values, node)
+    recipe = LayerRecipe(cls(**values), node.span)
+    for name, (_, argument) in given.items():
+        recipe.spans[name] = argument.span
+        if not isinstance(argument.value, (ast.Number, ast.Constant, ast.String)):
+            recipe.exprs[name] = frame.session.text(argument.value.span)
+    for name, argument in ties.items():
+        _bind_tie(frame, recipe, name, argument)
+    return recipe
+
+
+def _bind_tie(frame: Frame, recipe: LayerRecipe, name: str, argument: ast.Argument) -> None:
+    """`weight=wte.weight`: an argument that is no field may tie a parameter of that name."""
+    owner = None
+    if name in ("weight", "bias") or "weight" in name or "bias" in name:
+        owner = param_ref(evaluate(frame, argument.value), argument.value.span)
+    if owner is None:
+        raise unknown_argument(recipe.title, type(recipe.layer).fields, argument)
+    recipe.ties[name] = owner
+    recipe.spans[name] = argument.span
+
+
+def pair_up(
+    title: str, names: Sequence[str], arguments: Iterable[ast.Argument], *, open_names: bool = False
+) -> list[tuple[str, ast.Argument]]:
+    """Positional and named arguments by name; too many, doubled and misplaced ones are faults."""
+    arguments = list(arguments)
+    pairs: list[tuple[str, ast.Argument]] = []
+    seen: set[str] = set()
+    for position, argument in enumerate(arguments):
+        name = argument.name
+        if name is None:
+            if position >= len(names):
+                count = len([a for a in arguments if a.name is None])
+                most = f"at most {len(names)} positional argument{'s' if len(names) != 1 else ''}"
+                raise Fault(
+                    error(
+                        "NNS305",
+                        f"`{title}` takes {most}, but {count} are given",
+                        argument.span,
+                        "one too many",
+                        helps=(f"its arguments are {', '.join(names)}",) if names else ("it is configured by name",),
+                    )
+                )
+            name = names[position]
+        if name in seen:
+            raise Fault(error("NNS306", f"`{title}` is given `{name}` twice", argument.span, "given again here"))
+        seen.add(name)
+        pairs.append((name, argument))
+    return pairs
+
+
+def unknown_argument(title: str, known: Iterable[str], argument: ast.Argument) -> Fault:
+    """The fault of an argument that a class does not have."""
+    known = list(known)
+    assert argument.name is not None
+    close = suggest(argument.name, known)
+    span = argument.name_span or argument.span
+    fixes = [Fix(f"write `{close}`", (Edit(span, close),))] if close else []
+    listed = ", ".join(f"`{n}`" for n in known) or "none"
+    helps = [f"did you mean `{close}`?" if close else f"its arguments are {listed}"]
+    return Fault(
+        error(
+            "NNS301", f"`{title}` has no argument `{argument.name}`", span, "unknown argument", helps=helps, fixes=fixes
+        )
+    )
+
+
+def check_fields(title: str, fields: Any, given: dict[str, tuple[Any, ast.Argument]]) -> dict[str, Any]:
+    """The given values as their fields hold them: kinds and bounds checked."""
+    values = {}
+    for name, (value, argument) in given.items():
+        spec: Field = fields[name]
+        values[name] = check_value(title, spec, value, argument.value.span)
+    return values
+
+
+def check_value(title: str, spec: Field, value: Any, span: Span) -> Any:
+    """One value as its field holds it."""
+    kind = f"{spec.kind} | None" if spec.inferred else spec.kind
+    try:
+        converted = convert(kind, value)
+    except Misfit:
+        raise _misfit(title, spec, value, span) from None
+    fault = spec.bound_fault(converted)
+    if fault is not None:
+        raise Fault(
+            error("NNS304", f"`{spec.name}` of `{title}` {fault}, not {show_value(value)}", span, "out of bounds")
+        )
+    return converted
+
+
+def _misfit(title: str, spec: Field, value: Any, span: Span) -> Fault:
+    wants = describe_kind(spec.kind)
+    if isinstance(value, Fraction) and "whole" in wants:
+        return Fault(
+            error(
+                "NNS307",
+                f"`{spec.name}` of `{title}` must be a whole number, and this is {value.numerator}/{value.denominator}",
+                span,
+                f"{value.numerator} is not divisible by {value.denominator}",
+                helps=("round down with `//` if that is meant",),
+            )
+        )
+    if isinstance(value, Dim):
+        return Fault(
+            error(
+                "NNS405",
+                f"`{spec.name}` of `{title}` must be {wants}, not the symbol `{show(value)}`",
+                span,
+                "not known at compile time",
+                helps=("give the input a fixed size there",),
+            )
+        )
+    helps = ["a tensor flows in by an arrow: `x -> ...`"] if isinstance(value, Tensor) else []
+    return Fault(
+        error(
+            "NNS303",
+            f"`{spec.name}` of `{title}` must be {wants}, not {describe(value)}",
+            span,
+            f"expected {wants}",
+            helps=helps,
+        )
+    )
+
+
+def _check_required(cls: type[Arguments], fields: Any, values: dict[str, Any], node: ast.Call) -> None:
+    missing = [n for n, f in fields.items() if f.required and n not in values]
+    if missing:
+        raise missing_argument(cls.__name__, missing, fields, node.span)
+
+
+def missing_argument(title: str, missing: Sequence[str], fields: Any, span: Span) -> Fault:
+    """The fault of required arguments that are not given."""
+    names = " and ".join(f"`{n}`" for n in missing)
+    notes = [f"`{n}`: {fields[n].doc}" for n in missing if n in fields and fields[n].doc]
+    return Fault(
+        error(
+            "NNS302",
+            f"`{title}` needs {names}",
+            span,
+            f"missing {names}",
+            notes=notes,
+            helps=(f"write `{title}({', '.join(f'{n}=...' for n in missing)})`",),
+        )
+    )

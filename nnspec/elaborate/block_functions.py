@@ -1,0 +1,94 @@
+"""Lower-case blocks: functions of the author's own, whose bodies become part of the body that calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nnspec.diagnostics import Span, error
+from nnspec.elaborate.binding import pair_up, unknown_argument
+from nnspec.elaborate.blocks import check_outputs, complete_block, gather_inputs, make_callee
+from nnspec.elaborate.calls import Flowing
+from nnspec.elaborate.expressions import evaluate
+from nnspec.elaborate.frame import Frame
+from nnspec.elaborate.inputs import input_statements, match_type
+from nnspec.elaborate.session import MAX_DEPTH
+from nnspec.elaborate.values import UNKNOWN, BlockFunction, Fault, Silent, Tensor, describe
+from nnspec.syntax import ast
+
+
+def call_block_function(
+    frame: Frame, value: BlockFunction, arguments: Sequence[ast.Argument], flowing: Flowing, span: Span
+) -> Any:
+    """Apply a lower-case block: its inputs are its first arguments, in order; its body becomes part of this one."""
+    block = value.block
+    session = frame.session
+    names = [s.name.id for s in input_statements(block)]
+    positional = list(flowing[0])
+    named = dict(flowing[1])
+    given: dict[str, tuple[Any, Span]] = {}
+    hyper = [h.name.id for h in block.hyperparameters]
+    rest: list[ast.Argument] = []
+    for argument in (*(value.arguments or ()), *arguments):
+        if argument.name is None and len(positional) < len(names):
+            positional.append(evaluate(frame, argument.value))
+        elif argument.name in names:
+            named[argument.name] = evaluate(frame, argument.value)
+        else:
+            rest.append(argument)
+    for name, argument in pair_up(block.name.id, hyper, rest):
+        if name not in hyper:
+            raise unknown_argument(block.name.id, [*names, *hyper], argument)
+        given[name] = (evaluate(frame, argument.value), argument.value.span)
+    recipe = complete_block(session, block, given, {}, span)
+    inputs = gather_inputs(frame, block, (positional, named), span)
+    if session.depth >= MAX_DEPTH:
+        raise Fault(error("NNS310", f"blocks are nested more than {MAX_DEPTH} deep", span, f"`{recipe.title}` again"))
+    callee = make_callee(frame, recipe, span)
+    callee.facts = frame.facts
+    callee.proof = frame.proof
+    callee.requires = frame.requires
+    callee.graph = frame.graph
+    _bind_inline(frame, callee, block, inputs, span)
+    session.depth += 1
+    session.ran.add(id(block.body))
+    try:
+        session.run(callee, block.body.statements[len(names) :])
+    finally:
+        session.depth -= 1
+    check_outputs(callee, block)
+    frame.uses_training |= callee.uses_training
+    if callee.root.children:
+        owned = next(iter(callee.root.children.values()))
+        raise Fault(
+            error(
+                "NNS214",
+                f"`{block.name.id}` is a function, and a function owns no layers",
+                owned.span,
+                f"`{owned.name}` would have to be kept somewhere",
+                helps=("give the block a capitalised name",),
+            )
+        )
+    values = [v for _, v, _ in callee.outputs]
+    if callee.failed or any(v is UNKNOWN for v in values):
+        frame.failed = True
+        raise Silent
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+def _bind_inline(frame: Frame, callee: Frame, block: ast.Block, inputs: dict[str, Any], span: Span) -> None:
+    for number, statement in enumerate(input_statements(block)):
+        value = inputs[statement.name.id]
+        callee.scope[statement.name.id] = value
+        if value is None:
+            continue
+        if not isinstance(value, Tensor):
+            raise Fault(
+                error(
+                    "NNS311",
+                    f"`{statement.name.id}` of `{block.name.id}` is a tensor, not {describe(value)}",
+                    span,
+                    "not a tensor",
+                )
+            )
+        match_type(frame, callee, statement, value.type, number, span, block.name.id, inline=True)

@@ -1,0 +1,386 @@
+"""Blocks: binding hyperparameters, matching inputs, elaborating a body once for each kind of use, and calling it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nnspec import ir
+from nnspec.diagnostics import Label, Span, error
+from nnspec.dims import Size, show, substitute
+from nnspec.elaborate import freeze
+from nnspec.elaborate.binding import missing_argument, pair_up, unknown_argument
+from nnspec.elaborate.calls import Flowing, allocate, first_tensor, shared_fault
+from nnspec.elaborate.expressions import evaluate
+from nnspec.elaborate.frame import Frame, GraphBuilder, param_ref
+from nnspec.elaborate.inputs import check_hyperparameter, input_statements, match_type
+from nnspec.elaborate.place import Place
+from nnspec.elaborate.session import MAX_DEPTH, Session
+from nnspec.elaborate.values import (
+    UNKNOWN,
+    BlockRecipe,
+    Fault,
+    Owned,
+    ParamRef,
+    Silent,
+    Tensor,
+    describe,
+)
+from nnspec.facts import Facts
+from nnspec.syntax import ast
+from nnspec.types import TensorType
+
+
+@dataclass(slots=True)
+class Elaborated:
+    """A body elaborated for inputs of certain types."""
+
+    failed: bool = False
+    module: int = -1
+    method: int = -1
+    outputs: tuple[Any, ...] = ()
+    """Types in the callee's symbols, nested as they are returned."""
+    requires: tuple[ir.Requirement, ...] = ()
+    outer_ties: tuple[tuple[str, str, Span], ...] = ()
+    uses_training: bool = False
+    context: tuple[int, tuple[tuple[str, Size], ...]] | None = None
+    """Whose facts it leaned on, if it did: it holds only there."""
+    members: dict[str, int] = field(default_factory=dict)
+
+
+# --- hyperparameters -------------------------------------------------------------------------------------------------
+
+
+def bind_block(frame: Frame, block: ast.Block, node: ast.Call) -> BlockRecipe:
+    """The recipe of `Block(arguments)`."""
+    names = [h.name.id for h in block.hyperparameters]
+    pairs = pair_up(block.name.id, names, node.arguments)
+    for name, argument in pairs:
+        if name not in names:
+            raise unknown_argument(block.name.id, names, argument)
+    given = {name: (evaluate(frame, a.value), a.value.span) for name, a in pairs}
+    exprs = {
+        name: frame.session.text(a.value.span)
+        for name, a in pairs
+        if not isinstance(a.value, (ast.Number, ast.Constant, ast.String))
+    }
+    return complete_block(frame.session, block, given, exprs, node.span)
+
+
+def complete_block(
+    session: Session, block: ast.Block, given: dict[str, tuple[Any, Span]], exprs: dict[str, str], span: Span
+) -> BlockRecipe:
+    """A block with all its hyperparameters: the given ones checked, the others from their defaults."""
+    scope = Frame(session, "a default")
+    values: dict[str, Any] = {}
+    missing = []
+    for hyper in block.hyperparameters:
+        name = hyper.name.id
+        if name in given:
+            value, place = given[name]
+            value = check_hyperparameter(block, hyper, _crossing(value, place), place)
+        elif hyper.default is not None:
+            value = check_hyperparameter(block, hyper, evaluate(scope, hyper.default), hyper.default.span)
+        else:
+            missing.append(name)
+            continue
+        values[name] = scope.scope[name] = value
+    if missing:
+        raise missing_argument(block.name.id, missing, {}, span)
+    return BlockRecipe(block, values, exprs, span)
+
+
+def _crossing(value: Any, span: Span) -> Any:
+    """What may cross into a block as a hyperparameter: no layer and no tensor, but a parameter to tie with."""
+    if isinstance(value, Owned):
+        return param_ref(value, span) or value
+    if isinstance(value, Place):
+        raise Fault(
+            error(
+                "NNS311",
+                f"`{value.path}` is a layer, and a layer does not leave its body",
+                span,
+                "a layer that exists",
+                helps=("hand over a recipe, or let tensors flow in as inputs",),
+            )
+        )
+    if isinstance(value, Tensor):
+        raise Fault(
+            error(
+                "NNS311",
+                "a tensor is not a hyperparameter",
+                span,
+                f"this is {describe(value)}",
+                helps=("tensors flow in by an arrow: `(x, mask=m) -> Block(...)`",),
+            )
+        )
+    return value
+
+
+# --- calling ---------------------------------------------------------------------------------------------------------
+
+
+def call_block(frame: Frame, place: Place, flowing: Flowing, span: Span) -> Any:
+    """Feed values to a block in its place."""
+    recipe = place.recipe
+    assert isinstance(recipe, BlockRecipe)
+    if recipe.bare:
+        recipe = complete_block(frame.session, recipe.block, {}, {}, recipe.span)
+        place.recipe = recipe
+    expected = freeze.expected_module(frame, place, span)
+    inputs = gather_inputs(frame, recipe.block, flowing, span)
+    callee = make_callee(frame, recipe, span)
+    operands = bind_inputs(frame, callee, recipe.block, inputs, span)
+    binding: dict[str, Size] = dict(callee.facts.binding)
+    result = _elaborated(frame, callee, recipe, operands, binding, expected, span)
+    frame.uses_training |= result.uses_training
+    if result.failed:
+        frame.failed = True
+        raise Silent
+    if place.module is None:
+        place.module = result.module
+        place.use = (span, None)
+    elif place.module != result.module:
+        raise shared_fault(place, span, _module_difference(frame.session, place.module, result.module))
+    _carry_requirements(frame, result, binding, recipe, span)
+    _carry_ties(frame, place, recipe, result)
+    types = tuple(_outward(frame, t, binding) for t in result.outputs)
+    previous = first_tensor([v for v in inputs.values() if v is not None])
+    values, ids = allocate(frame, types, span, previous)
+    graph = frame.builder(span)
+    node_inputs = tuple(_operand(v) for v in inputs.values())
+    graph.nodes.append(ir.Call(place.path, node_inputs, ids, result.method, binding, span))
+    return values[0] if len(values) == 1 else values
+
+
+def _operand(value: Any) -> ir.Operand:
+    return ir.Ref(value.id) if isinstance(value, Tensor) else None
+
+
+def _outward(frame: Frame, type_: Any, binding: dict[str, Size]) -> Any:
+    if isinstance(type_, tuple):
+        return tuple(_outward(frame, t, binding) for t in type_)
+    if not binding:
+        return type_
+    return TensorType(type_.dtype, tuple(frame.proof.simplify(substitute(d, binding)) for d in type_.dims))
+
+
+def gather_inputs(frame: Frame, block: ast.Block, flowing: Flowing, span: Span) -> dict[str, Any]:
+    """Flowing values by input name, in order; None for optional ones that are left out."""
+    statements = input_statements(block)
+    names = [s.name.id for s in statements]
+    positional, named = flowing
+    if len(positional) > len(names):
+        raise Fault(
+            error(
+                "NNS412",
+                f"`{block.name.id}` takes {len(names)} input{'s' if len(names) != 1 else ''}, "
+                f"but {len(positional)} flow in",
+                span,
+                "too many inputs",
+                others=(Label(block.head, "declared here"),),
+            )
+        )
+    values = dict(zip(names, positional, strict=False))
+    for name, value in named.items():
+        if name not in names or name in values:
+            why = "is given twice" if name in values else f"has no input `{name}`"
+            raise Fault(
+                error("NNS412", f"`{block.name.id}` {why}", span, helps=(f"its inputs are {', '.join(names)}",))
+            )
+        values[name] = value
+    for statement in statements:
+        name = statement.name.id
+        if values.get(name) is None and statement.default is None:
+            raise Fault(
+                error(
+                    "NNS412",
+                    f"`{block.name.id}` needs its input `{name}`",
+                    span,
+                    f"no `{name}` flows in",
+                    others=(Label(statement.span, "declared here"),),
+                )
+            )
+    ordered = {name: values.get(name) for name in names}
+    return {n: frame.read(v, span) if isinstance(v, Owned) else v for n, v in ordered.items()}
+
+
+def make_callee(frame: Frame, recipe: BlockRecipe, span: Span) -> Frame:
+    """A frame for a block's body, its hyperparameters bound."""
+    facts = Facts(frame.facts, {})
+    callee = Frame(frame.session, f"`{recipe.title}`", facts=facts, mode=frame.mode)
+    callee.graph = GraphBuilder()
+    callee.called_at = span
+    for name, value in recipe.arguments.items():
+        inward = ParamRef("", value.type, value.span, outer=name) if isinstance(value, ParamRef) else value
+        callee.scope[name] = inward
+        callee.fixed[name] = "hyperparameter"
+    return callee
+
+
+def bind_inputs(
+    frame: Frame, callee: Frame, block: ast.Block, inputs: dict[str, Any], span: Span
+) -> list[TensorType | None]:
+    """Match what flows in against the declared types; the callee gets its symbols and input values."""
+    types: list[TensorType | None] = []
+    for number, statement in enumerate(input_statements(block)):
+        value = inputs[statement.name.id]
+        if value is None:
+            types.append(None)
+            callee.scope[statement.name.id] = None
+            continue
+        if not isinstance(value, Tensor):
+            raise Fault(
+                error(
+                    "NNS311",
+                    f"input `{statement.name.id}` of `{block.name.id}` is a tensor, not {describe(value)}",
+                    span,
+                    "not a tensor",
+                )
+            )
+        type_ = match_type(frame, callee, statement, value.type, number, span, block.name.id)
+        types.append(type_)
+        tensor = callee.builder(span).value(type_, statement.span)
+        callee.builder(span).hint(tensor, statement.name.id)
+        callee.scope[statement.name.id] = tensor
+    return types
+
+
+def _elaborated(
+    frame: Frame,
+    callee: Frame,
+    recipe: BlockRecipe,
+    types: list[TensorType | None],
+    binding: dict[str, Size],
+    expected: int | None,
+    span: Span,
+) -> Elaborated:
+    """The body elaborated for these inputs: an earlier result if one holds here."""
+    session = frame.session
+    key = (recipe.key(), frame.mode, tuple(types), expected)
+    context = (id(frame.facts), tuple(binding.items()))
+    known = session.elaborated.setdefault(key, [])
+    for result in known:
+        if result.context is None or result.context == context:
+            return result
+    if session.depth >= MAX_DEPTH:
+        raise Fault(
+            error(
+                "NNS310",
+                f"blocks are nested more than {MAX_DEPTH} deep",
+                span,
+                f"`{recipe.title}` again",
+                helps=("a block that uses itself needs a hyperparameter that ends it",),
+            )
+        )
+    session.depth += 1
+    try:
+        result = elaborate_body(callee, recipe, types, expected)
+    finally:
+        session.depth -= 1
+    if callee.facts.used_parent:
+        result.context = context
+        session.keep.append(frame.facts)
+    known.append(result)
+    return result
+
+
+def elaborate_body(
+    callee: Frame, recipe: BlockRecipe, types: Sequence[TensorType | None], expected: int | None
+) -> Elaborated:
+    """Run a body whose inputs are bound, and freeze what it owns and computes."""
+    block = recipe.block
+    callee.expected = expected
+    inputs = input_statements(block)
+    callee.session.ran.add(id(block.body))
+    callee.session.run(callee, block.body.statements[len(inputs) :])
+    check_outputs(callee, block)
+    result = Elaborated(uses_training=callee.uses_training)
+    values = [value for _, value, _ in callee.outputs]
+    if callee.failed or any(v is UNKNOWN for v in values):
+        result.failed = True
+        return result
+    module = freeze.module(callee, recipe, expected)
+    if module is None:
+        result.failed = True
+        return result
+    result.module = module
+    result.outputs = tuple(_types(v) for v in values)
+    result.requires = tuple(callee.requires)
+    result.outer_ties = tuple(callee.outer_ties)
+    result.method = freeze.method(callee, module, inputs, types, values)
+    return result
+
+
+def check_outputs(callee: Frame, block: ast.Block) -> None:
+    """A block returns something; several outputs and those of a model have names."""
+    if not callee.outputs:
+        if not callee.failed:
+            callee.report(
+                error(
+                    "NNS213",
+                    f"{block.kind} `{block.name.id}` has no output",
+                    block.head,
+                    "nothing comes out of this",
+                    helps=("say what it returns: `output y = ...`",),
+                )
+            )
+        callee.failed = True
+        return
+    names = [name for name, _, _ in callee.outputs]
+    for name, _, span in callee.outputs:
+        if not name and (block.kind == "model" or len(names) > 1):
+            why = "outputs of a model have names" if block.kind == "model" else "several outputs have names"
+            callee.report(error("NNS213", why, span, "no name", helps=("write `output name = ...`",)))
+
+
+def _types(value: Any) -> Any:
+    return tuple(_types(v) for v in value) if isinstance(value, tuple) else value.type
+
+
+def _carry_requirements(
+    frame: Frame, result: Elaborated, binding: dict[str, Size], recipe: BlockRecipe, span: Span
+) -> None:
+    """What a callee needs of its sizes is decided here, or becomes a requirement of this body."""
+    for need in result.requires:
+        size = frame.proof.simplify(substitute(need.size, binding))
+        answer = frame.proof.at_least(size, 0) if need.relation == ">=" else frame.proof.equal(size, 0)
+        if answer:
+            continue
+        if answer is False:
+            others = (Label(need.span, "needed here"),) if need.span else ()
+            where = ", ".join(f"{k} = {show(v)}" for k, v in binding.items() if not k.startswith("_"))
+            raise Fault(
+                error(
+                    "NNS418",
+                    f"`{recipe.title}` cannot be used here: {need.message}",
+                    span,
+                    f"with {where}" if where else "these sizes do not fit",
+                    others=others,
+                )
+            )
+        frame.requires.append(ir.Requirement(size, need.relation, need.message, need.span))
+        if need.relation == ">=":
+            frame.facts.assume_at_least(size, 0)
+        else:
+            frame.facts.assume_equal(size, 0)
+
+
+def _carry_ties(frame: Frame, place: Place, recipe: BlockRecipe, result: Elaborated) -> None:
+    for alias, name, span in result.outer_ties:
+        owner = recipe.arguments[name]
+        assert isinstance(owner, ParamRef)
+        path = f"{place.path}.{alias}"
+        if owner.outer is not None:
+            frame.outer_ties.append((path, owner.outer, span))
+        else:
+            frame.ties.append(ir.Tie(path, owner.path, span))
+
+
+def _module_difference(session: Session, first: int, second: int) -> str:
+    ours, theirs = session.modules[first], session.modules[second]
+    for name, size in ours.sizes.items():
+        if theirs.sizes.get(name) != size:
+            return f"{name} is {size} there and {theirs.sizes.get(name)} here"
+    return "its members differ"

@@ -1,0 +1,362 @@
+"""Applying library layers and functions: operands gathered, shape rules asked, nodes added to the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from nnspec import ir
+from nnspec.diagnostics import Edit, Fix, Label, Span, error
+from nnspec.dims import Dim, DimTooLarge
+from nnspec.elaborate.binding import (
+    check_value,
+    missing_argument,
+    pair_up,
+    unknown_argument,
+)
+from nnspec.elaborate.builtins import NUMERIC
+from nnspec.elaborate.expressions import evaluate
+from nnspec.elaborate.frame import Frame
+from nnspec.elaborate.place import Place
+from nnspec.elaborate.session import MAX_ELEMENTS
+from nnspec.elaborate.values import Fault, FunctionValue, LayerRecipe, Owned, Record, Tensor, describe, is_number
+from nnspec.layer import Function, Layer, Operation, ShapeError
+from nnspec.syntax import ast
+from nnspec.types import Scalar, TensorType
+
+Flowing = tuple[list[Any], dict[str, Any]]
+"""What flows into a layer: values by position, then by name."""
+
+
+# --- operands --------------------------------------------------------------------------------------------------------
+
+
+def gather(frame: Frame, cls: type[Operation], flowing: Flowing, title: str, span: Span) -> list[Any]:
+    """Flowing values in the order of the class's inputs; None for optional ones that are not given."""
+    names = cls.input_names()
+    positional, named = list(flowing[0]), dict(flowing[1])
+    star = names[-1].startswith("*") if names else False
+    plain = names[:-1] if star else names
+    if len(positional) > len(plain) and not star:
+        most = f"{len(plain)} input{'s' if len(plain) != 1 else ''}"
+        raise Fault(
+            error(
+                "NNS412",
+                f"`{title}` takes {most}, but {len(positional)} flow in",
+                span,
+                "too many inputs",
+                helps=("of a layer with several outputs take the one that is wanted: `y, state = x -> ...`",),
+            )
+        )
+    values: list[Any] = positional[: len(plain)]
+    for name in plain[len(values) :]:
+        values.append(named.pop(name, None))
+    for name in named:
+        why = "is given twice" if name in plain else f"has no input `{name}`"
+        raise Fault(
+            error("NNS412", f"`{title}` {why}", span, f"`{name}`", helps=(f"its inputs are {', '.join(plain)}",))
+        )
+    for position, name in enumerate(plain[: cls.required_inputs()]):
+        if values[position] is None:
+            raise Fault(error("NNS412", f"`{title}` needs its input `{name}`", span, f"no `{name}` flows in"))
+    return values + positional[len(plain) :]
+
+
+def operand(frame: Frame, cls: type[Operation], name: str, value: Any, span: Span) -> tuple[Any, ir.Operand]:
+    """A value as the shape rule sees it, and as the graph holds it."""
+    if isinstance(value, Tensor):
+        return value.type, ir.Ref(value.id)
+    if isinstance(value, Owned):
+        tensor = frame.read(value, span)
+        return tensor.type, ir.Ref(tensor.id)
+    if value is None:
+        return None, None
+    if isinstance(value, (tuple, list)) and not isinstance(value, Record):
+        parts = [operand(frame, cls, name, v, span) for v in value]
+        return tuple(p[0] for p in parts), tuple(p[1] for p in parts)
+    if name in cls.scalars and (is_number(value) or isinstance(value, (bool, Dim))):
+        number = float(value) if isinstance(value, Fraction) else value
+        return Scalar(number), number
+    raise Fault(
+        error(
+            "NNS311",
+            f"`{cls.__name__}` needs a tensor, not {describe(value)}",
+            span,
+            "not a tensor",
+        )
+    )
+
+
+def allocate(frame: Frame, result: Any, span: Span, previous: int | None) -> tuple[Any, Any]:
+    """New graph values for a shape rule's result: the handles, and their numbers in the same nesting."""
+    if isinstance(result, TensorType):
+        tensor = frame.builder(span).value(result, span, previous)
+        return tensor, tensor.id
+    parts = [allocate(frame, part, span, previous) for part in result]
+    return tuple(p[0] for p in parts), tuple(p[1] for p in parts)
+
+
+def _outputs(ids: Any) -> tuple[Any, ...]:
+    return (ids,) if isinstance(ids, int) else ids
+
+
+def first_tensor(values: Sequence[Any]) -> int | None:
+    """The number of the first tensor among operands: what a shape trace goes back to."""
+    for value in values:
+        if isinstance(value, Tensor):
+            return value.id
+        if isinstance(value, (tuple, list)):
+            found = first_tensor(value)
+            if found is not None:
+                return found
+    return None
+
+
+# --- layers ----------------------------------------------------------------------------------------------------------
+
+
+def call_layer(frame: Frame, place: Place, flowing: Flowing, span: Span) -> Any:
+    """Feed values to a library layer in its place."""
+    recipe = place.recipe
+    assert isinstance(recipe, LayerRecipe)
+    cls = type(recipe.layer)
+    values = gather(frame, cls, flowing, recipe.title, span)
+    names = cls.input_names()
+    pairs = [
+        operand(frame, cls, names[min(i, len(names) - 1)].lstrip("*"), value, span) for i, value in enumerate(values)
+    ]
+    types = tuple(p[0] for p in pairs)
+    key = (id(recipe.layer), types)
+    cached = frame.layer_cache.get(key)
+    if cached is None:
+        cached = _infer_layer(frame, recipe, types, tuple(values), span)
+        frame.layer_cache[key] = cached
+    layer, result, _ = cached
+    _settle(frame, place, recipe, layer, span)
+    tensors, ids = allocate(frame, result, span, first_tensor(values))
+    graph = frame.builder(span)
+    graph.nodes.append(ir.Call(place.path, _trim(pairs), _outputs(ids), span=span))
+    return tensors
+
+
+def _trim(pairs: list[tuple[Any, ir.Operand]]) -> tuple[ir.Operand, ...]:
+    operands = [p[1] for p in pairs]
+    while operands and operands[-1] is None:
+        operands.pop()
+    return tuple(operands)
+
+
+def _infer_layer(
+    frame: Frame, recipe: LayerRecipe, types: tuple[Any, ...], values: tuple[Any, ...], span: Span
+) -> tuple[Layer, Any, LayerRecipe]:
+    if recipe.bare:
+        missing = [n for n, f in recipe.layer.fields.items() if f.required]
+        if missing:
+            raise missing_argument(recipe.title, missing, recipe.layer.fields, recipe.span)
+    try:
+        layer = recipe.layer.complete(frame.proof, *types)
+        result = layer.infer(frame.proof, *types)
+    except ShapeError as fault:
+        fixes = _drop_argument(frame, recipe, fault)
+        raise frame.shape_fault(fault, recipe.span, spans=recipe.spans, sources=values, fixes=fixes) from None
+    except DimTooLarge as fault:
+        raise Fault(error("NNS310", f"this size is too large to reason about: {fault}", span)) from None
+    for name, weight in layer.weights().items():
+        elements = 1
+        for size in weight.shape:
+            elements *= size
+        if elements > MAX_ELEMENTS:
+            shape = " x ".join(f"{s:,}" for s in weight.shape)
+            raise Fault(
+                error(
+                    "NNS310",
+                    f"`{name}` of `{recipe.title}` would have {shape} elements",
+                    recipe.span,
+                    f"more than the limit of {MAX_ELEMENTS:,}",
+                )
+            )
+    return layer, result, recipe
+
+
+def _drop_argument(frame: Frame, recipe: LayerRecipe, fault: ShapeError) -> tuple[Fix, ...]:
+    """The repair of an inferred size that was given wrong: leave it out."""
+    spec = recipe.layer.fields.get(fault.at or "")
+    span = recipe.spans.get(fault.at or "")
+    if spec is None or not spec.inferred or span is None:
+        return ()
+    source = frame.session.sources[span.source].text
+    start, end = span.start, span.end
+    before = source[:start].rstrip()
+    if before.endswith(","):
+        start = len(before) - 1
+    elif source[end:].lstrip().startswith(","):
+        end += len(source[end:]) - len(source[end:].lstrip()) + 1
+    return (Fix("let the compiler infer it", (Edit(Span(start, end, span.source), ""),), safe=True),)
+
+
+def _settle(frame: Frame, place: Place, recipe: LayerRecipe, layer: Layer, span: Span) -> None:
+    """Fix the layer's sizes at its first use; later uses must agree."""
+    if place.layer is layer:
+        return
+    if place.layer is None:
+        place.layer = layer
+        place.module = frame.session.intern_layer(layer, recipe.exprs, recipe.span)
+        place.use = (span, None)
+        _tie(frame, place, recipe, layer)
+        return
+    if place.layer != layer:
+        assert place.use is not None
+        raise shared_fault(place, span, _difference(place.layer, layer))
+
+
+def shared_fault(place: Place, span: Span, difference: str) -> Fault:
+    """The fault of a shared layer that would need other parameters at another use."""
+    first = place.use[0] if place.use else place.span
+    return Fault(
+        error(
+            "NNS415",
+            f"`{place.path}` is shared, but its parameters would differ between its uses: {difference}",
+            span,
+            "does not fit here",
+            others=(Label(first, "its sizes were fixed here"),),
+            helps=("bind a second layer for this use",),
+        )
+    )
+
+
+def _difference(first: Layer, second: Layer) -> str:
+    ours, theirs = first.weights(), second.weights()
+    for name, weight in ours.items():
+        other = theirs.get(name)
+        if other is None or other.shape != weight.shape:
+            shape = list(other.shape) if other else "absent"
+            return f"`{name}` is {list(weight.shape)} there and {shape} here"
+    for name, spec in first.fields.items():
+        if spec.inferred and getattr(first, name) != getattr(second, name):
+            return f"{name} is {getattr(first, name)} there and {getattr(second, name)} here"
+    return "they are configured differently"
+
+
+def _tie(frame: Frame, place: Place, recipe: LayerRecipe, layer: Layer) -> None:
+    weights = layer.weights()
+    for name, owner in recipe.ties.items():
+        span = recipe.spans[name]
+        weight = weights.get(name)
+        if weight is None:
+            known = [n for n, w in weights.items() if w.trained]
+            argument = ast.Argument(span, name, ast.Constant(span, None), span)
+            raise unknown_argument(recipe.title, [*recipe.layer.fields, *known], argument)
+        if owner.type.dims != weight.shape:
+            raise Fault(
+                error(
+                    "NNS416",
+                    f"`{name}` of `{recipe.title}` has shape {list(weight.shape)}, "
+                    f"but what it is tied to has {list(owner.type.dims)}",
+                    span,
+                    "shapes differ",
+                    others=(Label(owner.span, f"this is {owner.type}"),) if owner.span != span else (),
+                )
+            )
+        alias = f"{place.path}.{name}"
+        if owner.outer is not None:
+            frame.outer_ties.append((alias, owner.outer, span))
+        else:
+            frame.ties.append(ir.Tie(alias, owner.path, span))
+
+
+# --- functions -------------------------------------------------------------------------------------------------------
+
+
+def call_function(
+    frame: Frame, value: FunctionValue, arguments: Sequence[ast.Argument], flowing: Flowing, span: Span
+) -> Any:
+    """Apply a library function to what flows in and to its written arguments."""
+    cls = value.cls
+    title = cls.__name__
+    inputs, options = _split_arguments(frame, cls, arguments, flowing, span)
+    builtin = NUMERIC.get(title)
+    if builtin is not None and len(inputs) == 1 and is_number(next(iter(inputs.values()))):
+        return builtin(frame, list(inputs.values()), span)
+    missing = [n for n, f in cls.fields.items() if f.required and n not in options]
+    if missing:
+        raise missing_argument(title, missing, cls.fields, span)
+    spans = {a.name: a.span for a in arguments if a.name is not None}
+    return apply_function(frame, cls(**options), _in_order(cls, inputs, title, span), span, value.span, spans)
+
+
+def _in_order(cls: type[Operation], inputs: dict[str, Any], title: str, span: Span) -> list[Any]:
+    values: list[Any] = []
+    required = cls.required_inputs()
+    for position, name in enumerate(cls.input_names()):
+        if name.startswith("*"):
+            values += inputs.get(name[1:], ())
+        elif name in inputs:
+            values.append(inputs[name])
+        elif position < required:
+            raise Fault(error("NNS302", f"`{title}` needs `{name}`", span, f"missing `{name}`"))
+        else:
+            values.append(None)
+    return values
+
+
+def _split_arguments(
+    frame: Frame, cls: type[Function], arguments: Sequence[ast.Argument], flowing: Flowing, span: Span
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is given to a function, sorted into inputs and options."""
+    order = list(cls.order or (*cls.input_names(), *(n for n, f in cls.fields.items() if not f.keyword)))
+    positional = [(v, span) for v in flowing[0]]
+    positional += [(evaluate(frame, a.value), a.value.span) for a in arguments if a.name is None]
+    given: dict[str, tuple[Any, Span]] = {}
+    for position, (value, place) in enumerate(positional):
+        slot = order[position] if position < len(order) else (order[-1] if order else "")
+        if slot.startswith("*"):
+            rest = [v for v, _ in positional[position:]]
+            given[slot[1:]] = (rest, place)
+            break
+        if position >= len(order):
+            pair_up(cls.__name__, order, [ast.Argument(place, None, ast.Constant(place, None))] * len(positional))
+        given[slot] = (value, place)
+    for name, value in flowing[1].items():
+        given[name] = (value, span)
+    extra = getattr(cls, "extra", "")
+    extras: list[tuple[str, Any]] = []
+    for argument in arguments:
+        if argument.name is None:
+            continue
+        value = evaluate(frame, argument.value)
+        if argument.name in given:
+            raise Fault(error("NNS306", f"`{cls.__name__}` is given `{argument.name}` twice", argument.span))
+        if argument.name not in order and argument.name not in cls.fields:
+            if not extra:
+                raise unknown_argument(cls.__name__, [o.lstrip("*") for o in order], argument)
+            extras.append((argument.name, value))
+            continue
+        given[argument.name] = (value, argument.value.span)
+    if extras:
+        given[extra] = (tuple(extras), span)
+    options = {
+        n: check_value(cls.__name__, cls.fields[n], v, place) for n, (v, place) in given.items() if n in cls.fields
+    }
+    return {n: v for n, (v, _) in given.items() if n not in cls.fields}, options
+
+
+def apply_function(
+    frame: Frame, function: Function, values: Sequence[Any], span: Span, at: Span, spans: dict[str, Span] | None = None
+) -> Any:
+    """Add a function's node; `at` is the place that a fault is about."""
+    cls = type(function)
+    names = cls.input_names()
+    pairs = [
+        operand(frame, cls, names[min(i, len(names) - 1)].lstrip("*"), value, span) for i, value in enumerate(values)
+    ]
+    try:
+        result = function.infer(frame.proof, *(p[0] for p in pairs))
+    except ShapeError as fault:
+        raise frame.shape_fault(fault, at, spans=spans, sources=tuple(values)) from None
+    except DimTooLarge as fault:
+        raise Fault(error("NNS310", f"this size is too large to reason about: {fault}", span)) from None
+    tensors, ids = allocate(frame, result, span, first_tensor(values))
+    node = ir.Op(cls.__name__, _trim(pairs), dict(function.given()), _outputs(ids), span)
+    frame.builder(span).nodes.append(node)
+    return tensors

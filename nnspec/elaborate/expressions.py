@@ -1,0 +1,277 @@
+"""Values of expressions. Flows and calls register themselves here (see `flows`, `calls`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from nnspec import registry
+from nnspec.diagnostics import Span, error
+from nnspec.dims import Dim
+from nnspec.elaborate import arithmetic
+from nnspec.elaborate.builtins import BUILTINS, CONSTANTS
+from nnspec.elaborate.frame import Frame
+from nnspec.elaborate.session import MAX_LIST
+from nnspec.elaborate.values import (
+    BlockFunction,
+    BlockRecipe,
+    DType,
+    Fault,
+    FunctionValue,
+    LayerRecipe,
+    Owned,
+    Record,
+    Silent,
+    Tensor,
+    Undecided,
+    describe,
+    is_size,
+    show_value,
+)
+from nnspec.suggest import suggest
+from nnspec.syntax import ast
+from nnspec.types import canonical
+
+Handler = Callable[[Frame, Any], Any]
+_HANDLERS: dict[type, Handler] = {}
+_H = TypeVar("_H", bound=Handler)
+
+
+def handles(*nodes: type) -> Callable[[_H], _H]:
+    """Register a function that gives the value of these nodes."""
+
+    def register(handler: _H) -> _H:
+        for node in nodes:
+            _HANDLERS[node] = handler
+        return handler
+
+    return register
+
+
+def evaluate(frame: Frame, node: ast.Expr) -> Any:
+    """The value of an expression; raises `Fault` for the author's mistake."""
+    return _HANDLERS[type(node)](frame, node)
+
+
+@handles(ast.Broken)
+def _broken(frame: Frame, node: ast.Broken) -> Any:
+    raise Silent
+
+
+@handles(ast.Number, ast.Constant)
+def _literal(frame: Frame, node: ast.Number | ast.Constant) -> Any:
+    return node.value
+
+
+@handles(ast.String)
+def _string(frame: Frame, node: ast.String) -> str:
+    parts = []
+    for part in node.parts:
+        if isinstance(part, str):
+            parts.append(part)
+            continue
+        value = evaluate(frame, part)
+        if isinstance(value, Dim) or not isinstance(value, (str, int, float, bool)):
+            raise Fault(error("NNS309", f"{describe(value)} cannot stand in a string", part.span))
+        parts.append(value if isinstance(value, str) else show_value(value))
+    return "".join(parts)
+
+
+@handles(ast.Name)
+def _name(frame: Frame, node: ast.Name) -> Any:
+    name = node.id
+    try:
+        return frame.lookup(name)
+    except KeyError:
+        pass
+    if name == "training":
+        if frame.graph is None:
+            raise Fault(error("NNS201", "`training` is known only in the body of a block or model", node.span))
+        frame.uses_training = True
+        return frame.mode == "train"
+    found = library(frame, name, node.span)
+    if found is None:
+        raise unknown_name(frame, node)
+    return found
+
+
+def library(frame: Frame, name: str, span: Span) -> Any:
+    """What a name means outside the body: a block, a layer, a function, a constant; None when it is unknown."""
+    block = frame.session.blocks.get(name)
+    if block is not None:
+        if name[0].islower():
+            return BlockFunction(block, span)
+        return BlockRecipe(block, {}, {}, span, bare=True)
+    layer = registry.find("layer", name)
+    if layer is not None:
+        missing = [n for n, f in layer.fields.items() if f.required]
+        recipe = LayerRecipe(layer(**dict.fromkeys(missing)), span, bare=True)
+        return recipe
+    for kind in frame.library:
+        function = registry.find(kind, name)
+        if function is not None:
+            return FunctionValue(function, span)
+    if name in CONSTANTS:
+        return CONSTANTS[name]
+    dtype = canonical(name)
+    return DType(dtype) if dtype else None
+
+
+def unknown_name(frame: Frame, node: ast.Name, kind: str = "") -> Fault:
+    """The fault of a name that nothing defines, with the closest that something does."""
+    name = node.id
+    if not kind:
+        kind = "layer" if name[:1].isupper() else "name"
+    blocks = frame.session.blocks
+    candidates = [*frame.scope, *frame.session.constants, *blocks, *registry.index("layer")]
+    candidates += [n for kind in frame.library for n in registry.index(kind)]
+    candidates += [*BUILTINS, "true", "false", "none"]
+    close = suggest(name, candidates)
+    helps = [f"a {_word(close, frame)} with a similar name exists: `{close}`"] if close else []
+    if name in ("True", "False", "None"):
+        helps = [f"write `{name.lower()}`"]
+    label = "not a layer, a function or a block in scope" if kind == "layer" else "nothing of this name is in scope"
+    return Fault(error("NNS201", f"unknown {kind} `{name}`", node.span, label, helps=helps))
+
+
+def _word(name: str, frame: Frame) -> str:
+    if name in frame.scope or name in frame.session.constants:
+        return "name"
+    if name in frame.session.blocks:
+        return "block"
+    return "layer" if name in registry.index("layer") else "function"
+
+
+@handles(ast.List)
+def _list(frame: Frame, node: ast.List) -> Any:
+    return [evaluate(frame, item) for item in node.items]
+
+
+@handles(ast.Tuple)
+def _tuple(frame: Frame, node: ast.Tuple) -> Any:
+    if any(item.name for item in node.items):
+        record = Record()
+        for item in node.items:
+            if item.name is None:
+                raise Fault(error("NNS309", "a record has names for all of its values", item.span, "no name"))
+            record[item.name] = evaluate(frame, item.value)
+        return record
+    return tuple(evaluate(frame, item.value) for item in node.items)
+
+
+@handles(ast.Comprehension)
+def _comprehension(frame: Frame, node: ast.Comprehension) -> Any:
+    result = []
+    hidden = save_targets(frame, node.target)
+    for value in iterate(frame, node.iterable):
+        frame.session.step(node.span, "a comprehension")
+        assign_local(frame, node.target, value)
+        if node.test is None or condition(frame, node.test, "a comprehension's `if`"):
+            result.append(evaluate(frame, node.element))
+    restore_targets(frame, hidden)
+    if len(result) > MAX_LIST:
+        raise Fault(error("NNS310", f"a list holds at most {MAX_LIST:,} items", node.span, "too long"))
+    return result
+
+
+def iterate(frame: Frame, node: ast.Expr) -> list[Any]:
+    """The items that a loop goes over."""
+    value = evaluate(frame, node)
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    raise Fault(
+        error(
+            "NNS309",
+            f"a loop goes over a list, not over {describe(value)}",
+            node.span,
+            "not a list",
+            helps=(f"count with `range({show_value(value)})`",) if is_size(value) else (),
+        )
+    )
+
+
+def target_names(target: ast.Target) -> list[ast.Name]:
+    """The names in a target, in order."""
+    if isinstance(target, ast.Name):
+        return [target]
+    return [name for item in target.items for name in target_names(item)]
+
+
+def save_targets(frame: Frame, target: ast.Target) -> dict[str, Any]:
+    """Check that loop variables shadow nothing; returns what to restore."""
+    for name in target_names(target):
+        if name.id != "_" and (name.id in frame.scope or name.id in frame.fixed):
+            raise Fault(
+                error(
+                    "NNS203",
+                    f"the loop variable `{name.id}` would hide another `{name.id}`",
+                    name.span,
+                    "already bound in this body",
+                    helps=("choose another name",),
+                )
+            )
+    return {name.id: None for name in target_names(target)}
+
+
+def restore_targets(frame: Frame, hidden: dict[str, Any]) -> None:
+    """Forget loop variables."""
+    for name in hidden:
+        frame.scope.pop(name, None)
+
+
+def assign_local(frame: Frame, target: ast.Target, value: Any) -> None:
+    """Bind a loop's variables."""
+    if isinstance(target, ast.Name):
+        if target.id != "_":
+            frame.scope[target.id] = value
+        return
+    for part, item in zip(target.items, unpack(value, len(target.items), target.span), strict=True):
+        assign_local(frame, part, item)
+
+
+def unpack(value: Any, count: int, span: Span) -> tuple[Any, ...]:
+    """The parts of a tuple or list for so many targets."""
+    if not isinstance(value, (tuple, list)):
+        raise Fault(error("NNS414", f"{describe(value)} cannot be unpacked into {count} names", span, "not several"))
+    if len(value) != count:
+        raise Fault(
+            error("NNS414", f"{len(value)} values cannot be unpacked into {count} names", span, f"{count} names here")
+        )
+    return tuple(value)
+
+
+def condition(frame: Frame, node: ast.Expr, what: str) -> bool:
+    """The truth of a condition that must be known now."""
+    value = evaluate(frame, node)
+    if isinstance(value, Undecided):
+        raise arithmetic.undecided(value, node.span, what)
+    if isinstance(value, (Tensor, Owned)):
+        raise tensor_condition(node.span)
+    if not isinstance(value, bool):
+        raise Fault(error("NNS309", f"{what} needs true or false, not {describe(value)}", node.span, "not a condition"))
+    return value
+
+
+def tensor_condition(span: Span) -> Fault:
+    """A tensor where a condition must stand."""
+    return Fault(
+        error(
+            "NNS417",
+            "a tensor has no truth at compile time",
+            span,
+            "its values are known only at run time",
+            helps=("choose between values with `where(condition, a, b)`", "combine masks with `logical_and`"),
+        )
+    )
+
+
+@handles(ast.Conditional)
+def _conditional(frame: Frame, node: ast.Conditional) -> Any:
+    test = evaluate(frame, node.test)
+    if isinstance(test, Undecided):
+        return arithmetic.choose(test, evaluate(frame, node.then), evaluate(frame, node.orelse), node.test.span)
+    if isinstance(test, Tensor):
+        raise tensor_condition(node.test.span)
+    if not isinstance(test, bool):
+        raise Fault(error("NNS309", f"`if` needs true or false, not {describe(test)}", node.test.span))
+    return evaluate(frame, node.then if test else node.orelse)

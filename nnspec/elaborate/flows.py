@@ -1,0 +1,278 @@
+"""Flows, chains and calls: `x -> conv1: Conv2d(64, 3) -> relu`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnspec.diagnostics import Edit, Fix, Span, error
+from nnspec.elaborate import arithmetic, blocks
+from nnspec.elaborate.binding import bind_layer
+from nnspec.elaborate.block_functions import call_block_function
+from nnspec.elaborate.builtins import BUILTINS
+from nnspec.elaborate.calls import Flowing, call_function, call_layer
+from nnspec.elaborate.expressions import evaluate, handles
+from nnspec.elaborate.frame import Frame, name_of
+from nnspec.elaborate.place import Origin, Place, kind_of
+from nnspec.elaborate.values import (
+    BlockFunction,
+    BlockRecipe,
+    ChainRecipe,
+    Fault,
+    FunctionValue,
+    LayerRecipe,
+    Link,
+    Owned,
+    Recipe,
+    RepeatRecipe,
+    Tensor,
+    describe,
+)
+from nnspec.syntax import ast
+
+# --- flows -----------------------------------------------------------------------------------------------------------
+
+
+@handles(ast.Flow)
+def _flow(frame: Frame, node: ast.Flow) -> Any:
+    flowing = head(frame, node.head)
+    value: Any = None
+    for item in node.items:
+        value = _apply_item(frame, item, flowing)
+        flowing = (list(value) if isinstance(value, tuple) else [value], {})
+    return value
+
+
+def head(frame: Frame, node: ast.Expr) -> Flowing:
+    """What stands in front of the first arrow: one value, or several by position and name."""
+    if isinstance(node, ast.Tuple):
+        positional = [evaluate(frame, a.value) for a in node.items if a.name is None]
+        return positional, {a.name: evaluate(frame, a.value) for a in node.items if a.name is not None}
+    value = evaluate(frame, node)
+    if isinstance(value, (Recipe, Place, FunctionValue, BlockFunction)):
+        raise Fault(
+            error(
+                "NNS311",
+                "a flow begins with a value, and this is a layer",
+                node.span,
+                "nothing flows out of this",
+                helps=("a chain of layers that waits for its input is written in braces: `{ A -> B }`",),
+            )
+        )
+    return (list(value), {}) if isinstance(value, tuple) else ([value], {})
+
+
+def _apply_item(frame: Frame, item: ast.Item, flowing: Flowing) -> Any:
+    what, label, span = _item(frame, item)
+    return apply(frame, frame.home, what, flowing, label, "label" if label else "auto", span)
+
+
+def _item(frame: Frame, item: ast.Item) -> tuple[Any, str | None, Span]:
+    what = _applied(frame, item.layer)
+    if item.count is not None:
+        count = evaluate(frame, item.count)
+        if not isinstance(what, Recipe):
+            raise Fault(
+                error(
+                    "NNS316",
+                    "only a recipe can be repeated",
+                    item.layer.span,
+                    f"this is {describe(what)}",
+                    notes=("a layer that exists has one set of weights",) if isinstance(what, Place) else (),
+                )
+            )
+        what = arithmetic.repeat(frame, what, count, item.layer.span.to(item.count.span))
+    return what, label_name(frame, item.label), item.layer.span
+
+
+def label_name(frame: Frame, label: ast.Label | None) -> str | None:
+    """The text of a label, computed ones worked out."""
+    if label is None:
+        return None
+    if isinstance(label.value, str):
+        return label.value
+    value = evaluate(frame, label.value)
+    assert isinstance(value, str)
+    return value
+
+
+def _applied(frame: Frame, node: ast.Expr) -> Any:
+    """What an item applies; a function's call keeps its arguments until something flows into it."""
+    if isinstance(node, ast.Call):
+        function = evaluate(frame, node.function) if not _is_builtin(frame, node) else None
+        if isinstance(function, FunctionValue):
+            return FunctionValue(function.cls, node.function.span, (*(function.arguments or ()), *node.arguments))
+        if isinstance(function, BlockFunction):
+            return BlockFunction(function.block, node.function.span, (*(function.arguments or ()), *node.arguments))
+        if function is not None:
+            return _configure(frame, function, node)
+    return evaluate(frame, node)
+
+
+def apply(frame: Frame, home: Place, what: Any, flowing: Flowing, label: str | None, origin: Origin, span: Span) -> Any:
+    """Feed values to a layer, a function or a recipe; a recipe takes a new place in `home`."""
+    if isinstance(what, (FunctionValue, BlockFunction, Place)) and label is not None:
+        word = "a function takes no name" if not isinstance(what, Place) else f"this layer is called `{what.path}`"
+        raise Fault(error("NNS205", f"the label `{label}` cannot stand here: {word}", span, "labelled here"))
+    frame.session.step(span, frame.title)
+    if isinstance(what, FunctionValue):
+        return call_function(frame, what, what.arguments or (), flowing, span)
+    if isinstance(what, BlockFunction):
+        return call_block_function(frame, what, what.arguments or (), flowing, span)
+    if isinstance(what, Recipe):
+        what = plant(home.child(label or home.automatic(what.title), kind_of(what), origin, span), what)
+    if isinstance(what, Place):
+        return feed(frame, what, flowing, span)
+    helps = []
+    if isinstance(what, (Tensor, Owned)):
+        helps = ["tensors meet in an operator or a function: `x + y`, `cat([x, y], dim=1)`"]
+    raise Fault(error("NNS311", f"{describe(what)} is not a layer: nothing can flow into it", span, helps=helps))
+
+
+def plant(place: Place, recipe: Recipe) -> Place:
+    """Give a recipe its place; containers get places for what they hold."""
+    place.recipe = recipe
+    if isinstance(recipe, ChainRecipe):
+        position = 0
+        for link in recipe.links:
+            if isinstance(link.what, Recipe):
+                name = link.label or str(position)
+                origin: Origin = "label" if link.label else "position"
+                plant(place.child(name, kind_of(link.what), origin, link.span), link.what)
+                position += 1
+    elif isinstance(recipe, RepeatRecipe):
+        kind = kind_of(recipe.of)
+        for number in range(recipe.count):
+            plant(place.child(str(number), kind, "position", recipe.of.span), recipe.of)
+    return place
+
+
+def feed(frame: Frame, place: Place, flowing: Flowing, span: Span) -> Any:
+    """Feed values to a layer that has its place."""
+    recipe = place.recipe
+    if isinstance(recipe, LayerRecipe):
+        return call_layer(frame, place, flowing, span)
+    if isinstance(recipe, BlockRecipe):
+        return blocks.call_block(frame, place, flowing, span)
+    if isinstance(recipe, RepeatRecipe):
+        return _feed_repeat(frame, place, flowing, span)
+    assert isinstance(recipe, ChainRecipe)
+    return _feed_chain(frame, place, recipe, flowing)
+
+
+def _feed_repeat(frame: Frame, place: Place, flowing: Flowing, span: Span) -> Any:
+    first, *rest = flowing[0] or [None]
+    value: Any = first
+    for child in place.children.values():
+        if isinstance(value, tuple):
+            raise Fault(
+                error("NNS412", "only a layer with one output can be repeated", span, f"it gives {len(value)} outputs")
+            )
+        value = feed(frame, child, ([value, *rest], flowing[1]), span)
+    return value
+
+
+def _feed_chain(frame: Frame, place: Place, recipe: ChainRecipe, flowing: Flowing) -> Any:
+    children = iter(place.children.values())
+    value: Any = flowing[0][0] if len(flowing[0]) == 1 and not flowing[1] else tuple(flowing[0])
+    for link in recipe.links:
+        what = next(children) if isinstance(link.what, Recipe) else link.what
+        if isinstance(what, Place):
+            value = feed(frame, what, flowing, link.span)
+        else:
+            value = apply(frame, place, what, flowing, link.label, "position", link.span)
+        flowing = (list(value) if isinstance(value, tuple) else [value], {})
+    return value
+
+
+@handles(ast.Chain)
+def _chain(frame: Frame, node: ast.Chain) -> ChainRecipe:
+    links = []
+    for item in node.items:
+        what, label, span = _item(frame, item)
+        if isinstance(what, Place):
+            raise Fault(
+                error(
+                    "NNS311",
+                    f"a chain takes recipes, and `{what.path}` is a layer that exists",
+                    span,
+                    "already has a place",
+                    helps=("let values flow through it in the body: `x -> a -> b`",),
+                )
+            )
+        if not isinstance(what, (Recipe, FunctionValue, BlockFunction)):
+            raise Fault(error("NNS311", f"{describe(what)} is not a layer", span, "not a layer"))
+        if label is not None and not isinstance(what, Recipe):
+            raise Fault(error("NNS205", f"the label `{label}` cannot stand here: a function takes no name", span))
+        links.append(Link(label, what, span))
+    return ChainRecipe(tuple(links), node.span)
+
+
+# --- calls -----------------------------------------------------------------------------------------------------------
+
+
+def _is_builtin(frame: Frame, node: ast.Call) -> bool:
+    name = name_of(node.function)
+    if name not in BUILTINS or name in frame.scope or name in frame.session.constants:
+        return False
+    if name == "sum":
+        # torch's `sum` on tensors, Python's on lists of numbers.
+        return len(node.arguments) == 1 and not _is_tensor(frame, node.arguments[0].value)
+    return True
+
+
+def _is_tensor(frame: Frame, node: ast.Expr) -> bool:
+    if isinstance(node, (ast.List, ast.Comprehension)):
+        return False
+    if isinstance(node, ast.Name):
+        return isinstance(frame.scope.get(node.id), (Tensor, Owned))
+    if isinstance(node, ast.Call):
+        called = name_of(node.function)
+        return called is not None and called not in BUILTINS
+    return not isinstance(node, ast.Index) or _is_tensor(frame, node.value)
+
+
+@handles(ast.Call)
+def _call(frame: Frame, node: ast.Call) -> Any:
+    if _is_builtin(frame, node):
+        name = name_of(node.function)
+        assert name is not None
+        for argument in node.arguments:
+            if argument.name is not None:
+                raise Fault(error("NNS301", f"`{name}` takes no named arguments", argument.span, "given by name"))
+        return BUILTINS[name](frame, [evaluate(frame, a.value) for a in node.arguments], node.span)
+    function = evaluate(frame, node.function)
+    if isinstance(function, FunctionValue):
+        return call_function(
+            frame,
+            FunctionValue(function.cls, node.function.span),
+            (*(function.arguments or ()), *node.arguments),
+            ([], {}),
+            node.span,
+        )
+    if isinstance(function, BlockFunction):
+        return call_block_function(frame, function, node.arguments, ([], {}), node.span)
+    return _configure(frame, function, node)
+
+
+def _configure(frame: Frame, function: Any, node: ast.Call) -> Recipe:
+    if isinstance(function, LayerRecipe) and function.bare:
+        return bind_layer(frame, type(function.layer), node)
+    if isinstance(function, BlockRecipe) and function.bare:
+        return blocks.bind_block(frame, function.block, node)
+    text = frame.session.text(node.function.span)
+    if isinstance(function, Place) and node.arguments:
+        value = frame.session.text(node.arguments[0].span)
+        fixes = (Fix("let it flow", (Edit(node.span, f"{value} -> {text}"),)),) if len(node.arguments) == 1 else ()
+        raise Fault(
+            error(
+                "NNS311",
+                f"`{text}` is a layer: values flow into it by an arrow",
+                node.span,
+                "called like a function",
+                helps=(f"write `{value} -> {text}`",),
+                fixes=fixes,
+            )
+        )
+    if isinstance(function, Recipe):
+        raise Fault(error("NNS311", f"`{text}` is configured already", node.span, "configured again here"))
+    raise Fault(error("NNS311", f"{describe(function)} cannot be called", node.span, "not a layer or a function"))

@@ -1,0 +1,193 @@
+"""A frame: one body while it is elaborated — its names, its members, its graph, what is known of its sizes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from nnspec import ir
+from nnspec.diagnostics import Diagnostic, Fix, Label, Span, Step, error
+from nnspec.elaborate.place import Place
+from nnspec.elaborate.session import Session
+from nnspec.elaborate.values import UNKNOWN, Fault, Owned, ParamRef, Silent, Tensor
+from nnspec.facts import Facts
+from nnspec.layer import ShapeError
+from nnspec.proof import Proof
+from nnspec.syntax import ast
+from nnspec.types import TensorType
+
+
+class GraphBuilder:
+    """Collects values and nodes; remembers from what each value was made, for shape traces."""
+
+    def __init__(self) -> None:
+        self.values: list[ir.Value] = []
+        self.nodes: list[ir.Node] = []
+        self.origins: list[tuple[Span | None, int | None]] = []
+        self.hints: dict[int, str] = {}
+
+    def value(self, type: TensorType, span: Span | None, previous: int | None = None) -> Tensor:
+        """A new value of the graph."""
+        self.values.append(ir.Value(type, "", span))
+        self.origins.append((span, previous))
+        return Tensor(len(self.values) - 1, type)
+
+    def hint(self, tensor: Tensor, name: str) -> None:
+        """The author's name for a value; the first one counts."""
+        self.hints.setdefault(tensor.id, name)
+
+    def finish(self, inputs: tuple[Any, ...], outputs: tuple[ir.Operand, ...]) -> ir.Graph:
+        """The finished graph."""
+        hints = self.hints
+        values = tuple(ir.Value(v.type, hints[i], v.span) if i in hints else v for i, v in enumerate(self.values))
+        return ir.Graph(inputs, values, tuple(self.nodes), outputs)
+
+
+class Frame:
+    """The state of one body. Without a graph it is a place for compile-time values only."""
+
+    def __init__(self, session: Session, title: str, *, facts: Facts | None = None, mode: ir.Mode = "infer") -> None:
+        self.session = session
+        self.title = title
+        self.mode = mode
+        self.facts = facts or Facts()
+        self.requires: list[ir.Requirement] = []
+        self.proof = Proof(self.facts, self.requires)
+        self.graph: GraphBuilder | None = None
+        self.scope: dict[str, Any] = {}
+        self.fixed: dict[str, str] = {}
+        """Names that cannot be bound again, and what they are: hyperparameters, symbols, layers, params."""
+        self.root = Place("", "group", "group", Span(0, 0), None)
+        self.home = self.root
+        """Where members are made now: the root, or a group."""
+        self.expected: int | None = None
+        """The module that members must be found in, when a training form was elaborated before."""
+        self.reads: dict[str, Tensor] = {}
+        self.ties: list[ir.Tie] = []
+        self.outer_ties: list[tuple[str, str, Span]] = []
+        self.layer_cache: dict[Any, Any] = {}
+        self.outputs: list[tuple[str, Any, Span]] = []
+        self.symbols: list[ir.Symbol] = []
+        self.sizes: dict[str, int] = {}
+        """Symbols that are numbers here."""
+        self.called_at: Span | None = None
+        self.in_loop = 0
+        self.library: tuple[str, ...] = ("function",)
+        """Kinds of library functions that can be called here."""
+        self.root_kind = "block"
+        self.used: set[str] = set()
+        self.uses_training = False
+        self.failed = False
+
+    def builder(self, span: Span) -> GraphBuilder:
+        """The graph; a fault where there can be none."""
+        if self.graph is None:
+            raise Fault(error("NNS311", f"a tensor cannot be computed in {self.title}", span, "needs a model's body"))
+        return self.graph
+
+    def lookup(self, name: str) -> Any:
+        """The value of a name in the body or the file; KeyError when there is none."""
+        if name in self.scope:
+            self.used.add(name)
+            value = self.scope[name]
+        else:
+            value = self.session.constants[name]
+        if value is UNKNOWN:
+            raise Silent
+        return value
+
+    def bind(self, name: str, value: Any, span: Span) -> None:
+        """Bind or rebind a name; `_` discards."""
+        if name == "_":
+            return
+        if name in self.fixed:
+            kind = self.fixed[name]
+            raise Fault(
+                error(
+                    "NNS203",
+                    f"`{name}` is a {kind} and cannot be bound again",
+                    span,
+                    "bound again here",
+                    helps=("choose another name",),
+                )
+            )
+        self.scope[name] = value
+
+    def read(self, owned: Owned, span: Span) -> Tensor:
+        """A param or buffer as a tensor of the graph."""
+        tensor = self.reads.get(owned.path)
+        if tensor is None:
+            graph = self.builder(span)
+            tensor = graph.value(owned.type, owned.span)
+            graph.hint(tensor, owned.path.rsplit(".", 1)[-1])
+            graph.nodes.append(ir.Read(owned.path, (tensor.id,), span))
+            self.reads[owned.path] = tensor
+        return tensor
+
+    def report(self, diagnostic: Diagnostic) -> None:
+        """Keep a diagnostic; errors make the body fail."""
+        if diagnostic.severity == "error":
+            self.failed = True
+        at = self.called_at
+        if at is not None and at != diagnostic.span and not any(label.span == at for label in diagnostic.labels):
+            use = Label(at, f"in this use of {self.title}")
+            diagnostic = replace(diagnostic, labels=(*diagnostic.labels, use))
+        self.session.sink.report(diagnostic)
+
+    def shape_fault(
+        self,
+        fault: ShapeError,
+        span: Span,
+        *,
+        spans: dict[str, Span] | None = None,
+        sources: tuple[Any, ...] = (),
+        fixes: tuple[Fix, ...] = (),
+    ) -> Fault:
+        """A shape rule's complaint with its place, the way the shape came about, and the assert that would help."""
+        place = (spans or {}).get(fault.at or "", span)
+        helps = list(fault.helps)
+        if fault.fact is not None:
+            helps.append(f"if it always holds, say so before: `assert {fault.fact}`")
+        source = sources[fault.input] if fault.input is not None and fault.input < len(sources) else None
+        if source is None:
+            source = next((s for s in sources if isinstance(s, Tensor)), None)
+        trace = self.trace(source) if isinstance(source, Tensor) else ()
+        return Fault(
+            error(
+                fault.code,
+                fault.message,
+                place,
+                fault.label,
+                notes=fault.notes,
+                helps=helps,
+                fixes=fixes,
+                trace=trace if len(trace) > 1 else (),
+            )
+        )
+
+    def trace(self, tensor: Tensor) -> tuple[Step, ...]:
+        """The steps from an input of the body to a tensor, first to last."""
+        steps: list[Step] = []
+        graph = self.graph
+        at: int | None = tensor.id
+        while graph is not None and at is not None and len(steps) < 12:
+            span, previous = graph.origins[at]
+            what = self.session.text(span) if span is not None else ""
+            what = graph.hints.get(at, what) if previous is None else what
+            steps.append(Step(" ".join(what.split())[:60], str(graph.values[at].type), span))
+            at = previous
+        return tuple(reversed(steps))
+
+
+def param_ref(value: Any, span: Span) -> ParamRef | None:
+    """The parameter that a value stands for, or None."""
+    if isinstance(value, ParamRef):
+        return value
+    if isinstance(value, Owned) and value.kind == "param":
+        return ParamRef(value.path, value.type, span)
+    return None
+
+
+def name_of(node: ast.Expr) -> str | None:
+    """The word of a plain name."""
+    return node.id if isinstance(node, ast.Name) else None

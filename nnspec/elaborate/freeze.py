@@ -1,0 +1,170 @@
+"""Freezing: what a body owns becomes a module, what it computes a method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nnspec import ir
+from nnspec.diagnostics import Label, Span, error
+from nnspec.elaborate.frame import Frame
+from nnspec.elaborate.place import Place
+from nnspec.elaborate.session import Session
+from nnspec.elaborate.values import BlockRecipe, Fault, Tensor, content, plain
+from nnspec.syntax import ast
+from nnspec.types import TensorType
+
+
+def expected_module(frame: Frame, place: Place, span: Span) -> int | None:
+    """In the inference form of a body that reads `training`: the module that its training form put here."""
+    if frame.expected is None:
+        return None
+    module = frame.expected
+    for name in place.path.split("."):
+        member = next((m for m in frame.session.modules[module].members if m.name == name), None)
+        if member is None or member.module is None:
+            raise _only_inference(place, span)
+        module = member.module
+    return module
+
+
+def _only_inference(place: Place, span: Span) -> Fault:
+    return Fault(
+        error(
+            "NNS215",
+            f"`{place.path}` exists only in inference",
+            span,
+            "not a member in training",
+            helps=("a module owns what its training form uses; inference uses a part of it",),
+        )
+    )
+
+
+def module(frame: Frame, recipe: BlockRecipe, expected: int | None) -> int | None:
+    """The module of a body; None when a member could not be settled."""
+    session = frame.session
+    members = _members(frame, frame.root)
+    if members is None:
+        return None
+    if expected is not None:
+        _check_subset(session, frame.root, expected)
+        return expected
+    key = (recipe.key(), tuple(frame.sizes.items()), _key(members), tuple((t.alias, t.owner) for t in frame.ties))
+    frozen = ir.Module(
+        "block",
+        recipe.title,
+        {n: ir.Attr(plain(v), recipe.exprs.get(n)) for n, v in recipe.arguments.items()},
+        dict(frame.sizes),
+        members,
+        tuple(frame.ties),
+        recipe.block.span,
+        recipe.block.doc,
+    )
+    return session.intern(key, frozen)
+
+
+def _key(members: Sequence[ir.Member]) -> Any:
+    return tuple((m.name, m.kind, m.module, m.type, content_of_init(m)) for m in members)
+
+
+def content_of_init(member: ir.Member) -> Any:
+    """How a param or buffer starts, hashable."""
+    if member.init is not None:
+        return (member.init.function, content(member.init.arguments))
+    return repr(member.value) if member.value is not None else None
+
+
+def _members(frame: Frame, place: Place) -> tuple[ir.Member, ...] | None:
+    members: list[ir.Member] = []
+    for child in place.children.values():
+        if child.kind in ("param", "buffer"):
+            kind: Any = child.kind
+            members.append(
+                ir.Member(
+                    child.name, kind, child.origin, child.span, None, child.type, child.init, child.value, child.doc
+                )
+            )
+            continue
+        number = _settled(frame, child)
+        if number is None:
+            return None
+        members.append(ir.Member(child.name, "module", child.origin, child.span, number))
+    return tuple(members)
+
+
+def _settled(frame: Frame, place: Place) -> int | None:
+    """The module of a member; an unused layer has no sizes, which is a fault."""
+    if place.kind in ("layer", "block"):
+        if place.module is None and not frame.failed:
+            frame.report(
+                error(
+                    "NNS212",
+                    f"nothing flows through the layer `{place.path}`, so its sizes are not known",
+                    place.span,
+                    "never used",
+                    helps=(f"let a value flow through it: `x -> {place.name}`, or remove it",),
+                )
+            )
+        return place.module
+    if place.module is None:
+        members = _members(frame, place)
+        if members is None:
+            return None
+        frozen = ir.Module(place.kind, place.kind, members=members, span=place.span)  # type: ignore[arg-type]
+        place.module = frame.session.intern((place.kind, _key(members)), frozen)
+    return place.module
+
+
+def _check_subset(session: Session, place: Place, expected: int) -> None:
+    """Members of the inference form are those of the training form, of the same content."""
+    known = {m.name: m for m in session.modules[expected].members}
+    for child in place.children.values():
+        member = known.get(child.name)
+        if member is None:
+            raise _only_inference(child, child.span)
+        if child.kind in ("chain", "repeat", "group"):
+            assert member.module is not None
+            _check_subset(session, child, member.module)
+        elif child.module != member.module:
+            raise Fault(
+                error(
+                    "NNS215",
+                    f"`{child.path}` is another layer in training than in inference",
+                    child.span,
+                    "differs between the modes",
+                    others=(Label(member.span, "in training"),) if member.span and member.span != child.span else (),
+                    helps=("give layers that only one mode uses names of their own",),
+                )
+            )
+
+
+def method(
+    frame: Frame,
+    module_number: int,
+    inputs: Sequence[ast.Input],
+    types: Sequence[TensorType | None],
+    values: Sequence[Any],
+) -> int:
+    """Add the method of a body and return its number."""
+    assert frame.graph is not None
+    numbers = iter(range(len(frame.graph.values)))
+    ids = tuple(None if t is None else next(numbers) for t in types)
+    graph = frame.graph.finish(ids, tuple(_operand(v) for v in values))
+    frame.session.methods.append(
+        ir.Method(
+            module_number,
+            frame.mode if frame.uses_training else "both",
+            tuple(s.name.id for s in inputs),
+            tuple(name for name, _, _ in frame.outputs),
+            tuple(frame.symbols),
+            tuple(frame.requires),
+            graph,
+        )
+    )
+    return len(frame.session.methods) - 1
+
+
+def _operand(value: Any) -> ir.Operand:
+    if isinstance(value, Tensor):
+        return ir.Ref(value.id)
+    return tuple(_operand(v) for v in value)

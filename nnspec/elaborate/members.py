@@ -1,0 +1,163 @@
+"""Members and indices: `wte.weight`, `blocks[0]`, `x[:, 0]`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnspec import registry
+from nnspec.diagnostics import Span, error
+from nnspec.dims import Dim
+from nnspec.elaborate.calls import apply_function
+from nnspec.elaborate.expressions import evaluate, handles, unknown_name
+from nnspec.elaborate.frame import Frame, name_of
+from nnspec.elaborate.place import Place
+from nnspec.elaborate.values import Fault, Owned, ParamRef, Record, Tensor, describe, is_size
+from nnspec.suggest import suggest
+from nnspec.syntax import ast
+
+
+@handles(ast.Attribute)
+def _attribute(frame: Frame, node: ast.Attribute) -> Any:
+    base = _base(frame, node.value)
+    if isinstance(base, Record):
+        if node.name in base:
+            return base[node.name]
+        close = suggest(node.name, list(base))
+        helps = [f"did you mean `{close}`?"] if close else []
+        raise Fault(error("NNS208", f"this record has no `{node.name}`", node.name_span, helps=helps))
+    if isinstance(base, Place):
+        return member_of(frame, base, node.name, node.span)
+    if isinstance(base, (Tensor, Owned)):
+        raise Fault(
+            error(
+                "NNS208",
+                f"a tensor has no attribute `{node.name}`",
+                node.name_span,
+                "not an attribute",
+                helps=("its sizes are the symbols of its type; functions are called: `transpose(x, 0, 1)`",),
+            )
+        )
+    raise Fault(error("NNS208", f"{describe(base)} has no member `{node.name}`", node.name_span, "no such member"))
+
+
+def _base(frame: Frame, node: ast.Expr) -> Any:
+    """The value in front of a dot: a bound layer, a record, or what a label of this body names."""
+    name = name_of(node)
+    if name is not None:
+        value = frame.scope.get(name)
+        if not isinstance(value, (Place, Record)):
+            place = frame.home.children.get(name) or frame.root.children.get(name)
+            if place is not None and place.kind not in ("param", "buffer"):
+                return place
+            if name not in frame.scope and name not in frame.session.constants:
+                raise unknown_name(frame, node)  # type: ignore[arg-type]  # a Name, as its word was found
+    if isinstance(node, ast.Attribute):
+        return _attribute(frame, node)
+    return evaluate(frame, node)
+
+
+def member_of(frame: Frame, place: Place, name: str, span: Span) -> Any:
+    """What `layer.name` reaches: a parameter, or a layer inside."""
+    child = place.children.get(name)
+    if child is not None:
+        if child.kind in ("param", "buffer"):
+            assert child.type is not None
+            return ParamRef(child.path, child.type, child.span)
+        return child
+    if place.module is None and place.kind in ("layer", "block"):
+        raise Fault(
+            error(
+                "NNS212",
+                f"the parameters of `{place.path}` are not known yet",
+                span,
+                "used before anything flowed into it",
+            )
+        )
+    if place.module is None:
+        raise _no_member(place, name, list(place.children), span)
+    return _member_of_module(frame, place, place.module, place.path, name, span)
+
+
+def _member_of_module(frame: Frame, place: Place, module: int, path: str, name: str, span: Span) -> Any:
+    members = {m.name: m for m in frame.session.modules[module].members}
+    member = members.get(name)
+    if member is None:
+        raise _no_member(place, name, list(members), span)
+    if member.module is None:
+        assert member.type is not None
+        return ParamRef(f"{path}.{name}", member.type, place.span)
+    inner = Place(name, "block", "label", place.span, None)
+    inner.path = f"{path}.{name}"
+    inner.module = member.module
+    return inner
+
+
+def _no_member(place: Place, name: str, known: list[str], span: Span) -> Fault:
+    close = suggest(name, known)
+    helps = [f"did you mean `{close}`?"] if close else [f"it has {', '.join(f'`{k}`' for k in known)}"] if known else []
+    return Fault(error("NNS208", f"`{place.path}` has no member `{name}`", span, "no such member", helps=helps))
+
+
+@handles(ast.Index)
+def _index(frame: Frame, node: ast.Index) -> Any:
+    base = (
+        _base(frame, node.value) if isinstance(node.value, (ast.Name, ast.Attribute)) else evaluate(frame, node.value)
+    )
+    if isinstance(base, Owned):
+        base = frame.read(base, node.span)
+    if isinstance(base, Tensor):
+        return _index_tensor(frame, base, node)
+    if len(node.items) != 1:
+        raise Fault(error("NNS309", f"{describe(base)} takes one index", node.span))
+    item = node.items[0]
+    if isinstance(item, ast.Slice):
+        bounds = [None if part is None else evaluate(frame, part) for part in (item.start, item.stop, item.step)]
+        if isinstance(base, (list, tuple, str)) and all(
+            b is None or (is_size(b) and not isinstance(b, Dim)) for b in bounds
+        ):
+            return base[slice(*bounds)]
+        raise Fault(error("NNS309", f"{describe(base)} cannot be sliced like this", node.span))
+    if isinstance(item, ast.Ellipsis):
+        raise Fault(error("NNS309", f"{describe(base)} cannot be indexed by `...`", node.span))
+    return _pick(frame, base, evaluate(frame, item), node)
+
+
+def _pick(frame: Frame, base: Any, key: Any, node: ast.Index) -> Any:
+    if isinstance(base, Place):
+        return member_of(frame, base, str(key), node.span)
+    if isinstance(base, Record) and isinstance(key, str) and key in base:
+        return base[key]
+    if isinstance(base, (list, tuple, str)) and is_size(key):
+        if isinstance(key, Dim):
+            raise Fault(
+                error("NNS308", f"the index `{key}` is not known at compile time", node.items[0].span, "not a number")
+            )
+        if -len(base) <= key < len(base):
+            return base[key]
+        raise Fault(
+            error("NNS313", f"index {key} is outside a list of {len(base)}", node.items[0].span, "out of range")
+        )
+    raise Fault(error("NNS309", f"{describe(base)} cannot be indexed by {describe(key)}", node.span))
+
+
+def _index_tensor(frame: Frame, base: Tensor, node: ast.Index) -> Any:
+    function = registry.find("function", "getitem")
+    assert function is not None
+    items, tensors = [], []
+    for item in node.items:
+        if isinstance(item, ast.Ellipsis):
+            items.append("...")
+        elif isinstance(item, ast.Slice):
+            parts = (item.start, item.stop, item.step)
+            items.append(("slice", *(None if part is None else evaluate(frame, part) for part in parts)))
+        else:
+            value = evaluate(frame, item)
+            if isinstance(value, Owned):
+                value = frame.read(value, item.span)
+            if isinstance(value, Tensor):
+                tensors.append(value)
+                value = "tensor"
+            elif value is not None and not is_size(value):
+                raise Fault(error("NNS309", f"a tensor cannot be indexed by {describe(value)}", item.span))
+            items.append(value)
+    return apply_function(frame, function(items=tuple(items)), (base, *tensors), node.span, node.span)

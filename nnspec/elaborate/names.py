@@ -1,0 +1,125 @@
+"""Names and arguments in what was not elaborated: branches not taken, loops of no turns, blocks that nobody uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from nnspec import registry
+from nnspec.elaborate.binding import unknown_argument
+from nnspec.elaborate.builtins import BUILTINS, CONSTANTS
+from nnspec.elaborate.expressions import target_names, unknown_name
+from nnspec.elaborate.frame import Frame
+from nnspec.elaborate.session import Session
+from nnspec.elaborate.statements import bound_names
+from nnspec.elaborate.values import UNKNOWN
+from nnspec.initializers import INITIALIZERS
+from nnspec.syntax import ast
+from nnspec.types import canonical
+
+_SKIPPED = ("span", "op_span", "name_span", "dtype_span", "head", "doc")
+
+
+def check_rest(session: Session) -> None:
+    """Report unknown names and arguments in all bodies that elaboration did not reach."""
+    for block in session.blocks.values():
+        _check_body(session, block, block.body)
+
+
+def _check_body(session: Session, block: ast.Block, body: ast.Body) -> None:
+    if id(body) not in session.ran:
+        frame = _scope(session, block)
+        for node in walk(body):
+            _check(session, frame, node)
+        return
+    for statement in body.statements:
+        if isinstance(statement, ast.If):
+            _check_body(session, block, statement.then)
+            if statement.orelse is not None:
+                _check_body(session, block, statement.orelse)
+        elif isinstance(statement, (ast.For, ast.Group)):
+            _check_body(session, block, statement.body)
+
+
+def _scope(session: Session, block: ast.Block) -> Frame:
+    """A frame in which every name that the block could bind is bound, to something unknown."""
+    frame = Frame(session, block.name.id)
+    names = {h.name.id for h in block.hyperparameters} | {"training", "_"}
+    for node in walk(block.body):
+        if isinstance(node, (ast.For, ast.Comprehension)):
+            names.update(n.id for n in target_names(node.target))
+        elif isinstance(node, (ast.Assign, ast.Input, ast.Parameter, ast.Output)):
+            names.update(bound_names(node))
+        elif isinstance(node, ast.Label) and isinstance(node.value, str):
+            names.add(node.value.split(".")[0])
+        elif isinstance(node, ast.Scan):
+            names.update(n.id for n, _ in (*node.sequences, *node.states))
+        if isinstance(node, ast.Input) and isinstance(node.type, ast.TensorType):
+            dims = node.type.dims or ()
+            names.update(d.id for d in dims if isinstance(d, ast.Name) and d.id[:1].isupper())
+    frame.scope = dict.fromkeys(names, UNKNOWN)
+    return frame
+
+
+def _check(session: Session, frame: Frame, node: ast.Node) -> None:
+    if isinstance(node, ast.Name) and not _is_known(session, frame, node.id):
+        frame.report(unknown_name(frame, node).diagnostic)
+    if isinstance(node, ast.Call) and isinstance(node.function, ast.Name) and node.function.id not in frame.scope:
+        _check_arguments(session, frame, node, node.function.id)
+
+
+def _is_known(session: Session, frame: Frame, name: str) -> bool:
+    return (
+        name in frame.scope
+        or name in session.constants
+        or name in session.blocks
+        or name in BUILTINS
+        or name in CONSTANTS
+        or name in INITIALIZERS
+        or name in registry.index("layer")
+        or name in registry.index("function")
+        or canonical(name) is not None
+    )
+
+
+def _check_arguments(session: Session, frame: Frame, node: ast.Call, name: str) -> None:
+    block = session.blocks.get(name)
+    cls = None if block else registry.find("layer", name) or registry.find("function", name)
+    if block is not None:
+        known = [h.name.id for h in block.hyperparameters]
+        known += [s.name.id for s in block.body.statements if isinstance(s, ast.Input)]
+    elif cls is not None and not getattr(cls, "extra", ""):
+        known = [*cls.input_names(), *cls.fields]
+        if registry.find("layer", name):
+            known += [a.name for a in node.arguments if a.name and ("weight" in a.name or "bias" in a.name)]
+    else:
+        return
+    for argument in node.arguments:
+        if argument.name is not None and argument.name not in known:
+            frame.report(unknown_argument(name, known, argument).diagnostic)
+
+
+def walk(node: Any) -> Iterator[ast.Node]:
+    """All nodes below one, itself included; the names that are bound, and not looked up, are left out."""
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, tuple):
+            stack.extend(node)
+        elif isinstance(node, ast.Node):
+            yield node
+            stack.extend(_parts(node))
+
+
+def _parts(node: ast.Node) -> list[Any]:
+    if isinstance(node, (ast.Input, ast.Parameter)):
+        return [node.type] + ([node.default] if isinstance(node, ast.Input) else [node.value])
+    if isinstance(node, (ast.Assign, ast.Output)):
+        return [node.type, node.value]
+    if isinstance(node, (ast.For, ast.Comprehension)):
+        tail = [node.body] if isinstance(node, ast.For) else [node.element, node.test]
+        return [node.iterable, *tail]
+    if isinstance(node, ast.Settings):
+        return []
+    slots = [s for c in type(node).__mro__ for s in getattr(c, "__slots__", ()) if s not in _SKIPPED]
+    return [getattr(node, s) for s in slots]

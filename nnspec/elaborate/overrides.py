@@ -1,0 +1,47 @@
+"""Values set from outside the file, in the language's own notation: `--set act=GELU`, `--set train.epochs=3`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnspec.diagnostics import Sink, Span, error
+from nnspec.elaborate.expressions import evaluate
+from nnspec.elaborate.frame import Frame
+from nnspec.elaborate.session import Session
+from nnspec.elaborate.values import Fault, Silent
+from nnspec.syntax import ast
+from nnspec.syntax.parse import parse
+
+
+class Written(str):
+    """An override given as text of the language."""
+
+    __slots__ = ()
+
+
+def parse_value(session: Session, name: str, text: Written) -> ast.Expr:
+    """The expression that an override says."""
+    number = session.sources.add(f"--set {name}={text}", f"value = {text}")
+    sink = Sink()
+    file = parse(session.sources[number].text, sink, number)
+    if sink.failed:
+        for diagnostic in sink.diagnostics:
+            session.sink.report(diagnostic)
+        raise Silent
+    if len(file.declarations) != 1 or not isinstance(file.declarations[0], ast.Assign):
+        raise Fault(error("NNS314", f"`{text}` is not a value", Span(0, len(text) + 8, number), "not a value"))
+    return file.declarations[0].value
+
+
+def value_of(session: Session, name: str, given: Any) -> Any:
+    """The value of an override: a value from Python as it is, text worked out; a bare word may stand for itself."""
+    if not isinstance(given, Written):
+        return list(given) if isinstance(given, tuple) else given
+    node = parse_value(session, name, given)
+    frame = Frame(session, "an override")
+    if isinstance(node, ast.Name) and node.id[:1].islower():
+        try:
+            return evaluate(frame, node)
+        except Fault:
+            return str(given)
+    return evaluate(frame, node)

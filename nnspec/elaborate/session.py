@@ -1,0 +1,103 @@
+"""One elaboration: what is shared by all bodies of a program (definitions, interned modules, limits)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nnspec import ir
+from nnspec.diagnostics import Sink, Sources, Span, error
+from nnspec.elaborate.values import UNKNOWN, Fault
+from nnspec.facts import Facts
+from nnspec.layer import Layer
+from nnspec.syntax import ast
+from nnspec.types import TensorType
+
+if TYPE_CHECKING:
+    from nnspec.elaborate.blocks import Elaborated
+    from nnspec.elaborate.frame import Frame
+
+    Run = Callable[[Frame, Sequence[ast.Statement]], None]
+
+MAX_STEPS = 1_000_000
+MAX_DEPTH = 64
+MAX_LIST = 100_000
+MAX_ELEMENTS = 2**36
+
+
+class Session:
+    """The state of one elaboration."""
+
+    def __init__(self, file: ast.File, sources: Sources, sink: Sink, run: Run) -> None:
+        self.file = file
+        self.run = run
+        """Runs the statements of a body; handed in, since statements hold flows, which hold bodies."""
+        self.sources = sources
+        self.sink = sink
+        self.blocks: dict[str, ast.Block] = {}
+        self.constants: dict[str, Any] = {}
+        self.modules: list[ir.Module] = []
+        self.methods: list[ir.Method] = []
+        self.elaborated: dict[Any, list[Elaborated]] = {}
+        self._interned: dict[Any, int] = {}
+        self._layers: dict[Layer, int] = {}
+        self.steps = 0
+        self.spent: Counter[str] = Counter()
+        self.depth = 0
+        self.ran: set[int] = set()
+        """Bodies (by identity) that were run: what is left is checked for names only."""
+        self.keep: list[Facts] = []
+        """Facts that results were found under: kept, so that their identity stays theirs."""
+
+    def step(self, span: Span, title: str, count: int = 1) -> None:
+        """Count work; a spec that asks for too much of it is refused before it is done."""
+        self.steps += count
+        self.spent[title] += count
+        if self.steps > MAX_STEPS:
+            most, steps = self.spent.most_common(1)[0]
+            raise Fault(
+                error(
+                    "NNS310",
+                    f"this needs more than {MAX_STEPS:,} steps to elaborate",
+                    span,
+                    "stopped here",
+                    notes=(f"most of them ({steps:,}) in {most}",),
+                    helps=("use fewer copies or shorter loops",),
+                )
+            )
+
+    def text(self, span: Span) -> str:
+        """The author's words at a place."""
+        return self.sources.text(span)
+
+    def define(self, name: str, value: Any) -> None:
+        """A constant of the file."""
+        self.constants[name] = value
+
+    def poison(self, name: str) -> None:
+        """A constant that failed: whatever uses it stays silent."""
+        self.constants[name] = UNKNOWN
+
+    def intern(self, key: Any, module: ir.Module) -> int:
+        """The number of a module; equal content is one module."""
+        number = self._interned.get(key)
+        if number is None:
+            number = len(self.modules)
+            self.modules.append(module)
+            self._interned[key] = number
+        return number
+
+    def intern_layer(self, layer: Layer, exprs: dict[str, str], span: Span) -> int:
+        """The number of a library layer's module, its sizes complete."""
+        number = self._layers.get(layer)
+        if number is not None:
+            return number
+        members = tuple(
+            ir.Member(name, "param" if w.trained else "buffer", "auto", type=TensorType(w.dtype, w.shape))
+            for name, w in layer.weights().items()
+        )
+        arguments = {n: ir.Attr(v, exprs.get(n)) for n, v in layer.given()}
+        self.modules.append(ir.Module("layer", type(layer).__name__, arguments, members=members, span=span))
+        self._layers[layer] = len(self.modules) - 1
+        return len(self.modules) - 1

@@ -1,0 +1,393 @@
+"""Statements of a body, one after the other; one that fails is reported and what it binds is unknown from there on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nnspec import ir
+from nnspec.diagnostics import Span, error
+from nnspec.dims import mod
+from nnspec.elaborate import members, operators  # noqa: F401 - they register what they handle
+from nnspec.elaborate.expressions import (
+    assign_local,
+    condition,
+    evaluate,
+    iterate,
+    restore_targets,
+    save_targets,
+    target_names,
+    tensor_condition,
+    unpack,
+)
+from nnspec.elaborate.flows import label_name, plant
+from nnspec.elaborate.frame import Frame
+from nnspec.elaborate.inputs import check_annotation
+from nnspec.elaborate.parameters import declare
+from nnspec.elaborate.place import Place, kind_of
+from nnspec.elaborate.values import (
+    UNKNOWN,
+    Fault,
+    LayerRecipe,
+    Owned,
+    Recipe,
+    Silent,
+    Tensor,
+    Undecided,
+    describe,
+    is_size,
+    show_value,
+)
+from nnspec.syntax import ast
+
+_RUN: dict[type, Callable[[Frame, Any], None]] = {}
+
+
+def _runs(*nodes: type) -> Callable[[Callable[[Frame, Any], None]], Callable[[Frame, Any], None]]:
+    def register(function: Callable[[Frame, Any], None]) -> Callable[[Frame, Any], None]:
+        for node in nodes:
+            _RUN[node] = function
+        return function
+
+    return register
+
+
+def run(frame: Frame, statements: Sequence[ast.Statement]) -> None:
+    """Run statements in order; a fault of one is reported, and the others go on."""
+    for statement in statements:
+        try:
+            _RUN[type(statement)](frame, statement)
+        except Fault as fault:
+            frame.report(fault.diagnostic)
+            _poison(frame, statement)
+        except Silent:
+            frame.failed = True
+            _poison(frame, statement)
+
+
+def run_inner(frame: Frame, body: ast.Body) -> None:
+    """Run a body that stands inside another."""
+    frame.session.ran.add(id(body))
+    run(frame, body.statements)
+
+
+def _poison(frame: Frame, statement: ast.Statement) -> None:
+    """What a failed statement would have bound is unknown."""
+    for name in bound_names(statement):
+        frame.scope[name] = UNKNOWN
+    if isinstance(statement, ast.Output):
+        frame.outputs.append((statement.name.id if statement.name else "_", UNKNOWN, statement.span))
+
+
+def bound_names(statement: ast.Statement) -> list[str]:
+    """The names that a statement binds, those of statements inside included."""
+    if isinstance(statement, ast.Assign):
+        return [n.id for n in target_names(statement.target) if n.id != "_"]
+    if isinstance(statement, (ast.Input, ast.Parameter)):
+        return [statement.name.id]
+    if isinstance(statement, ast.Output):
+        return [statement.name.id] if statement.name else []
+    bodies: list[ast.Body] = []
+    if isinstance(statement, ast.If):
+        bodies = [b for b in (statement.then, statement.orelse) if b is not None]
+    elif isinstance(statement, (ast.For, ast.Group)):
+        bodies = [statement.body]
+    return [name for body in bodies for inner in body.statements for name in bound_names(inner)]
+
+
+@_runs(ast.Broken)
+def _broken(frame: Frame, node: ast.Broken) -> None:
+    raise Silent
+
+
+@_runs(ast.Input)
+def _input(frame: Frame, node: ast.Input) -> None:
+    raise Fault(
+        error(
+            "NNS216",
+            "inputs come first in a body",
+            node.span,
+            "after other statements",
+            helps=("move it to the top of the body",),
+        )
+    )
+
+
+@_runs(ast.Parameter)
+def _parameter(frame: Frame, node: ast.Parameter) -> None:
+    declare(frame, node)
+
+
+@_runs(ast.Scan, ast.Yield)
+def _scan(frame: Frame, node: ast.Yield) -> None:
+    raise Fault(error("NNS217", "`yield` stands in the body of a `scan`", node.span, "outside of a scan"))
+
+
+@_runs(ast.Settings)
+def _settings(frame: Frame, node: ast.Settings) -> None:
+    raise Fault(not_built("`params` patterns in a body", node.span))
+
+
+@_runs(ast.Update)
+def _update(frame: Frame, node: ast.Update) -> None:
+    raise Fault(error("NNS217", "`update` stands in a `train` section", node.span, "outside of `train`"))
+
+
+def not_built(what: str, span: Span) -> Any:
+    """The diagnostic of a part of the language that cannot be elaborated yet."""
+    return error(
+        "NNS209",
+        f"{what} cannot be compiled yet",
+        span,
+        "read, but not elaborated",
+        notes=("this version of nnspec reads the whole language, and does not compile all of it",),
+    )
+
+
+# --- bindings --------------------------------------------------------------------------------------------------------
+
+
+@_runs(ast.Assign)
+def _assign(frame: Frame, node: ast.Assign) -> None:
+    if isinstance(node.value, ast.Scan):
+        raise Fault(not_built("`scan`", node.value.span))
+    value = evaluate(frame, node.value)
+    if isinstance(value, Undecided):
+        raise Fault(
+            error("NNS308", f"`{value.text}` is not known at compile time", node.value.span, "neither true nor false")
+        )
+    if node.type is not None:
+        _check_type(frame, node, value)
+    _bind(frame, node.target, value, node)
+
+
+def _check_type(frame: Frame, node: ast.Assign, value: Any) -> None:
+    assert node.type is not None
+    if isinstance(value, Owned):
+        value = frame.read(value, node.value.span)
+    if not isinstance(value, Tensor):
+        raise Fault(error("NNS413", f"only tensors have types, and this is {describe(value)}", node.type.span))
+    check_annotation(frame, node.type, value.type, node.value.span, f"`{frame.session.text(node.target.span)}`")
+
+
+def _bind(frame: Frame, target: ast.Target, value: Any, node: ast.Assign) -> None:
+    if isinstance(target, ast.Targets):
+        for part, item in zip(target.items, unpack(value, len(target.items), target.span), strict=True):
+            _bind(frame, part, item, node)
+        return
+    name = target.id
+    if isinstance(value, Recipe):
+        _bind_layer(frame, target, value, node)
+        return
+    if isinstance(value, (list, tuple)) and value and all(isinstance(v, Recipe) for v in value):
+        _bind_layers(frame, target, value, node)
+        return
+    if isinstance(value, Place):
+        raise Fault(
+            error(
+                "NNS205",
+                f"`{value.path}` is a layer that has a name: it takes no second one",
+                node.span,
+                "named again here",
+            )
+        )
+    _check_kind(frame, target, value)
+    frame.bind(name, value, target.span)
+    if isinstance(value, Tensor) and frame.graph is not None and name != "_":
+        frame.graph.hint(value, name)
+
+
+def _check_kind(frame: Frame, target: ast.Name, value: Any) -> None:
+    """A name may be bound again to a value of its kind."""
+    old = frame.scope.get(target.id)
+    if old is None or old is UNKNOWN or value is None:
+        return
+    if isinstance(old, Tensor) != isinstance(value, (Tensor, Owned)):
+        raise Fault(
+            error(
+                "NNS203",
+                f"`{target.id}` is {describe(old)} and becomes {describe(value)}",
+                target.span,
+                "bound to another kind of value",
+                helps=("choose another name",),
+            )
+        )
+
+
+def _bind_layer(frame: Frame, target: ast.Name, recipe: Recipe, node: ast.Assign) -> None:
+    if recipe.bare and isinstance(recipe, LayerRecipe):
+        raise Fault(
+            error(
+                "NNS204",
+                f"`{target.id} = {recipe.title}` does not say whether it is a layer or a kind of layer",
+                node.value.span,
+                "without `()`",
+                helps=(f"a layer that is shared by its uses: `{target.id} = {recipe.title}()`",),
+            )
+        )
+    if frame.graph is None:
+        frame.bind(target.id, recipe, target.span)
+        return
+    frame.bind(target.id, UNKNOWN, target.span)
+    place = plant(frame.home.child(target.id, kind_of(recipe), "bound", node.span), recipe)
+    frame.scope[target.id] = place
+    frame.fixed[target.id] = "layer"
+
+
+def _bind_layers(frame: Frame, target: ast.Name, recipes: Sequence[Recipe], node: ast.Assign) -> None:
+    if frame.graph is None:
+        frame.bind(target.id, recipes, target.span)
+        return
+    frame.bind(target.id, UNKNOWN, target.span)
+    group = frame.home.child(target.id, "group", "bound", node.span)
+    frame.scope[target.id] = [
+        plant(group.child(str(i), kind_of(r), "position", node.span), r) for i, r in enumerate(recipes)
+    ]
+    frame.fixed[target.id] = "layer"
+
+
+@_runs(ast.Group)
+def _group(frame: Frame, node: ast.Group) -> None:
+    name = label_name(frame, node.label)
+    assert name is not None
+    outer = frame.home
+    frame.home = outer.group(name, node.label.span)
+    try:
+        run_inner(frame, node.body)
+    finally:
+        frame.home = outer
+
+
+@_runs(ast.Output)
+def _output(frame: Frame, node: ast.Output) -> None:
+    name = node.name.id if node.name else ""
+    if node.value is not None:
+        value = evaluate(frame, node.value)
+        if not name and isinstance(node.value, ast.Name):
+            name = node.value.id if frame.root_kind == "model" else ""
+    else:
+        assert node.name is not None
+        value = evaluate(frame, node.name)
+    if isinstance(value, Owned):
+        value = frame.read(value, node.span)
+    if not _is_output(value):
+        raise Fault(error("NNS311", f"an output is a tensor, not {describe(value)}", node.span, "not a tensor"))
+    place = node.value.span if node.value is not None else node.span
+    if node.type is not None:
+        if not isinstance(value, Tensor):
+            raise Fault(error("NNS413", f"this is {describe(value)}, not one tensor", node.type.span))
+        check_annotation(frame, node.type, value.type, place, f"output `{name}`")
+    if name and any(name == other for other, _, _ in frame.outputs):
+        raise Fault(error("NNS202", f"there are two outputs `{name}`", node.span, "named again here"))
+    if frame.in_loop:
+        raise Fault(error("NNS213", "an output cannot stand in a loop", node.span, "in a loop"))
+    frame.outputs.append((name, value, place))
+    if name and isinstance(value, Tensor) and frame.graph is not None:
+        frame.graph.hint(value, name)
+    if name and node.value is not None and name not in frame.fixed:
+        frame.scope[name] = value
+
+
+def _is_output(value: Any) -> bool:
+    if isinstance(value, (tuple, list)):
+        return bool(value) and all(map(_is_output, value))
+    return isinstance(value, Tensor)
+
+
+# --- control ---------------------------------------------------------------------------------------------------------
+
+
+@_runs(ast.If)
+def _if(frame: Frame, node: ast.If) -> None:
+    if condition(frame, node.test, "this `if`"):
+        run_inner(frame, node.then)
+    elif node.orelse is not None:
+        run_inner(frame, node.orelse)
+
+
+@_runs(ast.For)
+def _for(frame: Frame, node: ast.For) -> None:
+    items = iterate(frame, node.iterable)
+    hidden = save_targets(frame, node.target)
+    frame.in_loop += 1
+    try:
+        for item in items:
+            frame.session.step(node.span, f"the loop over `{frame.session.text(node.iterable.span)}`")
+            assign_local(frame, node.target, item)
+            run_inner(frame, node.body)
+    finally:
+        frame.in_loop -= 1
+        restore_targets(frame, hidden)
+
+
+@_runs(ast.Assert)
+def _assert(frame: Frame, node: ast.Assert) -> None:
+    test = evaluate(frame, node.test)
+    text = frame.session.text(node.test.span)
+    message = f"it must hold that {text}"
+    if node.message is not None:
+        said = evaluate(frame, node.message)
+        if not isinstance(said, str):
+            raise Fault(error("NNS303", f"an assert's message is a string, not {describe(said)}", node.message.span))
+        message = said
+    if isinstance(test, Tensor):
+        raise tensor_condition(node.test.span)
+    if test is False:
+        raise Fault(error("NNS315", f"this assertion fails: {message}", node.test.span, _numbers(frame, node.test)))
+    if isinstance(test, Undecided):
+        _require(frame, node.test, message)
+    elif not isinstance(test, bool):
+        raise Fault(error("NNS303", f"an assert needs a condition, not {describe(test)}", node.test.span))
+
+
+def _numbers(frame: Frame, node: ast.Expr) -> str:
+    """The two sides of a comparison that failed."""
+    if isinstance(node, ast.Compare) and len(node.ops) == 1:
+        left, right = (show_value(evaluate(frame, operand)) for operand in node.operands)
+        return f"{left} {node.ops[0]} {right} is false"
+    return "false"
+
+
+def _require(frame: Frame, node: ast.Expr, message: str) -> None:
+    """An undecided assert is a fact from here on, checked when the model is entered."""
+    if isinstance(node, ast.Binary) and node.op == "and":
+        for part in (node.left, node.right):
+            value = evaluate(frame, part)
+            if isinstance(value, Undecided):
+                _require(frame, part, message)
+        return
+    if not isinstance(node, ast.Compare) or any(op in ("!=", "in", "not in") for op in node.ops):
+        raise Fault(
+            error(
+                "NNS308",
+                "this assertion cannot be used as a fact",
+                node.span,
+                "not an equality or an inequality of sizes",
+                helps=("a fact is `a == b`, `a >= b`, `a % n == 0`, or several joined by `and`",),
+            )
+        )
+    for op, left, right in zip(node.ops, node.operands, node.operands[1:], strict=False):
+        _fact(frame, op, left, right, message, node.span)
+
+
+def _fact(frame: Frame, op: str, left: ast.Expr, right: ast.Expr, message: str, span: Span) -> None:
+    a, b = evaluate(frame, left), evaluate(frame, right)
+    if not is_size(a) or not is_size(b) or frame.facts.compare(op, a, b):
+        return
+    facts = frame.facts
+    if op == "==":
+        if isinstance(left, ast.Binary) and left.op == "%":
+            whole, part = evaluate(frame, left.left), evaluate(frame, left.right)
+            size = mod(whole, part) - b
+            consistent = facts.assume_divisible(whole - b, part) if isinstance(part, int) else facts.assume_equal(a, b)
+        else:
+            size = a - b
+            consistent = facts.assume_equal(a, b)
+        frame.requires.append(ir.Requirement(size, "==", message, span))
+    else:
+        larger, smaller = (a, b) if op in (">", ">=") else (b, a)
+        strict = 1 if op in (">", "<") else 0
+        frame.requires.append(ir.Requirement(larger - smaller - strict, ">=", message, span))
+        consistent = facts.assume_at_least(larger, smaller + strict)
+    if not consistent:
+        raise Fault(error("NNS315", f"this assertion contradicts what is known: {message}", span, "can never hold"))

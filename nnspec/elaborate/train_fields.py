@@ -1,0 +1,97 @@
+"""The data against the model: which field feeds which input, and whether their types fit."""
+
+from __future__ import annotations
+
+from nnspec import ir
+from nnspec.diagnostics import Label, error
+from nnspec.dims import Dim, Size, show, substitute
+from nnspec.elaborate.frame import name_of
+from nnspec.elaborate.train_section import Section, translated, written
+from nnspec.elaborate.values import Fault
+from nnspec.suggest import suggest
+from nnspec.syntax import ast
+from nnspec.training.dataset import Dataset
+from nnspec.types import TensorType, show_dtype
+
+
+def schema(section: Section, data: Dataset) -> dict[str, TensorType] | None:
+    """Types of the data's fields; None when a file that is missing would have to tell."""
+    found: dict[str, TensorType] | None = translated(section, "data", lambda: data.schema(section.base))
+    return found
+
+
+def match_inputs(section: Section, fields: dict[str, TensorType]) -> tuple[dict[str, str], dict[str, Size]]:
+    """Which field feeds which input, and the sizes that the model's symbols get."""
+    renamed = _input_names(section, fields)
+    sizes: dict[str, Size] = {}
+    inputs: dict[str, str] = {}
+    for name, value in zip(section.method.input_names, section.method.graph.inputs, strict=True):
+        field = renamed.get(name, name)
+        if field not in fields:
+            close = suggest(name, fields)
+            example = close or next(iter(fields))
+            raise Fault(
+                error(
+                    "NNS607",
+                    f"nothing in the data feeds the input `{name}`",
+                    section.spans["data"],
+                    f"its fields are {', '.join(f'`{f}` {t}' for f, t in fields.items())}",
+                    helps=(f"say which field it is: `inputs = ({name}={example})`",),
+                )
+            )
+        assert value is not None
+        _match_field(section, name, section.method.graph.values[value], field, fields[field], sizes)
+        inputs[name] = field
+    return inputs, sizes
+
+
+def _input_names(section: Section, fields: dict[str, TensorType]) -> dict[str, str]:
+    node = written(section, "inputs")
+    if node is None:
+        return {}
+    if not isinstance(node, ast.Tuple) or any(a.name is None for a in node.items):
+        raise Fault(error("NNS607", "`inputs` names fields: `inputs = (image=pixels)`", node.span, "not a record"))
+    names: dict[str, str] = {}
+    for item in node.items:
+        field = name_of(item.value)
+        assert item.name is not None
+        if item.name not in section.method.input_names:
+            listed = ", ".join(section.method.input_names)
+            raise Fault(
+                error("NNS607", f"the model has no input `{item.name}`", item.span, helps=(f"it has {listed}",))
+            )
+        if field is None or field not in fields:
+            helps = (f"its fields are {', '.join(fields)}",)
+            raise Fault(error("NNS607", "the data has no such field", item.value.span, helps=helps))
+        names[item.name] = field
+    return names
+
+
+def _match_field(
+    section: Section, name: str, value: ir.Value, field: str, actual: TensorType, sizes: dict[str, Size]
+) -> None:
+    wanted = value.type
+    others = (Label(value.span, f"`{name}` is declared as {wanted}"),) if value.span else ()
+    message = f"the field `{field}` is {actual}, and the input `{name}` is {wanted}"
+    if wanted.dtype != actual.dtype:
+        words = f"{show_dtype(actual.dtype)} instead of {show_dtype(wanted.dtype)}"
+        raise Fault(error("NNS608", message, section.spans["data"], words, others=others))
+    if wanted.rank != actual.rank:
+        words = f"{actual.rank} dimensions instead of {wanted.rank}"
+        raise Fault(error("NNS608", message, section.spans["data"], words, others=others))
+    for axis, (want, have) in enumerate(zip(wanted.dims, actual.dims, strict=True)):
+        size = substitute(want, sizes)
+        if isinstance(size, Dim) and show(size).isidentifier() and show(size) not in sizes:
+            sizes[show(size)] = have
+        elif axis == 0 and isinstance(size, int):
+            words = f"its first dimension is the batch, and `{name}` fixes it to {size}"
+            raise Fault(error("NNS608", message, section.spans["data"], words, others=others))
+        elif size != have:
+            words = f"dimension {axis} is {show(have)} instead of {show(size)}"
+            raise Fault(error("NNS608", message, section.spans["data"], words, others=others))
+
+
+def sized(graph: ir.Graph, operand: ir.Ref, sizes: dict[str, Size]) -> TensorType:
+    """The type of a model's output for the sizes of the data."""
+    type_ = graph.values[operand.id].type
+    return TensorType(type_.dtype, tuple(substitute(d, sizes) for d in type_.dims))

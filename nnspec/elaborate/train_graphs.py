@@ -1,0 +1,147 @@
+"""Loss and metrics: scalar expressions over the model's outputs and the data's fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nnspec import ir
+from nnspec.diagnostics import error
+from nnspec.elaborate.expressions import evaluate
+from nnspec.elaborate.frame import Frame, GraphBuilder, name_of
+from nnspec.elaborate.names import walk
+from nnspec.elaborate.statements import run
+from nnspec.elaborate.train_section import Section, written
+from nnspec.elaborate.values import Fault, Record, Silent, Tensor, describe
+from nnspec.syntax import ast
+from nnspec.types import TensorType, is_float
+
+EXPRESSIONS = ("loss", "metrics")
+"""Settings that are expressions over tensors."""
+
+
+def mentioned_names(
+    section: Section, outputs: Mapping[str, Any], fields: Mapping[str, Any]
+) -> tuple[tuple[Any, str], ...]:
+    """Outputs and fields that the loss and the metrics mention, in order."""
+    nodes = [n for name in EXPRESSIONS if (n := written(section, name)) is not None]
+    nodes += [b.value for b in section.bindings]
+    mentioned: set[tuple[str, str]] = set()
+    for node in walk(tuple(nodes)):
+        if isinstance(node, ast.Attribute) and name_of(node.value) in ("model", "data"):
+            mentioned.add((str(name_of(node.value)), node.name))
+        elif isinstance(node, ast.Name):
+            if node.id in outputs and node.id in fields:
+                section.fail(
+                    Fault(
+                        error(
+                            "NNS606",
+                            f"`{node.id}` is an output of the model and a field of the data",
+                            node.span,
+                            "which one?",
+                            helps=(f"write `model.{node.id}` or `data.{node.id}`",),
+                        )
+                    )
+                )
+            mentioned.add(("model" if node.id in outputs else "data", node.id))
+    found = [("model", n) for n in outputs if ("model", n) in mentioned]
+    return tuple(found + [("data", n) for n in fields if ("data", n) in mentioned])
+
+
+def _graph_frame(section: Section, names: tuple[tuple[Any, str], ...], types: list[TensorType]) -> Frame:
+    frame = Frame(section.session, "`train`")
+    frame.library = ("function", "metric")
+    frame.graph = GraphBuilder()
+    frame.scope = {"model": Record(section.recipe.arguments), "data": Record()}
+    counts = [n for _, n in names]
+    for (kind, name), type_ in zip(names, types, strict=True):
+        tensor = frame.graph.value(type_, None)
+        frame.graph.hint(tensor, name)
+        frame.scope[kind][name] = tensor
+        if counts.count(name) == 1:
+            frame.scope[name] = tensor
+    run(frame, section.bindings)
+    section.frame.failed |= frame.failed
+    return frame
+
+
+def _finish(frame: Frame, count: int, value: Tensor) -> ir.Graph:
+    assert frame.graph is not None
+    return frame.graph.finish(tuple(range(count)), (ir.Ref(value.id),))
+
+
+def _scalar(section: Section, frame: Frame, node: ast.Expr, what: str) -> Tensor | None:
+    try:
+        value = evaluate(frame, node)
+    except Fault as fault:
+        section.fail(fault)
+        return None
+    except Silent:
+        section.frame.failed = True
+        return None
+    if not isinstance(value, Tensor):
+        section.fail(
+            Fault(error("NNS612", f"{what} is a number computed from tensors, not {describe(value)}", node.span))
+        )
+        return None
+    if value.type.dims != () or not is_float(value.type.dtype):
+        section.fail(
+            Fault(
+                error(
+                    "NNS612",
+                    f"{what} must be one float number, and this is {value.type}",
+                    node.span,
+                    "not a scalar",
+                    helps=("reduce it with `mean(...)` or `sum(...)`",),
+                )
+            )
+        )
+        return None
+    return value
+
+
+def loss_graph(section: Section, names: tuple[tuple[Any, str], ...], types: list[TensorType]) -> ir.Graph | None:
+    node = written(section, "loss")
+    if node is None:
+        return None
+    frame = _graph_frame(section, names, types)
+    value = _scalar(section, frame, node, "the loss")
+    return None if value is None else _finish(frame, len(names), value)
+
+
+def metric_graphs(section: Section, names: tuple[tuple[Any, str], ...], types: list[TensorType]) -> list[ir.Metric]:
+    node = written(section, "metrics")
+    if node is None:
+        return []
+    if isinstance(node, ast.List):
+        items: list[tuple[str | None, ast.Expr]] = [(None, item) for item in node.items]
+    elif isinstance(node, ast.Tuple):
+        items = [(a.name, a.value) for a in node.items]
+    else:
+        items = [(None, node)]
+    metrics = []
+    for given, item in items:
+        name = given or _metric_name(item)
+        if name == "loss" or any(m.name == name for m in metrics):
+            section.fail(
+                Fault(
+                    error(
+                        "NNS202",
+                        f"there are two metrics `{name}`",
+                        item.span,
+                        helps=(f"name them: `metrics = (first={name}(...), second=...)`",),
+                    )
+                )
+            )
+            continue
+        frame = _graph_frame(section, names, types)
+        value = _scalar(section, frame, item, "a metric")
+        if value is not None:
+            metrics.append(ir.Metric(name, _finish(frame, len(names), value)))
+    return metrics
+
+
+def _metric_name(node: ast.Expr) -> str:
+    if isinstance(node, ast.Call):
+        return name_of(node.function) or "metric"
+    return name_of(node) or "metric"

@@ -1,0 +1,301 @@
+"""The intermediate representation: what is stored (modules), what is computed (methods), and how one enters (entries).
+
+Frozen dataclasses, cheap to import; `nnspec.ir_json` gives them a validated, versioned JSON form with pydantic.
+
+- A `Module` is what is stored: a block, a library layer, or a container (a chain, a repeat, a group of names). It knows
+  its members in state-dict order and no activation shapes. Equal modules are one definition.
+- A `Method` is what a *block* computes for inputs of given types, in its own symbols. Containers have no methods: their
+  layers are called by path from the body around them (`stack.0`). Library layers compute what their class says.
+- Values inside a graph are numbered densely: `graph.values[i]` is value number i.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from nnspec.diagnostics import Span
+from nnspec.dims import Size
+from nnspec.types import TensorType
+
+VERSION = 1
+"""Version of the IR's JSON form."""
+
+Mode = Literal["infer", "train"]
+
+
+@dataclass(frozen=True, slots=True)
+class Attr:
+    """A value that configures something, and the author's expression for it where that is not a literal.
+
+    Values: None, bool, int, float, str, Dim, tuples of them.
+    """
+
+    value: Any
+    expr: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """An operand that is a value of the graph."""
+
+    id: int
+
+
+Operand = Any
+"""Ref, a number, a Dim, None, or a tuple of operands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Initializer:
+    """How a bare parameter starts: a function of `torch.nn.init` without its underscore, and its arguments."""
+
+    function: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Something a module owns, under a name that is unique in it."""
+
+    name: str
+    kind: Literal["module", "param", "buffer"]
+    origin: Literal["label", "bound", "auto", "position", "group"]
+    span: Span | None = None
+    module: int | None = None
+    type: TensorType | None = None
+    init: Initializer | None = None
+    value: Graph | None = None
+    """For a buffer, or a param that starts from a constant tensor: a closed graph with one output."""
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """The parameter at path `alias` is the one at path `owner` (canonical: counted and saved once)."""
+
+    alias: str
+    owner: str
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """What is stored. `name`: the block's or layer class's name; containers: `chain`, `repeat`, `group`."""
+
+    kind: Literal["block", "layer", "chain", "repeat", "group"]
+    name: str
+    arguments: dict[str, Attr] = field(default_factory=dict)
+    """Hyperparameters of a block; the complete arguments of a layer, inferred sizes included."""
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Symbols of a block that its first use fixed to numbers: {C: 64}."""
+    members: tuple[Member, ...] = ()
+    ties: tuple[Tie, ...] = ()
+    span: Span | None = None
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A dimension without a number: read from axis `axis` (negative: from the end) of the method's input `input`."""
+
+    name: str
+    input: int
+    axis: int
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """`size >= 0` (or `== 0`) that must hold on entry, with the sentence to say when it does not."""
+
+    size: Size
+    relation: Literal[">=", "=="]
+    message: str
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A tensor in a graph: its type and the name that the author gave it, if any."""
+
+    type: TensorType
+    hint: str = ""
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Apply the layer at `path` (from the surrounding module). `method` is the callee's, for blocks.
+
+    `outputs` mirrors the callee's result: value numbers, nested in tuples for several outputs.
+    """
+
+    path: str
+    inputs: tuple[Operand, ...]
+    outputs: tuple[Any, ...]
+    method: int | None = None
+    dims: dict[str, Size] = field(default_factory=dict)
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """Apply a library function. `inputs` by its class's input names, in order; `attributes` are its fields."""
+
+    function: str
+    inputs: tuple[Operand, ...]
+    attributes: dict[str, Any]
+    outputs: tuple[Any, ...]
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Take the parameter or buffer at `path` as a value."""
+
+    path: str
+    outputs: tuple[int, ...]
+    span: Span | None = None
+
+
+Node = Call | Op | Read
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Computation in single-assignment form, nodes in order. `outputs` are operands (a tensor may be returned twice)."""
+
+    inputs: tuple[int | None, ...]
+    """Value numbers; None for an optional input that was not given."""
+    values: tuple[Value, ...]
+    nodes: tuple[Node, ...]
+    outputs: tuple[Operand, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """What a block computes for inputs of these types."""
+
+    module: int
+    mode: Literal["infer", "train", "both"]
+    """`both` when the body does not ask for `training`."""
+    input_names: tuple[str, ...]
+    output_names: tuple[str, ...]
+    """Empty strings for a block's nameless output."""
+    symbols: tuple[Symbol, ...]
+    requires: tuple[Requirement, ...]
+    graph: Graph
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A model, ready to be compiled by itself: `methods["infer"]` and, where training differs, `methods["train"]`."""
+
+    name: str
+    module: int
+    methods: dict[str, int]
+    doc: str = ""
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A number to watch: a scalar graph over the same inputs as the loss."""
+
+    name: str
+    graph: Graph
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A configured library object as data: `Adam(lr=1e-3)`; values may be records themselves."""
+
+    name: str
+    arguments: dict[str, Any]
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A `train` section: everything that `nnspec run` needs besides the model.
+
+    Inputs of the loss and metric graphs are named by `names`: `("model", output)` or `("data", field)`.
+    """
+
+    entry: int
+    data: Record
+    fields: dict[str, TensorType]
+    """Fields of the data with their types; the batch is the first dimension (symbol `batch`)."""
+    inputs: dict[str, str]
+    """Model input -> field of the data."""
+    names: tuple[tuple[Literal["model", "data"], str], ...]
+    loss: Graph
+    optimizer: Record
+    metrics: tuple[Metric, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+    """epochs, batch_size, seed, weights, split, ...: each with its default filled in."""
+    span: Span | None = None
+
+
+@dataclass(frozen=True)
+class Program:
+    """A whole elaborated file."""
+
+    modules: tuple[Module, ...]
+    methods: tuple[Method, ...]
+    entries: tuple[Entry, ...]
+    training: Training | None = None
+    sources: tuple[tuple[str, str], ...] = ()
+    """(name, text) of each source, for spans."""
+    version: int = VERSION
+
+    @cached_property
+    def main(self) -> Entry:
+        """The entry that was asked for."""
+        return self.entries[0]
+
+    def member(self, module: int, path: str) -> Member:
+        """The member at a dotted path below a module."""
+        *containers, last = path.split(".")
+        for name in containers:
+            inner = self.find(module, name).module
+            assert inner is not None, path
+            module = inner
+        return self.find(module, last)
+
+    def find(self, module: int, name: str) -> Member:
+        """The member of that very name; KeyError when there is none."""
+        return self._index[module][name]
+
+    @cached_property
+    def _index(self) -> tuple[dict[str, Member], ...]:
+        return tuple({m.name: m for m in module.members} for module in self.modules)
+
+    def module_at(self, module: int, path: str) -> int:
+        """The number of the module at a dotted path below another ("" is the module itself)."""
+        if not path:
+            return module
+        inner = self.member(module, path).module
+        assert inner is not None, path
+        return inner
+
+
+def refs(operand: Operand) -> Iterator[int]:
+    """Value numbers in an operand (or in nested outputs), in order."""
+    if isinstance(operand, Ref):
+        yield operand.id
+    elif isinstance(operand, tuple):
+        for part in operand:
+            yield from refs(part)
+
+
+def flat(outputs: Any) -> Iterator[int]:
+    """Value numbers in the nested outputs of a node, in order."""
+    if isinstance(outputs, int):
+        yield outputs
+    else:
+        for part in outputs:
+            yield from flat(part)

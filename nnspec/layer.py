@@ -1,0 +1,332 @@
+"""What a layer or a function is: one class that says everything about it.
+
+A class states its arguments (see `nnspec.arguments`), shape rule, parameters, cost, torch spelling, ONNX lowering and
+examples. Checker, documentation, both backends, summaries and the tests read the class; adding a layer is adding one
+class to a file in `nnspec/layers`, and a function one to `nnspec/functions`: the registry finds them by their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from nnspec.arguments import Arguments
+from nnspec.dims import Dim, Size, show
+from nnspec.types import Operand, TensorType
+
+if TYPE_CHECKING:
+    import numpy as np
+    from typing_extensions import Self
+
+
+class ShapeError(Exception):
+    """A shape rule says no. The caller knows the place; `at` names the argument or `input` the input it is about.
+
+    `fact` is an assert that would prove what could not be proved (then nothing was refuted).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "NNS401",
+        label: str = "",
+        at: str | None = None,
+        input: int | None = None,
+        notes: Sequence[str] = (),
+        helps: Sequence[str] = (),
+        fact: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.label = label
+        self.at = at
+        self.input = input
+        self.notes = tuple(notes)
+        self.helps = tuple(helps)
+        self.fact = fact
+
+
+class Unsupported(Exception):
+    """A backend cannot express this layer with these arguments; the message says why and what comes nearest."""
+
+
+class Rules(Protocol):
+    """What a shape rule may ask and demand about sizes (see `nnspec.proof.Proof`).
+
+    `equal` and `at_least` answer True, False, or None for "cannot tell"; they demand nothing.
+    The `require_*` methods raise `ShapeError` when refuted. An equality that cannot be decided is an error as well
+    (its fix is an assert); an inequality that cannot be decided becomes an entry requirement of the model.
+    """
+
+    def equal(self, a: Size, b: Size) -> bool | None: ...
+    def at_least(self, a: Size, b: Size) -> bool | None: ...
+    def simplify(self, a: Size) -> Size: ...
+    def require_equal(self, a: Size, b: Size, message: str, **error: Any) -> None: ...
+    def require_at_least(self, a: Size, b: Size, message: str, **error: Any) -> None: ...
+    def exact(self, a: Size, b: Size, message: str, **error: Any) -> Size:
+        """a / b where the division is exact."""
+        ...
+
+    def broadcast(self, *shapes: Sequence[Size], **error: Any) -> tuple[Size, ...]:
+        """torch's broadcasting: dims agree when provably equal or one is the literal 1."""
+        ...
+
+
+class Weight:
+    """A parameter or buffer of a layer: its shape, element type, and whether it is trained."""
+
+    __slots__ = ("dtype", "shape", "trained")
+
+    def __init__(self, shape: Sequence[int], dtype: str = "float32", *, trained: bool = True) -> None:
+        self.shape = tuple(shape)
+        self.dtype = dtype
+        self.trained = trained
+
+
+class Example:
+    """An example that documents and tests: `Example("Linear(10)", x="float[N, 784]")`.
+
+    Inputs are types of the language, by the names that `infer` gives them; a tuple of types is a tuple of tensors.
+    A layer's inputs flow in the order given, by name after one that is left out; a function's text names them.
+    `macs` is the hand-computed cost with every symbol at 2, for what torch's counter does not count.
+    """
+
+    __slots__ = ("inputs", "macs", "onnx", "text")
+
+    def __init__(
+        self, text: str, *, macs: int | None = None, onnx: bool = True, **inputs: str | tuple[str, ...]
+    ) -> None:
+        self.text = text
+        self.inputs = inputs
+        self.macs = macs
+        self.onnx = onnx
+
+
+# --- what emitted torch source is made of ----------------------------------------------------------------------------
+
+
+class Ref(str):
+    """A Python name or expression that is already known to be safe: an input's variable, `self.conv1`."""
+
+    __slots__ = ()
+
+
+class Code:
+    """A Python expression as data; the emitter prints it. Arguments: Ref, Code, Dim, plain Python values, tuples."""
+
+    __slots__ = ("args", "kind", "kwargs", "name")
+
+    def __init__(self, kind: str, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+        self.kind = kind
+        self.name = name
+        self.args = tuple(args)
+        self.kwargs = kwargs
+
+
+def call(name: str, *args: Any, **kwargs: Any) -> Code:
+    """`name(args, key=value)`: `call("F.softmax", x, dim=-1)`."""
+    return Code("call", name, args, kwargs)
+
+
+def method(name: str, owner: Any, *args: Any, **kwargs: Any) -> Code:
+    """`owner.name(args)`: `method("reshape", x, 2, -1)`."""
+    return Code("method", name, (owner, *args), kwargs)
+
+
+def infix(op: str, left: Any, right: Any) -> Code:
+    """`left op right`."""
+    return Code("infix", op, (left, right), {})
+
+
+def prefix(op: str, operand: Any) -> Code:
+    """`-x`, `~x`."""
+    return Code("prefix", op, (operand,), {})
+
+
+def attribute(owner: Any, name: str) -> Code:
+    """`owner.name`: `attribute(x, "dtype")`."""
+    return Code("attribute", name, (owner,), {})
+
+
+def index(owner: Any, *items: Any) -> Code:
+    """`owner[items]`; items are ints, Dims, `slice`s of them, `...`, None, Ref."""
+    return Code("index", "", (owner, *items), {})
+
+
+def torch_dtype(name: str) -> Ref:
+    """`torch.float32` for an element type's name."""
+    return Ref(f"torch.{name}")
+
+
+class OnnxGraph(Protocol):
+    """What a layer's ONNX lowering builds with; values are names of tensors in the graph."""
+
+    opset: int
+
+    def node(self, op: str, *inputs: str | None, outputs: int = 1, **attributes: Any) -> Any:
+        """Add a node of the standard domain; returns its output's name (a tuple of names if `outputs` > 1).
+        An input of None is left out (an empty name)."""
+        ...
+
+    def weight(self, name: str) -> str:
+        """The layer's own parameter or buffer, as an initializer under its state-dict name."""
+        ...
+
+    def array(self, name: str) -> np.ndarray:
+        """The same as a numpy array, for weights that ONNX wants in another layout; feed `initializer`."""
+        ...
+
+    def initializer(self, array: np.ndarray, hint: str) -> str:
+        """A derived constant, stored in the file under a name built from the layer's place and `hint`."""
+        ...
+
+    def constant(self, value: Any, dtype: str = "int64") -> str:
+        """A small constant (number or nested lists); equal ones are stored once."""
+        ...
+
+    def size(self, size: Size) -> str:
+        """A dimension as an int64 scalar: a constant, or computed from the shapes of the graph's inputs."""
+        ...
+
+    def shape(self, dims: Sequence[Size]) -> str:
+        """Dimensions as a 1-D int64 tensor, for Reshape, Expand and their like."""
+        ...
+
+    def type(self, value: str) -> TensorType:
+        """The type of an operand's tensor (of inputs handed to `onnx`, not of intermediate results)."""
+        ...
+
+    def cast(self, value: str, dtype: str) -> str:
+        """A Cast node to an element type."""
+        ...
+
+
+class Operation(Arguments):
+    """What layers and functions share."""
+
+    examples: ClassVar[tuple[Example, ...]] = ()
+    scalars: ClassVar[tuple[str, ...]] = ()
+    """Inputs (by name) that may be numbers or sizes instead of tensors."""
+    sequences: ClassVar[tuple[str, ...]] = ()
+    """Inputs (by name) that are lists of tensors."""
+
+    def infer(self, rules: Rules, *inputs: Any) -> Any:
+        """The shape rule: a TensorType, or nested tuples of them for several outputs.
+
+        Subclasses name their inputs: `def infer(self, rules, x, mask=None)`. Inputs with default None are optional.
+        """
+        raise NotImplementedError
+
+    def macs(self, inputs: Sequence[Operand], output: Any) -> Size:
+        """Multiply-accumulates of one call; elementwise work is zero by convention."""
+        return 0
+
+    @classmethod
+    def input_names(cls) -> tuple[str, ...]:
+        """Names of the inputs, as the shape rule spells them; a last `*xs` stands as `*xs`."""
+        code = cls.infer.__code__
+        names = code.co_varnames[2 : code.co_argcount]
+        return (*names, "*" + code.co_varnames[code.co_argcount]) if code.co_flags & 4 else names
+
+    @classmethod
+    def required_inputs(cls) -> int:
+        """How many inputs have no default."""
+        code = cls.infer.__code__
+        return code.co_argcount - 2 - len(cls.infer.__defaults__ or ())
+
+
+class Layer(Operation):
+    """A layer: takes a place in the module, may own parameters and state.
+
+    Facts come in this order: the author's arguments, then `complete` fills inferred sizes from the first inputs,
+    then everything else (`infer`, `weights`, `torch`, `onnx`) may use all fields.
+    """
+
+    definition: ClassVar[str] = ""
+    """Source of an `nn.Module` class for layers that torch has no class for; emitted once per file."""
+
+    def accept(self, *inputs: Any) -> None:
+        """Refuse inputs of the wrong kind, rank or element type, before any size is read from them."""
+
+    def complete(self, rules: Rules, *inputs: Any) -> Self:
+        """This layer with its inferred sizes filled in; those that the author gave are checked against the input."""
+        self.accept(*inputs)
+        sizes = {}
+        for name, spec in self.fields.items():
+            if spec.axis is not None:
+                x = inputs[spec.input] if spec.input < len(inputs) else None
+                sizes[name] = self._size(rules, name, x, spec.axis, getattr(self, name), spec.input)
+        return self.replace(**sizes) if sizes else self
+
+    def _size(self, rules: Rules, name: str, x: Any, axis: int, given: int | None, input: int = 0) -> int:
+        """The number that dimension `axis` of an input gives to argument `name`, checked against `given`."""
+        kind = type(self).__name__
+        if not isinstance(x, TensorType):
+            raise ShapeError(f"`{kind}` needs a tensor here", code="NNS402", input=input)
+        if not -x.rank <= axis < x.rank:
+            need = axis + 1 if axis >= 0 else -axis
+            raise ShapeError(
+                f"`{kind}` needs at least {need} dimension{'s' if need > 1 else ''}, but its input is {x}",
+                code="NNS402",
+                input=input,
+            )
+        size = rules.simplify(x.dims[axis])
+        where = "the last dimension" if axis == -1 else f"dimension {axis % x.rank}"
+        if given is not None:
+            rules.require_equal(
+                size,
+                given,
+                f"`{kind}({name}={given})` cannot follow a tensor of shape [{', '.join(map(show, x.dims))}]",
+                label=f"expects {where} to be {given}",
+                at=name,
+                input=input,
+                helps=("let the compiler infer it",),
+            )
+            return given
+        if isinstance(size, Dim):
+            raise ShapeError(
+                f"`{kind}` takes {name} from {where} of its input, which is `{show(size)}`: not a fixed number",
+                code="NNS405",
+                input=input,
+                notes=("sizes of parameters must be known when the module is built",),
+                helps=("give the input a fixed size there",),
+            )
+        return size
+
+    def weights(self) -> dict[str, Weight]:
+        """Parameters and buffers by torch's names, in torch's order."""
+        return {}
+
+    def torch(self) -> Code:
+        """The constructor call; by default `nn.<class>` with inferred sizes and required arguments by position."""
+        positional: list[Any] = [getattr(self, n) for n, f in self.fields.items() if f.inferred]
+        positional += [getattr(self, n) for n, f in self.fields.items() if f.required]
+        options = {n: v for n, v in self.given() if not self.fields[n].inferred and not self.fields[n].required}
+        name = type(self).__name__
+        return call(name if self.definition else f"nn.{name}", *positional, **options)
+
+    def forward(self, module: Ref, *inputs: Any) -> Code:
+        """The call of the built module on its inputs (None where an optional one was not given)."""
+        last = max((i for i, x in enumerate(inputs, 1) if x is not None), default=0)
+        return call(str(module), *inputs[:last])
+
+    def onnx(self, g: OnnxGraph, *inputs: Any) -> Any:
+        """The inference form in ONNX: the output's name, or nested tuples as in `infer`. Raises `Unsupported`."""
+        raise Unsupported(f"`{type(self).__name__}` has no ONNX form")
+
+
+class Function(Operation):
+    """A function: owns nothing. Tensors come first in its argument list, then its fields, unless `order` says else."""
+
+    order: ClassVar[tuple[str, ...]] = ()
+    """Positional order of inputs and fields where it is not 'inputs, then fields' (`("equation", "*operands")`)."""
+
+    def torch(self, *inputs: Any) -> Code:
+        """The expression over the inputs' names; by default `torch.<name>(inputs, **options)`."""
+        return call(f"torch.{type(self).__name__}", *inputs, **dict(self.given()))
+
+    def onnx(self, g: OnnxGraph, *inputs: Any) -> Any:
+        """As for layers; a number among the inputs arrives as a Python number or Dim."""
+        raise Unsupported(f"`{type(self).__name__}` has no ONNX form")

@@ -1,0 +1,101 @@
+"""What layers demand of their inputs before they look at sizes: one tensor, of a rank and of an element type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from nnspec.dims import Size
+from nnspec.layer import Operation, ShapeError
+from nnspec.types import TensorType, is_float, show_dtype
+
+
+def volume(dims: Iterable[Size]) -> Size:
+    """How many elements dimensions hold: their product."""
+    result: Size = 1
+    for dim in dims:
+        result = result * dim
+    return result
+
+
+def expect_tensor(layer: Operation, x: Any, input: int = 0) -> TensorType:
+    """The operand, which must be one tensor."""
+    if isinstance(x, TensorType):
+        return x
+    what = f"a tuple of {len(x)}" if isinstance(x, tuple) else "nothing" if x is None else f"the number {x}"
+    raise ShapeError(f"`{type(layer).__name__}` takes a tensor, not {what}", code="NNS402", input=input)
+
+
+def expect_rank(layer: Operation, operand: Any, *layouts: str, input: int = 0) -> TensorType:
+    """The operand, which must have as many dimensions as one of the layouts, such as `N, C, L` or `C, L`."""
+    x = expect_tensor(layer, operand, input)
+    ranks = [layout.count(",") + 1 for layout in layouts]
+    if x.rank not in ranks:
+        numbers = " or ".join(map(str, ranks))
+        shapes = " or ".join(f"[{layout}]" for layout in layouts)
+        raise ShapeError(
+            f"`{type(layer).__name__}` needs {numbers} dimensions, {shapes}, but its input is {x}",
+            code="NNS402",
+            label=f"has {x.rank} dimension{'' if x.rank == 1 else 's'}",
+            input=input,
+        )
+    return x
+
+
+def expect_float(layer: Operation, operand: Any, input: int = 0) -> TensorType:
+    """The operand, which must be of a floating-point type."""
+    x = expect_tensor(layer, operand, input)
+    if not is_float(x.dtype):
+        raise ShapeError(
+            f"`{type(layer).__name__}` needs a float tensor, but its input is {x}",
+            code="NNS406",
+            label=f"is of type {show_dtype(x.dtype)}",
+            input=input,
+            helps=("convert it to float first",),
+        )
+    return x
+
+
+def expect_weight_type(layer: Operation, operand: Any, input: int = 0) -> TensorType:
+    """The operand, which must be of the parameters' type: torch does not promote between the two."""
+    x = expect_tensor(layer, operand, input)
+    if x.dtype != "float32":
+        helps = ["convert it to float first"]
+        if not is_float(x.dtype):
+            helps.append("numbers of classes or words become vectors by `Embedding`")
+        raise ShapeError(
+            f"`{type(layer).__name__}` has float32 parameters, but its input is {x}",
+            code="NNS406",
+            label=f"is of type {show_dtype(x.dtype)}",
+            input=input,
+            helps=helps,
+        )
+    return x
+
+
+def expect_axis(layer: Operation, x: TensorType, name: str, axis: int) -> int:
+    """The dimension that argument `name` means, counted from the front."""
+    if -x.rank <= axis < x.rank:
+        return axis % x.rank
+    raise ShapeError(
+        f"`{type(layer).__name__}({name}={axis})` is out of range for {x}, which has {x.rank} "
+        f"dimension{'' if x.rank == 1 else 's'}",
+        code="NNS411",
+        at=name,
+        label=f"must be from {-x.rank} to {x.rank - 1}",
+    )
+
+
+def expect_divisor(layer: Operation, total_name: str, total: int, name: str, parts: int, *, at: str) -> None:
+    """Refuse a count that does not divide a width, naming the nearest that do."""
+    if total % parts == 0:
+        return
+    divisors = [d for d in range(1, min(total, 4096) + 1) if total % d == 0]
+    nearest = sorted(sorted(divisors, key=lambda d: abs(d - parts))[:2])
+    raise ShapeError(
+        f"{name} {parts} does not divide {total_name} {total}",
+        code="NNS404",
+        label=f"{total} / {parts} is not a whole number",
+        at=at,
+        helps=(f"the nearest that do: {' and '.join(f'`{at}={d}`' for d in nearest)}",),
+    )

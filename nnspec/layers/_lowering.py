@@ -1,0 +1,47 @@
+"""Pieces of ONNX lowerings that several layers need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nnspec.layer import OnnxGraph
+
+_END = 2**63 - 1
+_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+
+
+def batched(g: OnnxGraph, x: str, rank: int) -> tuple[str, Callable[[str], str]]:
+    """The input with a batch dimension, which ONNX always wants, and what takes it away from the result again."""
+    if g.type(x).rank == rank:
+        return x, lambda y: y
+    first = g.constant([0])
+    return str(g.node("Unsqueeze", x, first)), lambda y: str(g.node("Squeeze", y, first))
+
+
+def pad(g: OnnxGraph, x: str, before: Sequence[int], after: Sequence[int], mode: str, value: Any = None) -> str:
+    """Pad [N, C, ...] in its last dimensions, in one of torch's modes; `value` names a constant for mode `zeros`."""
+    if mode == "circular" and g.opset < 19:
+        for axis, amounts in enumerate(zip(before, after, strict=True), -len(before)):
+            x = _wrap(g, x, axis, *amounts)
+        return x
+    lead = [0, 0]
+    pads = g.constant([*lead, *before, *lead, *after])
+    return str(g.node("Pad", x, pads, value, mode=_MODES[mode]))
+
+
+def _wrap(g: OnnxGraph, x: str, axis: int, before: int, after: int) -> str:
+    """Pad one dimension with its own other end, for operator sets whose Pad cannot."""
+    parts = [x]
+    if before:
+        parts.insert(0, g.node("Slice", x, g.constant([-before]), g.constant([_END]), g.constant([axis])))
+    if after:
+        parts.append(g.node("Slice", x, g.constant([0]), g.constant([after]), g.constant([axis])))
+    return str(g.node("Concat", *parts, axis=axis)) if len(parts) > 1 else x
+
+
+def reduce(g: OnnxGraph, op: str, x: str, axes: Sequence[int], *, keepdims: bool = True) -> str:
+    """A Reduce operator; its axes became an input in operator set 18 (ReduceSum's in 13)."""
+    if g.opset < 18 and op != "ReduceSum":
+        return str(g.node(op, x, axes=list(axes), keepdims=int(keepdims)))
+    return str(g.node(op, x, g.constant(list(axes)), keepdims=int(keepdims)))

@@ -1,0 +1,264 @@
+"""Convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+from nnspec.arguments import arg, inferred
+from nnspec.dims import Size, show
+from nnspec.layer import Example, Layer, OnnxGraph, Rules, ShapeError, Weight
+from nnspec.layers._expect import expect_divisor, expect_rank, expect_weight_type, volume
+from nnspec.layers._lowering import batched, pad
+from nnspec.layers._window import AXES, BATCHED, UNBATCHED, Window, count_windows, each
+from nnspec.types import Operand, TensorType
+
+
+class _Conv(Layer):
+    """What convolutions over one, two and three dimensions share."""
+
+    rank: ClassVar[int]
+
+    in_channels: int = inferred(axis=0)
+    out_channels: int = arg(ge=1, doc="number of channels of the output")
+    kernel_size: int | tuple[int, ...] = arg(ge=1, doc="size of the kernel")
+    stride: int | tuple[int, ...] = arg(1, ge=1, doc="step of the kernel")
+    padding: int | tuple[int, ...] | Literal["same", "valid"] = arg(0, ge=0, doc="what is added at both ends")
+    dilation: int | tuple[int, ...] = arg(1, ge=1, doc="spacing of the kernel's elements")
+    groups: int = arg(1, ge=1, doc="number of groups of channels that do not mix")
+    bias: bool = arg(True, doc="add a learned offset to each channel")
+    padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = arg("zeros", doc="what is padded with")
+
+    def accept(self, *inputs: Any) -> None:
+        expect_rank(self, inputs[0], BATCHED[self.rank], UNBATCHED[self.rank])
+        expect_weight_type(self, inputs[0])
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        expect_divisor(self, "in_channels", self.in_channels, "groups", self.groups, at="groups")
+        expect_divisor(self, "out_channels", self.out_channels, "groups", self.groups, at="groups")
+        if self.padding == "same" and set(each(self.stride, self.rank)) != {1}:
+            raise ShapeError(
+                f'`{type(self).__name__}(padding="same")` needs stride 1, not {self.stride}',
+                code="NNS304",
+                at="stride",
+                helps=("give the padding as a number",),
+            )
+        sizes = []
+        for axis, size, window in zip(AXES[self.rank], x.dims[-self.rank :], self._windows(), strict=True):
+            if self.padding_mode in ("reflect", "circular"):
+                self._require_source(rules, axis, size, window)
+            sizes.append(size if self.padding == "same" else count_windows(rules, axis, size, window))
+        return x.with_dims(*x.dims[: -self.rank - 1], self.out_channels, *sizes)
+
+    def _windows(self) -> list[Window]:
+        rank = self.rank
+        kernels, strides, dilations = each(self.kernel_size, rank), each(self.stride, rank), each(self.dilation, rank)
+        windows = []
+        for i, (kernel, stride, dilation) in enumerate(zip(kernels, strides, dilations, strict=True)):
+            if isinstance(self.padding, str):
+                total = dilation * (kernel - 1) if self.padding == "same" else 0
+                windows.append(Window(kernel, stride, dilation, total // 2, total - total // 2))
+            else:
+                amount = each(self.padding, rank)[i]
+                windows.append(Window(kernel, stride, dilation, amount, amount))
+        return windows
+
+    def _require_source(self, rules: Rules, axis: str, size: Size, window: Window) -> None:
+        """Reflected and circular padding are made of the input, so there must be enough of it."""
+        padding = max(window.before, window.after)
+        need = padding + 1 if self.padding_mode == "reflect" and padding else padding
+        rules.require_at_least(
+            size,
+            need,
+            f'padding {padding} with padding_mode="{self.padding_mode}" does not fit an input of {axis} {show(size)}',
+            code="NNS403",
+            label=f"needs a {axis} of at least {need}",
+            at="padding",
+        )
+
+    def weights(self) -> dict[str, Weight]:
+        kernel = each(self.kernel_size, self.rank)
+        weights = {"weight": Weight((self.out_channels, self.in_channels // self.groups, *kernel))}
+        if self.bias:
+            weights["bias"] = Weight((self.out_channels,))
+        return weights
+
+    def macs(self, inputs: Sequence[Operand], output: Any) -> Size:
+        return volume(output.dims) * (self.in_channels // self.groups) * volume(each(self.kernel_size, self.rank))
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        x, unbatched = batched(g, x, self.rank + 2)
+        windows = self._windows()
+        before, after = [w.before for w in windows], [w.after for w in windows]
+        if self.padding_mode != "zeros" and any(before + after):
+            x = pad(g, x, before, after, self.padding_mode)
+            before = after = [0] * self.rank
+        y = g.node(
+            "Conv",
+            x,
+            g.weight("weight"),
+            g.weight("bias") if self.bias else None,
+            kernel_shape=[w.kernel for w in windows],
+            strides=[w.stride for w in windows],
+            dilations=[w.dilation for w in windows],
+            pads=before + after,
+            group=self.groups,
+        )
+        return unbatched(y)
+
+
+class Conv1d(_Conv):
+    """A convolution over one dimension: [N, C, L] or [C, L].
+
+    Source: `torch.nn.Conv1d`.
+    """
+
+    rank = 1
+    in_channels: int = inferred(axis=-2)
+    kernel_size: int | tuple[int] = arg(ge=1, doc="size of the kernel")
+    stride: int | tuple[int] = arg(1, ge=1, doc="step of the kernel")
+    padding: int | tuple[int] | Literal["same", "valid"] = arg(0, ge=0, doc="what is added at both ends")
+    dilation: int | tuple[int] = arg(1, ge=1, doc="spacing of the kernel's elements")
+
+    examples = (
+        Example("Conv1d(8, 3)", x="float[N, 4, 16]"),
+        Example("Conv1d(6, 5, stride=2, padding=2, groups=2, bias=false)", x="float[N, 4, L]"),
+        Example('Conv1d(6, 4, padding="same", dilation=3)', x="float[N, 4, L]"),
+        Example('Conv1d(3, 3, padding=1, padding_mode="circular")', x="float[N, 2, L]"),
+        Example("Conv1d(3, 3, padding=1)", x="float[2, L]"),
+    )
+
+
+class Conv2d(_Conv):
+    """A convolution over two dimensions: [N, C, H, W] or [C, H, W].
+
+    Source: `torch.nn.Conv2d`; Dumoulin and Visin, A guide to convolution arithmetic for deep learning
+    (arXiv:1603.07285).
+    """
+
+    rank = 2
+    in_channels: int = inferred(axis=-3)
+    kernel_size: int | tuple[int, int] = arg(ge=1, doc="size of the kernel: one number, or height and width")
+    stride: int | tuple[int, int] = arg(1, ge=1, doc="step of the kernel")
+    padding: int | tuple[int, int] | Literal["same", "valid"] = arg(0, ge=0, doc="what is added on every side")
+    dilation: int | tuple[int, int] = arg(1, ge=1, doc="spacing of the kernel's elements")
+
+    examples = (
+        Example("Conv2d(8, 3)", x="float[N, 3, 16, 16]"),
+        Example("Conv2d(16, 7, stride=2, padding=3, bias=false)", x="float[N, 3, H, W]"),
+        Example("Conv2d(4, (3, 5), stride=(2, 1), padding=(1, 2), dilation=(1, 1))", x="float[N, 3, H, W]"),
+        Example("Conv2d(6, 3, padding=2, dilation=2, groups=3)", x="float[N, 3, H, W]"),
+        Example('Conv2d(4, (4, 3), padding="same")', x="float[N, 3, H, W]"),
+        Example('Conv2d(4, 1, padding="valid")', x="float[N, 3, H, W]"),
+        Example('Conv2d(4, 3, padding=(1, 2), padding_mode="circular")', x="float[N, 3, H, W]"),
+        Example('Conv2d(4, 3, padding=1, padding_mode="reflect")', x="float[N, 3, H, W]"),
+        Example('Conv2d(4, 3, padding=1, padding_mode="replicate")', x="float[N, 3, H, W]"),
+        Example("Conv2d(4, 3, padding=1, in_channels=3)", x="float[3, H, W]"),
+    )
+
+
+class Conv3d(_Conv):
+    """A convolution over three dimensions: [N, C, D, H, W] or [C, D, H, W].
+
+    Source: `torch.nn.Conv3d`.
+    """
+
+    rank = 3
+    in_channels: int = inferred(axis=-4)
+    kernel_size: int | tuple[int, int, int] = arg(ge=1, doc="size of the kernel: one number, or one for each dimension")
+    stride: int | tuple[int, int, int] = arg(1, ge=1, doc="step of the kernel")
+    padding: int | tuple[int, int, int] | Literal["same", "valid"] = arg(0, ge=0, doc="what is added on every side")
+    dilation: int | tuple[int, int, int] = arg(1, ge=1, doc="spacing of the kernel's elements")
+
+    examples = (
+        Example("Conv3d(4, 3, padding=1)", x="float[N, 2, D, H, W]"),
+        Example("Conv3d(4, (1, 2, 3), stride=(1, 2, 1), padding=(0, 1, 1), groups=2)", x="float[N, 2, D, H, W]"),
+        Example('Conv3d(2, 3, padding="same", padding_mode="replicate", bias=false)', x="float[N, 1, D, H, W]"),
+        Example("Conv3d(2, 2)", x="float[1, 4, 4, 4]"),
+    )
+
+
+class ConvTranspose2d(Layer):
+    """A transposed convolution, the gradient of `Conv2d`, which enlarges: [N, C, H, W] or [C, H, W].
+
+    Each dimension becomes `(size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1`.
+    Source: `torch.nn.ConvTranspose2d`; Dumoulin and Visin (arXiv:1603.07285).
+    """
+
+    in_channels: int = inferred(axis=-3)
+    out_channels: int = arg(ge=1, doc="number of channels of the output")
+    kernel_size: int | tuple[int, int] = arg(ge=1, doc="size of the kernel: one number, or height and width")
+    stride: int | tuple[int, int] = arg(1, ge=1, doc="how far apart the input's elements are put")
+    padding: int | tuple[int, int] = arg(0, ge=0, doc="what is cut off on every side")
+    output_padding: int | tuple[int, int] = arg(0, ge=0, doc="what is added below and on the right of the output")
+    groups: int = arg(1, ge=1, doc="number of groups of channels that do not mix")
+    bias: bool = arg(True, doc="add a learned offset to each channel")
+    dilation: int | tuple[int, int] = arg(1, ge=1, doc="spacing of the kernel's elements")
+
+    examples = (
+        Example("ConvTranspose2d(4, 2, stride=2)", x="float[N, 6, H, W]"),
+        Example("ConvTranspose2d(4, 3, stride=2, padding=1, output_padding=1)", x="float[N, 6, H, W]"),
+        Example(
+            "ConvTranspose2d(6, (3, 5), (2, 3), (1, 0), (0, 2), groups=2, bias=false)",
+            x="float[N, 4, H, W]",
+        ),
+        Example("ConvTranspose2d(2, 3, dilation=2, output_padding=1)", x="float[N, 3, 5, 5]"),
+        Example("ConvTranspose2d(2, 3, padding=1)", x="float[3, H, W]"),
+    )
+
+    def accept(self, *inputs: Any) -> None:
+        expect_rank(self, inputs[0], BATCHED[2], UNBATCHED[2])
+        expect_weight_type(self, inputs[0])
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        expect_divisor(self, "in_channels", self.in_channels, "groups", self.groups, at="groups")
+        expect_divisor(self, "out_channels", self.out_channels, "groups", self.groups, at="groups")
+        columns = (self.kernel_size, self.stride, self.padding, self.output_padding, self.dilation)
+        rows = zip(*(each(c, 2) for c in columns), strict=True)
+        sizes = []
+        for axis, size, row in zip(AXES[2], x.dims[-2:], rows, strict=True):
+            kernel, stride, padding, extra, dilation = row
+            if extra >= max(stride, dilation):
+                raise ShapeError(
+                    f"output_padding {extra} must be smaller than stride {stride} or dilation {dilation}",
+                    code="NNS304",
+                    at="output_padding",
+                )
+            result = (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + extra + 1
+            rules.require_at_least(
+                result,
+                1,
+                f"padding {padding} leaves nothing of an input of {axis} {show(size)}: the output has {show(result)}",
+                code="NNS403",
+                at="padding",
+            )
+            sizes.append(result)
+        return x.with_dims(*x.dims[:-3], self.out_channels, *sizes)
+
+    def weights(self) -> dict[str, Weight]:
+        kernel = each(self.kernel_size, 2)
+        weights = {"weight": Weight((self.in_channels, self.out_channels // self.groups, *kernel))}
+        if self.bias:
+            weights["bias"] = Weight((self.out_channels,))
+        return weights
+
+    def macs(self, inputs: Sequence[Operand], output: Any) -> Size:
+        (x, *_) = inputs
+        assert isinstance(x, TensorType)
+        return volume(x.dims) * (self.out_channels // self.groups) * volume(each(self.kernel_size, 2))
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        x, unbatched = batched(g, x, 4)
+        y = g.node(
+            "ConvTranspose",
+            x,
+            g.weight("weight"),
+            g.weight("bias") if self.bias else None,
+            kernel_shape=list(each(self.kernel_size, 2)),
+            strides=list(each(self.stride, 2)),
+            dilations=list(each(self.dilation, 2)),
+            pads=[*each(self.padding, 2)] * 2,
+            output_padding=list(each(self.output_padding, 2)),
+            group=self.groups,
+        )
+        return unbatched(y)

@@ -1,0 +1,215 @@
+"""Normalisation over a batch, over dimensions, over groups of channels."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from nnspec.arguments import arg, inferred
+from nnspec.layer import Code, Example, Layer, OnnxGraph, Rules, ShapeError, Weight, call
+from nnspec.layers._expect import expect_divisor, expect_float, expect_rank, expect_tensor, expect_weight_type
+from nnspec.layers._lowering import reduce
+from nnspec.types import TensorType
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class _BatchNorm(Layer):
+    """What batch normalisations share."""
+
+    num_features: int = inferred(axis=1)
+    eps: float = arg(1e-5, ge=0, doc="added to the variance")
+    momentum: float | None = arg(0.1, ge=0, le=1, doc="share of a new batch in the running values; none: plain average")
+    affine: bool = arg(True, doc="learn a scale and an offset for each channel")
+    track_running_stats: bool = arg(True, doc="keep running mean and variance for inference")
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        return x
+
+    def weights(self) -> dict[str, Weight]:
+        each = (self.num_features,)
+        weights: dict[str, Weight] = {}
+        if self.affine:
+            weights |= {"weight": Weight(each), "bias": Weight(each)}
+        if self.track_running_stats:
+            weights["running_mean"] = Weight(each, trained=False)
+            weights["running_var"] = Weight(each, trained=False)
+            weights["num_batches_tracked"] = Weight((), "int64", trained=False)
+        return weights
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        if not self.track_running_stats:
+            return self._by_batch(g, x)
+        scale = g.weight("weight") if self.affine else g.constant([1.0] * self.num_features, "float32")
+        offset = g.weight("bias") if self.affine else g.constant([0.0] * self.num_features, "float32")
+        mean, variance = g.weight("running_mean"), g.weight("running_var")
+        return g.node("BatchNormalization", x, scale, offset, mean, variance, epsilon=self.eps)
+
+    def _by_batch(self, g: OnnxGraph, x: str) -> str:
+        """Without running values, the batch's own are used in inference too."""
+        kind = g.type(x)
+        axes = [i for i in range(kind.rank) if i != 1]
+        centred = g.node("Sub", x, reduce(g, "ReduceMean", x, axes))
+        variance = reduce(g, "ReduceMean", g.node("Mul", centred, centred), axes)
+        deviation = g.node("Sqrt", g.node("Add", variance, g.constant(self.eps, kind.dtype)))
+        y = g.node("Div", centred, deviation)
+        if not self.affine:
+            return str(y)
+        spread = g.constant([-1, *[1] * (kind.rank - 2)])
+        y = g.node("Mul", y, g.node("Reshape", g.weight("weight"), spread))
+        return str(g.node("Add", y, g.node("Reshape", g.weight("bias"), spread)))
+
+
+class BatchNorm1d(_BatchNorm):
+    """Normalises each channel over the batch: [N, C] or [N, C, L].
+
+    Source: `torch.nn.BatchNorm1d`; Ioffe and Szegedy, Batch normalization (arXiv:1502.03167).
+    """
+
+    examples = (
+        Example("BatchNorm1d", x="float[N, 8]"),
+        Example("BatchNorm1d(1e-3, momentum=none)", x="float[N, 4, L]"),
+        Example("BatchNorm1d(affine=false)", x="float[3, 4, 5]"),
+        Example("BatchNorm1d(track_running_stats=false)", x="float[4, 6]"),
+    )
+
+    def accept(self, *inputs: Any) -> None:
+        expect_rank(self, inputs[0], "N, C", "N, C, L")
+        expect_weight_type(self, inputs[0])
+
+
+class BatchNorm2d(_BatchNorm):
+    """Normalises each channel over the batch and the places: [N, C, H, W].
+
+    Source: `torch.nn.BatchNorm2d`; Ioffe and Szegedy, Batch normalization (arXiv:1502.03167).
+    """
+
+    examples = (
+        Example("BatchNorm2d", x="float[N, 8, H, W]"),
+        Example("BatchNorm2d(eps=1e-3, momentum=0.01)", x="float[N, 4, 5, 6]"),
+        Example("BatchNorm2d(affine=false)", x="float[N, 4, H, W]"),
+        Example("BatchNorm2d(track_running_stats=false)", x="float[N, 4, 3, 3]"),
+        Example("BatchNorm2d(affine=false, track_running_stats=false)", x="float[N, 4, 3, 3]"),
+    )
+
+    def accept(self, *inputs: Any) -> None:
+        expect_rank(self, inputs[0], "N, C, H, W")
+        expect_weight_type(self, inputs[0])
+
+
+class LayerNorm(Layer):
+    """Normalises over the last dimension, or over as many as `normalized_shape` has: [..., D].
+
+    Source: `torch.nn.LayerNorm`; Ba, Kiros and Hinton, Layer normalization (arXiv:1607.06450).
+    """
+
+    normalized_shape: int | tuple[int, ...] = inferred(doc="inferred as the last dimension; a tuple for several")
+    eps: float = arg(1e-5, ge=0, doc="added to the variance")
+    elementwise_affine: bool = arg(True, doc="learn a scale (and an offset) for each element")
+    bias: bool = arg(True, doc="learn an offset, where a scale is learned")
+
+    examples = (
+        Example("LayerNorm", x="float[N, T, 16]"),
+        Example("LayerNorm(eps=1e-6, bias=false)", x="float[N, 16]"),
+        Example("LayerNorm(normalized_shape=(3, 4))", x="float[N, 3, 4]"),
+        Example("LayerNorm(elementwise_affine=false)", x="float[N, 3, 4]"),
+        Example("LayerNorm", x="float[8]"),
+    )
+
+    def accept(self, *inputs: Any) -> None:
+        if self.elementwise_affine:
+            expect_weight_type(self, inputs[0])
+        else:
+            expect_float(self, inputs[0])
+
+    def complete(self, rules: Rules, *inputs: Any) -> Self:
+        self.accept(*inputs)
+        given = self.normalized_shape
+        if not isinstance(given, tuple):
+            return self.replace(normalized_shape=self._size(rules, "normalized_shape", inputs[0], -1, given))
+        x = expect_tensor(self, inputs[0])
+        if not given or len(given) > x.rank:
+            raise ShapeError(
+                f"normalized_shape {given} needs at least {max(1, len(given))} dimensions, but the input is {x}",
+                code="NNS402",
+                at="normalized_shape",
+            )
+        for axis, size in enumerate(given, -len(given)):
+            self._size(rules, "normalized_shape", x, axis, size)
+        return self
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        return x
+
+    def _shape(self) -> tuple[int, ...]:
+        shape = self.normalized_shape
+        return shape if isinstance(shape, tuple) else (shape,)
+
+    def weights(self) -> dict[str, Weight]:
+        if not self.elementwise_affine:
+            return {}
+        weights = {"weight": Weight(self._shape())}
+        return weights | {"bias": Weight(self._shape())} if self.bias else weights
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        shape = self._shape()
+        if self.elementwise_affine:
+            scale = g.weight("weight")
+        else:
+            one = g.constant([1.0] * prod(shape), g.type(x).dtype)
+            scale = one if len(shape) == 1 else g.node("Reshape", one, g.shape(shape))
+        offset = g.weight("bias") if self.elementwise_affine and self.bias else None
+        return g.node("LayerNormalization", x, scale, offset, axis=-len(shape), epsilon=self.eps)
+
+
+class GroupNorm(Layer):
+    """Normalises over groups of channels and their places: [N, C, ...].
+
+    Source: `torch.nn.GroupNorm`; Wu and He, Group normalization (arXiv:1803.08494).
+    """
+
+    num_groups: int = arg(ge=1, doc="how many groups the channels fall into")
+    num_channels: int = inferred(axis=1)
+    eps: float = arg(1e-5, ge=0, doc="added to the variance")
+    affine: bool = arg(True, doc="learn a scale and an offset for each channel")
+
+    examples = (
+        Example("GroupNorm(2)", x="float[N, 6, H, W]"),
+        Example("GroupNorm(3, eps=1e-3)", x="float[N, 6, L]"),
+        Example("GroupNorm(2, affine=false)", x="float[N, 6]"),
+        Example("GroupNorm(1)", x="float[N, 4, 3, 2, 2]"),
+    )
+
+    def accept(self, *inputs: Any) -> None:
+        x = expect_weight_type(self, inputs[0]) if self.affine else expect_float(self, inputs[0])
+        if x.rank < 2:
+            raise ShapeError(f"`GroupNorm` needs at least 2 dimensions, [N, C], but its input is {x}", code="NNS402")
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        expect_divisor(self, "num_channels", self.num_channels, "num_groups", self.num_groups, at="num_groups")
+        return x
+
+    def weights(self) -> dict[str, Weight]:
+        return {"weight": Weight((self.num_channels,)), "bias": Weight((self.num_channels,))} if self.affine else {}
+
+    def torch(self) -> Code:
+        options = {n: v for n, v in self.given() if n in ("eps", "affine")}
+        return call("nn.GroupNorm", self.num_groups, self.num_channels, **options)
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        kind = g.type(x)
+        if g.opset >= 21:
+            scale = g.weight("weight") if self.affine else g.constant([1.0] * self.num_channels, kind.dtype)
+            offset = g.weight("bias") if self.affine else g.constant([0.0] * self.num_channels, kind.dtype)
+            return g.node("GroupNormalization", x, scale, offset, num_groups=self.num_groups, epsilon=self.eps)
+        scale = g.constant([1.0] * self.num_groups, kind.dtype)
+        offset = g.constant([0.0] * self.num_groups, kind.dtype)
+        rows = g.node("Reshape", x, g.constant([0, self.num_groups, -1]))
+        rows = g.node("InstanceNormalization", rows, scale, offset, epsilon=self.eps)
+        y = g.node("Reshape", rows, g.shape(kind.dims))
+        if not self.affine:
+            return y
+        spread = g.constant([-1, *[1] * (kind.rank - 2)])
+        y = g.node("Mul", y, g.node("Reshape", g.weight("weight"), spread))
+        return g.node("Add", y, g.node("Reshape", g.weight("bias"), spread))

@@ -1,0 +1,111 @@
+"""What a shape rule may ask and demand of sizes: answers from `Facts`, demands kept as entry requirements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nnspec.dims import Dim, Size, show
+from nnspec.facts import Facts
+from nnspec.ir import Requirement
+from nnspec.layer import ShapeError
+
+
+class Proof:
+    """Implements `nnspec.layer.Rules`; undecided inequalities are kept in `requires` and assumed from then on."""
+
+    def __init__(self, facts: Facts, requires: list[Requirement] | None = None) -> None:
+        self.facts = facts
+        self.requires: list[Requirement] = [] if requires is None else requires
+
+    def equal(self, a: Size, b: Size) -> bool | None:
+        """Whether two sizes agree: True, False, or None when that cannot be told."""
+        if isinstance(a, int) and isinstance(b, int):
+            return a == b
+        return self.facts.equal(a, b)
+
+    def at_least(self, a: Size, b: Size) -> bool | None:
+        """Whether a >= b: True, False, or None when that cannot be told."""
+        if isinstance(a, int) and isinstance(b, int):
+            return a >= b
+        return self.facts.at_least(a, b)
+
+    def simplify(self, a: Size) -> Size:
+        """The same size in its shortest form under what is known."""
+        return a if isinstance(a, int) else self.facts.simplify(a)
+
+    def require_equal(self, a: Size, b: Size, message: str, **error: Any) -> None:
+        """Demand a == b; undecided is an error whose repair is the assert that would prove it."""
+        answer = self.equal(a, b)
+        if answer is None:
+            raise unproved(message, f"{show(a)} == {show(b)}", **error)
+        if not answer:
+            raise ShapeError(message, **error)
+
+    def require_at_least(self, a: Size, b: Size, message: str, **error: Any) -> None:
+        """Demand a >= b; undecided becomes a requirement that the model checks on entry."""
+        answer = self.at_least(a, b)
+        if answer is False:
+            raise ShapeError(message, **error)
+        if answer is None:
+            self.requires.append(Requirement(self.simplify(a - b), ">=", message))
+            self.facts.assume_at_least(a, b)
+
+    def exact(self, a: Size, b: Size, message: str, **error: Any) -> Size:
+        """a / b where the division leaves no remainder."""
+        if isinstance(a, int) and isinstance(b, int):
+            if b != 0 and a % b == 0:
+                return a // b
+            raise ShapeError(message, **error)
+        quotient = self.facts.quotient(a, b)
+        if quotient is not None:
+            return quotient
+        if isinstance(b, int) and self.facts.divisible(a, b) is False:
+            raise ShapeError(message, **error)
+        raise unproved(message, f"{_bracketed(a)} % {_bracketed(b)} == 0", **error)
+
+    def broadcast(self, *shapes: Sequence[Size], **error: Any) -> tuple[Size, ...]:
+        """The shape of an elementwise operation: dims agree when provably equal, or one is the literal 1."""
+        first = tuple(shapes[0])
+        if all(tuple(s) == first for s in shapes[1:]):
+            return first
+        rank = max(len(s) for s in shapes)
+        result: list[Size] = []
+        for axis in range(-rank, 0):
+            result.append(self._broadcast_axis([s[axis] for s in shapes if len(s) >= -axis], shapes, axis, error))
+        return tuple(result)
+
+    def _broadcast_axis(
+        self, dims: list[Size], shapes: Sequence[Sequence[Size]], axis: int, error: dict[str, Any]
+    ) -> Size:
+        size: Size = 1
+        for dim in dims:
+            if dim == 1 or dim == size:
+                continue
+            if size == 1:
+                size = dim
+                continue
+            answer = self.equal(size, dim)
+            if answer:
+                size = dim if isinstance(dim, int) else size
+                continue
+            both = " and ".join(f"[{', '.join(map(show, s))}]" for s in shapes)
+            message = f"shapes {both} do not broadcast: {show(size)} meets {show(dim)} in dimension {axis}"
+            options: dict[str, Any] = {"code": "NNS407", "label": f"{show(size)} meets {show(dim)}"} | error
+            if answer is None:
+                raise unproved(message, f"{show(size)} == {show(dim)}", **options)
+            raise ShapeError(message, **options)
+        return size
+
+
+def unproved(message: str, fact: str, **error: Any) -> ShapeError:
+    """The error for what is neither proved nor refuted; its help is the assert that would prove it."""
+    notes = (*error.pop("notes", ()), "this was not refuted, but it cannot be proved for every size")
+    error.pop("code", None)
+    error.setdefault("label", f"cannot show that {fact}")
+    return ShapeError(message, code="NNS410", fact=fact, notes=notes, **error)
+
+
+def _bracketed(size: Size) -> str:
+    text = show(size)
+    return f"({text})" if isinstance(size, Dim) and " " in text else text

@@ -1,0 +1,46 @@
+"""Finds library classes by name, importing a file when one of its classes is first named.
+
+The folders are scanned as text (a millisecond), so that a new class is found without being listed anywhere, and a spec
+that uses three layers loads three files. A class is public when its name has no leading underscore.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_ROOT = Path(__file__).parent
+_CLASS = re.compile(r"^class ([A-Za-z]\w*)\(", re.MULTILINE)
+
+FOLDERS = {
+    "layer": "layers",
+    "function": "functions",
+    "optimizer": "training/optimizers",
+    "dataset": "training/datasets",
+    "metric": "training/metrics",
+}
+"""What kinds of library classes there are, and where they live."""
+
+
+@cache
+def index(kind: str) -> dict[str, str]:
+    """Name of each class of a kind -> the module that defines it."""
+    folder = FOLDERS[kind]
+    found = {}
+    for path in sorted((_ROOT / folder).glob("*.py")):
+        for name in _CLASS.findall(path.read_text(encoding="utf-8")):
+            found[name] = f"nnspec.{folder.replace('/', '.')}.{path.stem}"
+    return found
+
+
+@cache
+def find(kind: str, name: str) -> type[Any] | None:
+    """The class of that kind and name, or None."""
+    module = index(kind).get(name)
+    if module is None:
+        return None
+    found: type[Any] = getattr(importlib.import_module(module), name)
+    return found

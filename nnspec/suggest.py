@@ -1,0 +1,263 @@
+"""Did you mean: the known name that an unknown one was probably meant to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+_LONGEST_WORD = 80
+
+
+def suggest(word: str, candidates: Iterable[str]) -> str | None:
+    """The one candidate to offer for an unknown name: its synonym in other frameworks, or else the closest spelling."""
+    names = list(candidates)
+    key = _key(word)
+    same = [name for name in names if _key(name) == key]
+    if same:
+        return min(same, key=lambda name: _capital(name) != _capital(word))
+    known = set(names)
+    synonym = next((name for name in SYNONYMS.get(key, ()) if name in known), None)
+    return synonym or next(iter(closest(word, names)), None)
+
+
+def closest(word: str, candidates: Iterable[str], limit: int = 1) -> list[str]:
+    """The candidates spelled most like a word, best first; none when nothing is close.
+
+    Case and underscores do not count. Close is a third of the letters mistyped at most, or the same words in another
+    order (`size_kernel`), or one being the beginning of the other (`in_feat`, `LinearLayer`).
+    """
+    if len(word) > _LONGEST_WORD:
+        return []
+    key = _key(word)
+    reach = max(len(key), 3) // 3
+    ranked: list[tuple[float, bool, int, str]] = []
+    for name in dict.fromkeys(candidates):
+        other = _key(name)
+        distance: float | None = edit_distance(key, other, reach)
+        if distance is not None and distance >= max(len(key), len(other)):
+            distance = None
+        if distance is None and _related(word, key, name, other):
+            distance = reach + 0.5
+        if distance is not None:
+            ranked.append((distance, _capital(name) != _capital(word), abs(len(key) - len(other)), name))
+    return [name for *_, name in sorted(ranked)[:limit]]
+
+
+def edit_distance(a: str, b: str, limit: int) -> int | None:
+    """Letters to insert, drop, change or swap with a neighbour to get from `a` to `b`; None when more than `limit`."""
+    if abs(len(a) - len(b)) > limit:
+        return None
+    before: list[int] = []
+    previous = list(range(len(b) + 1))
+    for i, letter in enumerate(a, 1):
+        row = [i]
+        for j, other in enumerate(b, 1):
+            cost = min(previous[j] + 1, row[j - 1] + 1, previous[j - 1] + (letter != other))
+            if i > 1 and j > 1 and letter == b[j - 2] and a[i - 2] == other:
+                cost = min(cost, before[j - 2] + 1)
+            row.append(cost)
+        if min(row) > limit:
+            return None
+        before, previous = previous, row
+    return previous[-1] if previous[-1] <= limit else None
+
+
+def _key(word: str) -> str:
+    return word.casefold().replace("_", "").replace("-", "")
+
+
+def _capital(word: str) -> bool:
+    return word[:1].isupper()
+
+
+def _related(word: str, key: str, name: str, other: str) -> bool:
+    words, parts = word.casefold().split("_"), name.casefold().split("_")
+    if len(words) > 1 and sorted(words) == sorted(parts):
+        return True
+    shorter = min(key, other, key=len)
+    return len(shorter) >= (3 if shorter == key else 4) and key.startswith(shorter) and other.startswith(shorter)
+
+
+def _table(text: str) -> dict[str, tuple[str, ...]]:
+    """`Linear: Dense, FullyConnected` on a line each; a word on several lines has several meanings, in order."""
+    table: dict[str, tuple[str, ...]] = {}
+    for line in text.strip().splitlines():
+        name, _, words = line.partition(": ")
+        for word in words.split(", "):
+            table[_key(word)] = (*table.get(_key(word), ()), name)
+    return table
+
+
+SYNONYMS = _table(
+    """
+Linear: Dense, FullyConnected, FullyConnectedLayer, FC, Affine, Gemm, InnerProduct, LinearLayer, DenseLayer
+Bilinear: BilinearLayer, BilinearDense
+Conv1d: Convolution1D, Conv1DLayer, TemporalConvolution
+Conv2d: Conv, Convolution, Convolution2D, Conv2DLayer, SpatialConvolution, DepthwiseConv2D, SeparableConv2D
+Conv3d: Convolution3D, VolumetricConvolution
+ConvTranspose2d: Conv2DTranspose, Deconv, Deconv2d, Deconvolution, Deconvolution2D, TransposedConv2d
+MaxPool1d: MaxPooling1D
+MaxPool2d: MaxPooling2D, MaxPool, MaxPooling, Pool, Pooling, Pool2d
+AvgPool2d: AveragePooling2D, AveragePool, AveragePooling, AveragePool2d, AvgPool, MeanPool2d, MeanPooling
+AdaptiveAvgPool2d: GlobalAveragePooling2D, GlobalAveragePool, GlobalAvgPool2d, GlobalAvgPool, GAP
+AdaptiveMaxPool2d: GlobalMaxPooling2D, GlobalMaxPool
+BatchNorm2d: BatchNorm, BatchNormalization, BN, BN2d, SpatialBatchNorm
+BatchNorm1d: BatchNorm, BatchNormalization, BN, BN1d
+LayerNorm: LayerNormalization, LN, LNorm
+GroupNorm: GroupNormalization, GN
+InstanceNorm2d: InstanceNorm, InstanceNormalization
+RMSNorm: RMSNormalization, RMSLayerNorm, RootMeanSquareNorm, T5LayerNorm
+LocalResponseNorm: LRN
+Dropout: Drop, SpatialDropout, DropoutLayer
+Dropout2d: SpatialDropout2D
+Embedding: Embed, Lookup, LookupTable, TokenEmbedding
+RNN: SimpleRNN, ElmanRNN, Recurrent, VanillaRNN
+LSTM: CuDNNLSTM, LongShortTermMemory
+GRU: CuDNNGRU, GatedRecurrentUnit
+MultiheadAttention: MHA, Attention, SelfAttention, MultiHeadSelfAttention, MHSA
+Flatten: FlattenLayer, Reshape2d
+Unflatten: Reshape, View
+Identity: Linear0, NoOp, Passthrough, Pass, Id
+ReLU: Rectifier, RectifiedLinear, Rectify
+LeakyReLU: LReLU, LeakyRectify
+PReLU: ParametricReLU
+ELU: ExponentialLinearUnit
+GELU: GaussianErrorLinearUnit, GeluActivation, QuickGELU, NewGELU
+SiLU: Swish, SwishActivation
+Sigmoid: Logistic, Sigm
+Tanh: HyperbolicTangent
+Hardswish: HSwish
+Step: Heaviside, Threshold, Binary, BinaryStep, Sign
+Softmax: SoftmaxLayer
+LogSoftmax: LogSoftmaxLayer
+relu: rectify, rectifier
+silu: swish
+sigmoid: logistic, expit
+hardswish: hswish
+cat: concat, concatenate, join, hstack
+stack: pack, vstack
+chunk: unpack, unstack, unbind
+reshape: view, resize
+permute: transpose_axes, moveaxis
+unsqueeze: expand_dims, newaxis
+expand: broadcast_to, tile, broadcast, expand_as
+matmul: dot, mm, bmm, batch_matmul, inner, gemm
+mean: average, avg, reduce_mean
+sum: reduce_sum, total
+amax: max, maximum, reduce_max, maxval
+amin: min, minimum, reduce_min, minval
+clamp: clip, minmax, bound
+abs: absolute, fabs
+where: select, cond, ifelse, switch
+pow: power
+log: ln
+arange: range, linspace, iota
+full: fill, constant
+zeros: zeros_like, zero
+ones: ones_like
+tril: lower_triangular, causal_mask, triu
+masked_fill: mask_fill, masked_select
+scaled_dot_product_attention: sdpa, attention, flash_attention, dot_product_attention
+rearrange: einops
+cross_entropy: CrossEntropyLoss, CE, xent, categorical_crossentropy
+cross_entropy: sparse_categorical_crossentropy, softmax_cross_entropy, CategoricalCrossentropy, cross_entropy_loss
+mse_loss: mse, mean_squared_error, l2_loss, l2, squared_error
+l1_loss: l1, mae, mae_loss, mean_absolute_error, absolute_error
+binary_cross_entropy: bce, BCELoss, log_loss
+binary_cross_entropy_with_logits: BCEWithLogitsLoss, bce_with_logits, sigmoid_cross_entropy, bce_logits
+nll_loss: nll, negative_log_likelihood
+huber_loss: huber
+smooth_l1_loss: smooth_l1
+SGD: GradientDescent, Momentum, StochasticGradientDescent, MomentumSGD
+Adam: AdamOptimizer
+AdamW: AdamWeightDecay
+RMSprop: RMSPropOptimizer
+Adagrad: AdagradOptimizer
+accuracy: acc, categorical_accuracy, binary_accuracy, accuracy_score
+out_channels: filters, num_filters, channels, n_filters, num_output, features, channels_out, out_planes, out_features
+out_features: units, output_size, output_dim, out_dim, n_out, num_outputs, hidden, features, size, out_channels
+in_channels: channels_in, input_channels, in_planes, in_features
+in_features: input_dim, input_size, in_dim, n_in, in_channels
+hidden_size: units, hidden_units, hidden_dim, num_hidden, n_hidden, num_units, out_features
+input_size: in_features, input_dim
+num_layers: layers, depth, n_layers
+num_heads: heads, n_heads, nhead, num_attention_heads
+embed_dim: d_model, model_dim, dim, hidden_dim, width
+num_embeddings: vocab_size, vocab, input_dim, num_tokens, n_vocab
+embedding_dim: embed_dim, embed_size, output_dim, dim, width
+kernel_size: kernel, pool_size, filter_size, ksize, kernel_shape, window, window_size, k
+stride: strides, step, subsample, downsample
+padding: pad, pads, border_mode
+dilation: dilation_rate, dilations, dilate
+groups: group, num_groups, n_groups, cardinality
+num_groups: groups, group
+bias: use_bias, with_bias, bias_attr, has_bias, no_bias
+p: rate, dropout, drop, prob, probability, drop_rate, dropout_rate, ratio, keep_prob
+dropout: p, rate, drop, dropout_rate
+negative_slope: alpha, slope, leak, leakiness
+alpha: slope, negative_slope
+nonlinearity: activation, act, activation_function
+act: activation
+eps: epsilon, eps_value
+momentum: decay, mom
+affine: scale, center, elementwise_affine, learnable
+elementwise_affine: affine, scale, center
+normalized_shape: shape, axis, features
+dim: axis, axes, dims, dimension, dimensions
+dims: dim, axes, axis, perm, permutation, order
+keepdim: keepdims, keepdimension
+start_dim: start_axis, start, begin
+end_dim: end_axis, end, stop
+bidirectional: bidir, bi, bidirect
+batch_first: time_major
+min: low, lower, a_min, min_value
+max: high, upper, a_max, max_value
+is_causal: causal
+attn_mask: mask, attention_mask
+lr: learning_rate, rate, step_size, eta, alpha
+betas: beta, beta1, beta2
+weight_decay: decay, l2, wd, l2_penalty, regularization, weight_decay_rate
+alpha: rho, decay
+loss: criterion, objective, loss_fn, loss_function, cost
+optimizer: optim, optimiser, solver, opt
+metrics: metric, measures, evaluation
+epochs: epoch, num_epochs, max_epochs, n_epochs, nb_epoch, iterations
+steps: max_steps, num_steps, iterations, iters, max_iters
+batch_size: batch, bs, minibatch, mini_batch_size
+data: dataset, train_data, input_data
+seed: random_seed, random_state, rng
+schedule: scheduler, lr_scheduler, lr_schedule
+clip_grad_norm: clipnorm, grad_clip, gradient_clip, clip_grad, max_grad_norm, clip
+weights: pretrained, init_from, load_from
+precision: amp, mixed_precision, autocast
+true: yes, on
+false: no, off
+none: null, nil, undefined
+and: &&
+or: ||
+not: !
+inf: infinity, math.inf, np.inf
+training: is_training, train_mode
+float: float32, f32, fp32, single, real
+float32: f32, fp32, single
+float16: f16, fp16
+bfloat16: bf16
+float64: f64, fp64
+int: int64, i64, integer
+int64: i64, integer
+int32: i32
+int8: i8
+uint8: u8, byte
+bool: boolean
+block: module, class, layer, def, function, func, fn, component
+model: network, net, nn, architecture
+output: return, out, result, outputs
+input: in, inputs, arg, argument
+param: parameter, weight, variable
+buffer: constant, const, register_buffer
+else: elif, elseif, otherwise
+for: foreach, loop, repeat, while
+import: include, require, use, using
+train: fit, training, learn
+"""
+)
+"""Names in other frameworks and languages, by key: what each is called here, the likeliest first."""

@@ -1,0 +1,425 @@
+"""Syntax errors in words: what was found, what was expected there, and a repair where one can be guessed.
+
+`unexpected` asks a list of questions about the place; the first that recognises a common slip words the message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, Span, error
+from nnspec.syntax.automaton import Automaton
+from nnspec.syntax.lexer import CLOSERS, END, NEWLINE, OPENERS, RESERVED, Token, starts_line
+
+_OPERANDS = frozenset(("NAME", "NUMBER", "STRING", "BROKEN", "(", "[", "{", "true", "false", "none", "not"))
+_DECLARATIONS = ("import", "from", "block", "model", "extern", "train")
+_STATEMENTS = ("input", "output", "param", "buffer", "params", "update", "yield", "if", "for")
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+# Words of other languages at the head of a statement, and what is written here.
+_FOREIGN = {
+    "def": "a block is declared with `block name(width) { ... }`",
+    "fn": "a block is declared with `block name(width) { ... }`",
+    "func": "a block is declared with `block name(width) { ... }`",
+    "function": "a block is declared with `block name(width) { ... }`",
+    "class": "a network is declared with `model Name(width = 64) { ... }`, a part of one with `block`",
+    "module": "a network is declared with `model Name(width = 64) { ... }`, a part of one with `block`",
+    "network": "a network is declared with `model Name(width = 64) { ... }`",
+    "net": "a network is declared with `model Name(width = 64) { ... }`",
+    "layer": "a layer is named where it is used: `x -> name: Linear(8)`",
+    "return": "a block gives its result with `output`",
+    "let": "a value is bound with `name = value` alone",
+    "var": "a value is bound with `name = value` alone",
+    "const": "a value is bound with `name = value` alone",
+    "elif": "write `else if`",
+    "while": "loops run a known number of times: `for i in range(4) { ... }`",
+    "with": "a group is opened with `name: { ... }`",
+    "lambda": "there are no functions without a name: declare a lower-case `block`",
+    "del": "values need no deleting",
+    "raise": 'conditions are stated with `assert test, "message"`',
+    "print": "a spec computes nothing that could be printed: see `nnspec summary`",
+}
+# How a statement is written, shown when something in it is missing.
+_FORMS = {
+    "input": "`input x: float[N, 3]`",
+    "output": "`output name = value`",
+    "param": "`param weight: float[3] = zeros()`",
+    "buffer": "`buffer mask: float[3] = ones(3)`",
+    "block": "`block Name(width = 64) { ... }`",
+    "model": "`model Name(width = 64) { ... }`",
+    "extern": '`extern block Name(width) from "package.module:Class" { ... }`',
+    "import": '`import "blocks/resnet.nns" as resnet`',
+    "from": '`from "blocks/resnet.nns" import Stage`',
+    "for": "`for i in range(4) { ... }`",
+    "if": "`if test { ... } else { ... }`",
+    "assert": '`assert test, "message"`',
+    "params": '`params "*.bias" { ... }`',
+    "update": "`update name { ... }`",
+    "nnspec": "`nnspec 1`",
+}
+_EXPECTED = (
+    ("(", "`(`"),
+    (")", "`)`"),
+    ("]", "`]`"),
+    (",", "`,`"),
+    ("=", "`=`"),
+    (":", "`:`"),
+    ("->", "`->`"),
+    ("in", "`in`"),
+    ("over", "`over`"),
+    ("with", "`with`"),
+    ("{", "`{`"),
+    ("}", "`}`"),
+    ("+", "an operator"),
+    (NEWLINE, "the end of the line"),
+)
+
+
+class Opener(NamedTuple):
+    """A bracket that is open: its token, its place on the stack, where its statement begins, whether it is a chain's."""
+
+    token: Token
+    index: int
+    begin: int
+    chain: bool
+
+
+class Fault(NamedTuple):
+    """A token that does not fit, and what stands around it."""
+
+    text: str
+    source: int
+    automaton: Automaton
+    wrong: Token
+    begin: int
+    outer: tuple[Opener, ...]
+    inner: tuple[Opener, ...]
+
+    def span(self, start: int, end: int) -> Span:
+        """A place in this text."""
+        return Span(start, end, self.source)
+
+    @property
+    def place(self) -> Span:
+        """What to underline: the token, or for an end the last word in front of it."""
+        if self.wrong.type in (NEWLINE, END):
+            return self.span(self.automaton.end, self.automaton.end)
+        return self.span(self.wrong.start, self.wrong.end)
+
+    @property
+    def head(self) -> str:
+        """The first word of the statement."""
+        found = _WORD.match(self.text, self.begin)
+        return found[0] if found else ""
+
+    @property
+    def last(self) -> Token | None:
+        """The token in front, if it was not yet made part of something."""
+        value = self.automaton.values[-1] if self.automaton.values else None
+        return value if type(value) is Token else None
+
+
+# --- brackets --------------------------------------------------------------------------------------------------------
+
+
+def opened(fault: Fault, opener: Opener) -> str:
+    """What a bracket belongs to, in the author's words."""
+    head = fault.text[opener.begin : opener.token.start].strip()
+    if opener.token.type != "{":
+        before = re.search(
+            r"([\w.]+)[ \t]*\Z", fault.text[max(opener.begin, opener.token.start - 80) : opener.token.start]
+        )
+        return f"`{before[1]}{opener.token.type}`" if before else f"`{opener.token.type}`"
+    if opener.chain:
+        return "a chain"
+    named = re.match(r"(?:extern\s+)?(block|model|update)\s+(\w+)", head)
+    if named:
+        return f"{named[1]} `{named[2]}`"
+    if head.endswith(":"):
+        return f"group `{head[:-1].strip()}`"
+    word = _WORD.match(head)
+    return f"`{word[0]}`" if word else "a body"
+
+
+def unclosed(fault: Fault, stop: int) -> Diagnostic:
+    """A bracket in a statement is never closed."""
+    openers = [o for o in fault.inner if o.token.start < stop] or list(fault.inner)
+    opener = openers[-1]
+    if fault.wrong.type in CLOSERS:
+        # A closing bracket ends the nearest one of its kind: only those inside that one are missing theirs.
+        kinds = [o.token.type for o in openers]
+        partner = CLOSERS[fault.wrong.type]
+        openers = openers[len(kinds) - kinds[::-1].index(partner) :] if partner in kinds else openers
+    closers = "".join(OPENERS[o.token.type] for o in reversed(openers))
+    shown = OPENERS[opener.token.type]
+    others = [Label(fault.span(stop, stop), f"`{closers}` is missing here")]
+    others += [Label(fault.span(o.token.start, o.token.end), "neither is this one") for o in openers[:-1]]
+    return error(
+        "NNS101",
+        f"missing `{shown}` to close {opened(fault, opener)}",
+        fault.span(opener.token.start, opener.token.end),
+        "this bracket is never closed",
+        others=others,
+        fixes=(Fix(f"insert `{closers}`", (Edit(fault.span(stop, stop), closers),)),),
+    )
+
+
+def open_bodies(fault: Fault) -> Diagnostic:
+    """The file ends, or the next declaration begins, inside a body."""
+    wrong, end = fault.wrong, fault.automaton.end
+    names = " and ".join(opened(fault, o) for o in reversed(fault.outer))
+    others = [Label(fault.span(o.token.start, o.token.end), "this block is never closed") for o in fault.outer]
+    last_line = fault.text.count("\n", 0, end) + 1
+    own_line = wrong.type == END or fault.text.count("\n", end, wrong.start) > 0
+    closers = "".join("\n" + " " * _indent(fault.text, o.begin) + "}" for o in reversed(fault.outer))
+    if wrong.type == END:
+        place, label = fault.span(end, end), "the file ends here"
+    else:
+        place = fault.span(wrong.start, wrong.end)
+        outer = fault.outer[0]
+        what = "another model" if opened(fault, outer).startswith("model") else opened(fault, outer)
+        label = f"{_article(wrong.text)} cannot start inside {what}"
+    signs = "}" * len(fault.outer)
+    return error(
+        "NNS101",
+        f"missing `{signs}` to close {names}",
+        place,
+        label,
+        others=others,
+        helps=(f"insert `{signs}` on line {last_line + own_line}",),
+        fixes=(Fix(f"insert `{signs}`", (Edit(fault.span(end, end), closers),)),),
+    )
+
+
+def _article(word: str) -> str:
+    if word in ("import", "from"):
+        return "an import"
+    return {"train": "a train section", "extern": "an extern block"}.get(word, f"a {word}")
+
+
+def _indent(text: str, at: int) -> int:
+    line = text[text.rfind("\n", 0, at) + 1 : at]
+    return len(line) - len(line.lstrip(" \t"))
+
+
+# --- tokens that do not fit ------------------------------------------------------------------------------------------
+
+
+def unexpected(fault: Fault) -> Diagnostic:
+    """The message for a token that does not fit: a known slip, or what was found and what was expected."""
+    for question in _QUESTIONS:
+        answer = question(fault)
+        if answer:
+            return answer
+    return _general(fault)
+
+
+def _closes_nothing(fault: Fault) -> Diagnostic | None:
+    kind = fault.wrong.type
+    if kind not in CLOSERS or any(o.token.type == CLOSERS[kind] for o in fault.inner):
+        return None
+    if kind == "}" and fault.outer:
+        return None
+    fix = Fix(f"remove the `{kind}`", (Edit(fault.place, ""),))
+    return error("NNS108", f"`{kind}` closes nothing", fault.place, "no bracket is open here", fixes=(fix,))
+
+
+def _assigns_in_condition(fault: Fault) -> Diagnostic | None:
+    if fault.wrong.type != "=" or fault.last is not None or not fault.automaton.accepts("=="):
+        return None
+    before = fault.text[fault.begin : fault.wrong.start]
+    if fault.head not in ("if", "assert") and " if " not in before and "else if" not in before:
+        return None
+    fix = Fix("compare with `==`", (Edit(fault.place, "=="),))
+    return error("NNS107", "`=` binds a name; values are compared with `==`", fault.place, "write `==`", fixes=(fix,))
+
+
+def _updates_in_place(fault: Fault) -> Diagnostic | None:
+    wrong = fault.wrong
+    last = fault.last
+    if wrong.type != "=" or last is None or last.end != wrong.start or last.type not in "+-*/%@//**":
+        return None
+    name = fault.text[fault.begin : last.start].strip()
+    place = fault.span(last.start, wrong.end)
+    fixes = (Fix(f"write `{name} = {name} {last.text} ...`", (Edit(place, f"= {name} {last.text}"),)),)
+    return error(
+        "NNS110", f"`{last.text}=` is not part of the language", place, "an assignment is `=` alone", fixes=fixes
+    )
+
+
+def _foreign(fault: Fault) -> Diagnostic | None:
+    wrong, head = fault.wrong, fault.head
+    before = wrong.text if wrong.type == "NAME" and wrong.text in _FOREIGN else ""
+    inside = fault.text[fault.begin + len(head) : wrong.start].strip() == ""
+    if wrong.text == "elif":
+        fix = Fix("write `else if`", (Edit(fault.place, "else if"),), safe=True)
+        return error("NNS110", "`elif` is written `else if` here", fault.place, "write `else if`", fixes=(fix,))
+    if head in _FOREIGN and inside and wrong.start > fault.begin:
+        place = fault.span(fault.begin, fault.begin + len(head))
+        fixes = (Fix("write `output`", (Edit(place, "output"),)),) if head == "return" else ()
+        return error("NNS110", f"`{head}` is not part of the language", place, _FOREIGN[head], fixes=fixes)
+    previous = fault.text[fault.begin : wrong.start].split()[-1:]
+    if previous == ["lambda"] or before == "lambda":
+        return error("NNS110", "`lambda` is not part of the language", fault.place, _FOREIGN["lambda"])
+    return None
+
+
+def _misplaced(fault: Fault) -> Diagnostic | None:
+    wrong = fault.wrong
+    if wrong.start != fault.begin:
+        return None
+    if wrong.type == "else":
+        helps = ("`else` follows the `}` of an `if`, on the same line or the next",)
+        return error("NNS122", "`else` without an `if` in front of it", fault.place, "belongs to no `if`", helps=helps)
+    if wrong.type in _DECLARATIONS and fault.outer:
+        what = opened(fault, fault.outer[0])
+        message = f"{_article(wrong.text)} cannot stand inside {what}"
+        helps = ("declarations stand side by side in a file, in column 1",)
+        return error("NNS116", message, fault.place, "move it out of the braces", helps=helps)
+    if wrong.type in _STATEMENTS and not fault.outer:
+        message = f"`{wrong.text}` stands only inside a block, a model or a train section"
+        helps = ("is a `}` in front of it one too many?",)
+        return error("NNS116", message, fault.place, "outside of all braces", helps=helps)
+    return None
+
+
+def _no_arrow(fault: Fault) -> Diagnostic | None:
+    wrong = fault.wrong
+    if wrong.type not in _OPERANDS:
+        return None
+    last = fault.last
+    fix = Fix("insert `->`", (Edit(fault.span(wrong.start, wrong.start), "-> "),))
+    helps = ("a line end is no arrow: each layer of a chain but the first has `->` in front of it",)
+    if fault.inner and fault.inner[-1].chain and (fault.automaton.accepts("->") or (last and last.type == NEWLINE)):
+        message = "missing `->` between two layers of a chain"
+        return error("NNS113", message, fault.place, "`->` was expected in front of this", helps=helps, fixes=(fix,))
+    labelled = re.match(r"[\w.]+[ \t]*:[ \t]*[A-Z]\w*[ \t]*\Z", fault.text[fault.begin : wrong.start])
+    if wrong.type == "(" and labelled and starts_line(fault.text, fault.begin):
+        place = fault.span(fault.begin, fault.begin + len(fault.head))
+        fix = Fix("insert `->`", (Edit(fault.span(fault.begin, fault.begin), "-> "),))
+        message = f"the layer `{fault.head}` stands in no flow"
+        return error("NNS113", message, place, "`->` was expected in front of this", helps=helps, fixes=(fix,))
+    return None
+
+
+def _reserved(fault: Fault) -> Diagnostic | None:
+    if fault.wrong.type not in RESERVED or not fault.automaton.accepts("NAME"):
+        return None
+    message = f"`{fault.wrong.text}` is a reserved word and cannot be a name"
+    return error("NNS109", message, fault.place, "choose another name")
+
+
+def _colon_for_brace(fault: Fault) -> Diagnostic | None:
+    if fault.wrong.type != ":" or not fault.automaton.accepts("{"):
+        return None
+    fix = Fix("open a body", (Edit(fault.place, " {"),))
+    return error("NNS102", "a body stands in braces, not behind `:`", fault.place, "expected `{` here", fixes=(fix,))
+
+
+def _no_comma(fault: Fault) -> Diagnostic | None:
+    automaton = fault.automaton
+    inside = fault.inner and fault.inner[-1].token.type in "(["
+    if not inside or fault.wrong.type not in _OPERANDS or not automaton.accepts(","):
+        return None
+    gap = fault.span(automaton.end, automaton.end)
+    fix = Fix("insert `,`", (Edit(gap, ","),))
+    what = found(fault)
+    return error(
+        "NNS117", f"missing `,` in front of {what}", fault.place, "expected `,` in front of this", fixes=(fix,)
+    )
+
+
+def _no_equals(fault: Fault) -> Diagnostic | None:
+    head_end = fault.begin + len(fault.head)
+    between = fault.text[head_end : fault.wrong.start]
+    if not fault.head or between.strip() or fault.wrong.start <= fault.begin or fault.wrong.type not in _OPERANDS:
+        return None
+    if fault.head in _FORMS or fault.wrong.type == "{":
+        return None
+    fix = Fix("insert `=`", (Edit(fault.span(fault.wrong.start, fault.wrong.start), "= "),))
+    message = f"missing `=` behind `{fault.head}`"
+    return error("NNS102", message, fault.place, "expected `=` in front of this", fixes=(fix,))
+
+
+def _second_statement(fault: Fault) -> Diagnostic | None:
+    starts = fault.wrong.type in _OPERANDS or fault.wrong.type in _STATEMENTS or fault.wrong.type in _DECLARATIONS
+    if not starts or fault.wrong.start <= fault.begin or not fault.automaton.accepts(NEWLINE):
+        return None
+    fix = Fix("start a new line", (Edit(fault.span(fault.automaton.end, fault.wrong.start), "\n"),))
+    helps = ("each statement stands on its own line",)
+    message = f"{found(fault)} follows a complete statement on the same line"
+    return error("NNS102", message, fault.place, "expected the end of the line", helps=helps, fixes=(fix,))
+
+
+_QUESTIONS: tuple[Callable[[Fault], Diagnostic | None], ...] = (
+    _closes_nothing,
+    _assigns_in_condition,
+    _updates_in_place,
+    _foreign,
+    _misplaced,
+    _no_arrow,
+    _reserved,
+    _colon_for_brace,
+    _no_comma,
+    _no_equals,
+    _second_statement,
+)
+
+
+def found(fault: Fault) -> str:
+    """A token in words."""
+    wrong = fault.wrong
+    if wrong.type == NEWLINE:
+        return "the end of the line"
+    if wrong.type == END:
+        return "the end of the file"
+    text = wrong.text if len(wrong.text) <= 40 else wrong.text[:37] + "..."
+    if wrong.type == "NUMBER":
+        return f"the number `{text}`"
+    if wrong.type == "STRING":
+        return f"the string `{text}`"
+    return f"the word `{text}`" if wrong.type == wrong.text and text[0].isalpha() else f"`{text}`"
+
+
+def _general(fault: Fault) -> Diagnostic:
+    expected = _expected(fault.automaton)
+    helps = (f"the form is {_FORMS[fault.head]}",) if fault.head in _FORMS else ()
+    label = f"expected {expected}" if expected else "not expected here"
+    message = f"{found(fault)} cannot stand here" if fault.wrong.type not in (NEWLINE, END) else _incomplete(fault)
+    return error("NNS102", message, fault.place, label, helps=helps)
+
+
+def interpolation(fault: Fault) -> Diagnostic:
+    """What stands between the braces of a string is no expression."""
+    helps = ("a brace as text is written `{{` or `}}`",)
+    if fault.wrong.type == END:
+        message = (
+            "an expression in a string is incomplete" if fault.automaton.values else "`{}` in a string holds nothing"
+        )
+        place = fault.span(fault.wrong.start - 1, fault.wrong.end)
+        return error("NNS120", message, place, "expected an expression between the braces", helps=helps)
+    message = f"{found(fault)} cannot stand here, in an expression inside a string"
+    return error("NNS120", message, fault.place, f"expected {_expected(fault.automaton) or 'less'}", helps=helps)
+
+
+def _incomplete(fault: Fault) -> str:
+    what = "line" if fault.wrong.type == NEWLINE else "file"
+    before = fault.text[max(fault.begin, fault.automaton.end - 30) : fault.automaton.end].split()
+    return f"the {what} ends behind `{before[-1]}`, where more must follow" if before else f"the {what} ends too early"
+
+
+def _expected(automaton: Automaton) -> str:
+    phrases = []
+    if automaton.accepts("NUMBER"):
+        phrases.append("a value")
+    elif automaton.accepts("NAME"):
+        phrases.append("a name")
+    elif automaton.accepts("STRING"):
+        phrases.append("a string")
+    taken = bool(phrases)
+    phrases += [words for kind, words in _EXPECTED if not (taken and kind in ("(", "{")) and automaton.accepts(kind)]
+    if len(phrases) > 4:
+        phrases = [p for p in phrases if p != "`(`"][:4]
+    return " or ".join((", ".join(phrases[:-1]), phrases[-1])) if len(phrases) > 1 else "".join(phrases)

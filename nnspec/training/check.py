@@ -1,0 +1,101 @@
+"""Compares the data that was loaded with what the spec says about it, before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nnspec import ir
+from nnspec.dims import Dim, Size, show
+from nnspec.training.dataset import Loaded
+from nnspec.training.fault import DataError
+from nnspec.training.inputs import index_bounds
+from nnspec.types import TensorType, show_dtype
+
+_CLASS_LOSSES = ("cross_entropy", "nll_loss")
+
+
+def used_fields(training: ir.Training) -> tuple[str, ...]:
+    """Fields that the model, the loss or a metric takes, in order of first use."""
+    names = [*training.inputs.values(), *(name for kind, name in training.names if kind == "data")]
+    return tuple(dict.fromkeys(names))
+
+
+def check_fields(training: ir.Training, loaded: Loaded, program: ir.Program | None = None) -> None:
+    """Raise `DataError` for a field that is missing or is not what the spec was checked with, or for bad values."""
+    symbols: dict[str, tuple[int, str]] = {}
+    for name in used_fields(training):
+        if name not in loaded.fields:
+            there = ", ".join(f"`{n}`" for n in loaded.fields)
+            raise DataError(f"the data has no field `{name}`", code="NNS604", notes=(f"its fields: {there}",))
+        array, what = loaded.fields[name], _named(loaded, name)
+        if name in training.fields:
+            _check_type(array, training.fields[name], what, symbols)
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            sample = int(np.argwhere(~np.isfinite(array))[0][0])
+            raise DataError(f"{what} is not finite in sample {sample:,} (counted from 0)")
+    if len(loaded) == 0:
+        raise DataError("the data has no samples")
+    for name, classes in _class_targets(training):
+        _check_range(loaded, name, classes, f"the loss has scores for {classes:,} classes", "the model's last layer")
+    for field, bound in _index_fields(training, program):
+        _check_range(loaded, field, bound, f"the model looks it up in {bound:,} rows", "the embedding")
+
+
+def _named(loaded: Loaded, name: str) -> str:
+    origin = loaded.origins.get(name)
+    return f"field `{name}` ({origin})" if origin else f"field `{name}`"
+
+
+def _check_type(array: np.ndarray, type_: TensorType, what: str, symbols: dict[str, tuple[int, str]]) -> None:
+    shape = ", ".join(("batch", *map(str, array.shape[1:])))
+    found = f"{show_dtype(str(array.dtype))}[{shape}]"
+    if str(array.dtype) != type_.dtype or array.ndim != type_.rank:
+        raise DataError(f"{what} is {found}, and the spec was checked with {type_}", code="NNS604")
+    for size, dim in zip(array.shape, type_.dims, strict=True):
+        if isinstance(dim, Dim):
+            fixed, where = symbols.setdefault(show(dim), (size, what))
+            if size != fixed:
+                raise DataError(f"`{show(dim)}` is {fixed:,} in {where} and {size:,} in {what}", code="NNS604")
+        elif size != dim:
+            raise DataError(f"{what} is {found}, and the spec was checked with {type_}", code="NNS604")
+
+
+def _class_targets(training: ir.Training) -> Iterator[tuple[str, int]]:
+    """Fields that number classes for the loss, with the number of classes it has scores for."""
+    graph = training.loss
+    fields = {
+        value: name
+        for value, (kind, name) in zip(graph.inputs, training.names, strict=False)
+        if kind == "data" and value is not None
+    }
+    for node in graph.nodes:
+        if isinstance(node, ir.Op) and node.function in _CLASS_LOSSES and len(node.inputs) >= 2:
+            scores, target = node.inputs[:2]
+            if isinstance(scores, ir.Ref) and isinstance(target, ir.Ref) and target.id in fields:
+                dims = graph.values[scores.id].type.dims
+                classes: Size = dims[1] if len(dims) > 1 else dims[0]
+                if isinstance(classes, int) and "int" in graph.values[target.id].type.dtype:
+                    yield fields[target.id], classes
+
+
+def _index_fields(training: ir.Training, program: ir.Program | None) -> Iterator[tuple[str, int]]:
+    if program is None:
+        return
+    for name, bound in index_bounds(program, program.entries[training.entry]).items():
+        if name in training.inputs:
+            yield training.inputs[name], bound
+
+
+def _check_range(loaded: Loaded, name: str, bound: int, reason: str, where: str) -> None:
+    array, what = loaded.fields[name], _named(loaded, name)
+    lowest, highest = int(array.min()), int(array.max())
+    if lowest < 0:
+        raise DataError(f"{what} goes down to {lowest:,}; class numbers and indices start from 0", code="NNS604")
+    if highest >= bound:
+        raise DataError(
+            f"{what} goes up to {highest:,}, and {reason} (0 to {bound - 1:,})",
+            code="NNS604",
+            helps=(f"let {where} have {highest + 1:,}",),
+        )

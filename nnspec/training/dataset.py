@@ -1,0 +1,121 @@
+"""What a data set is: typed arguments, the fields it offers with their types, and the arrays behind them.
+
+Adding one is adding a class to a file in `nnspec/training/datasets`. `schema` belongs to checking and must stay light
+(no numpy); `load` may import what it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnspec.arguments import Arguments
+from nnspec.dims import symbol
+from nnspec.suggest import closest
+from nnspec.training.fault import DataError, MissingData
+from nnspec.types import TensorType
+
+if TYPE_CHECKING:
+    import numpy as np
+
+BATCH = "batch"
+"""The symbol of every field's first dimension."""
+
+MAX_BYTES = 16 << 30
+"""Most bytes that one field may take in memory."""
+
+_MANY_FILES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The arrays of a data set by field, samples first, and what is known about them."""
+
+    fields: dict[str, np.ndarray]
+    notes: tuple[str, ...] = ()
+    """What the author should hear: columns left out, a part of the set that is missing."""
+    classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Names of the classes that an integer field numbers."""
+    origins: dict[str, str] = field(default_factory=dict)
+    """Where a field comes from, in words for a message: "column `species` of penguins.csv"."""
+
+    def __len__(self) -> int:
+        return min((len(array) for array in self.fields.values()), default=0)
+
+
+class Dataset(Arguments):
+    """A source of samples with named fields."""
+
+    def schema(self, base: Path) -> dict[str, TensorType] | None:
+        """Types of the fields, the batch first; None when only a file that is missing could tell.
+
+        `base` is the folder that relative paths start from: the spec's. Raises `DataError`.
+        """
+        raise NotImplementedError
+
+    def load(self, base: Path) -> Loaded:
+        """All samples, of exactly the types that `schema` says. Raises `DataError`."""
+        raise NotImplementedError
+
+    def standardized(self) -> tuple[str, ...]:
+        """Fields to bring to mean 0 and deviation 1, column by column, by the training part's statistics."""
+        return ()
+
+
+def field_type(dtype: str, *dims: int) -> TensorType:
+    """The type of a field: the batch, then these dimensions."""
+    return TensorType(dtype, (symbol(BATCH), *dims))
+
+
+def locate(base: Path, path: str, at: str) -> Path:
+    """The file of that name; `MissingData` says where it was looked for and what lies there instead."""
+    if not path or "\0" in path:
+        raise DataError("the path of the data is empty", at=at)
+    place = base / Path(path).expanduser()
+    if place.is_file():
+        return place
+    if place.is_dir():
+        raise MissingData(f"`{path}` is a folder, and a file is needed", at=at, helps=_inside(place))
+    raise MissingData(
+        f"there is no file `{path}`",
+        at=at,
+        notes=(f"looked for {place}",),
+        helps=_similar(place) or ("relative paths start from the folder of the spec",),
+    )
+
+
+def _similar(place: Path) -> tuple[str, ...]:
+    """What to say about the files around one that is not there."""
+    folder = place.parent
+    if not folder.is_dir():
+        while not folder.is_dir() and folder != folder.parent:
+            folder = folder.parent
+        return (f"there is no folder {place.parent}; {folder} is there",)
+    names = closest(place.name, names_in(folder), limit=3)
+    return (f"a file with a similar name is there: {', '.join(f'`{n}`' for n in names)}",) if names else ()
+
+
+def _inside(folder: Path) -> tuple[str, ...]:
+    names = sorted(names_in(folder))[:5]
+    return (f"files in it: {', '.join(f'`{n}`' for n in names)}",) if names else ()
+
+
+def names_in(folder: Path) -> list[str]:
+    """Names of the files in a folder, so far as it can be read (and of at most some thousands)."""
+    try:
+        names = [entry.name for entry, _ in zip(folder.iterdir(), range(_MANY_FILES), strict=False) if entry.is_file()]
+    except OSError:
+        return []
+    return names
+
+
+def check_size(shape: Iterable[int], width: int, what: str = "the data", at: str | None = None) -> None:
+    """Refuse what would not fit in memory, before anything is asked of the machine."""
+    size = prod(shape) * width
+    if size > MAX_BYTES:
+        raise DataError(
+            f"{what} would take {size / 2**30:,.0f} GiB of memory; {MAX_BYTES >> 30} GiB is the limit", at=at
+        )

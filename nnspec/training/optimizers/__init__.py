@@ -1,0 +1,1 @@
+"""Optimizers, one family a file; the registry finds the classes by their names."""

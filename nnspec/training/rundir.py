@@ -1,0 +1,162 @@
+"""The directory of a run: every file in it is written beside its place, synced and moved there, or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from nnspec.training.fault import Fault
+from nnspec.version import __version__
+
+_MOST_RUNS = 1_000_000
+
+
+class RunDirectory:
+    """`runs/<name>-<n>`, made for one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, root: Path, name: str) -> RunDirectory:
+        """A new directory under `root`, numbered after those that are there."""
+        stem = re.sub(r"[^\w.-]+", "_", name).strip("._") or "run"
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            used = [re.fullmatch(re.escape(stem) + r"-(\d{1,9})", entry.name) for entry in root.iterdir()]
+            number = max((int(match.group(1)) for match in used if match), default=0)
+            while number < _MOST_RUNS:
+                number += 1
+                try:
+                    (root / f"{stem}-{number}").mkdir()
+                except FileExistsError:
+                    continue
+                return cls(root / f"{stem}-{number}")
+        except OSError as error:
+            raise _unwritable(root, error) from None
+        raise Fault(f"there are too many runs in {root}", code="NNS609")
+
+    def write_text(self, name: str, text: str) -> None:
+        """A text file."""
+        self._write(name, lambda place: _write_bytes(place, text.encode()))
+
+    def write_json(self, name: str, content: Any) -> None:
+        """A JSON file."""
+        self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+    def write_tensors(self, name: str, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
+        """A safetensors file."""
+        self._write(name, lambda place: save_file(dict(tensors), place, metadata=dict(metadata)))
+
+    def append(self, name: str, content: Any) -> None:
+        """A line of a JSON Lines file."""
+        try:
+            with (self.path / name).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(content) + "\n")
+        except OSError as error:
+            raise _unwritable(self.path / name, error) from None
+
+    def _write(self, name: str, write: Callable[[Path], None]) -> None:
+        place, temporary = self.path / name, self.path / f".{name}.part"
+        try:
+            write(temporary)
+            _sync(temporary)
+            os.replace(temporary, place)
+            if os.name == "posix":
+                _sync(self.path)
+        except (OSError, SafetensorError) as error:
+            temporary.unlink(missing_ok=True)
+            raise _unwritable(place, error) from None
+
+
+def canonical_state(module: torch.nn.Module) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """A copy of a module's state on the CPU, each tensor once; and its other names: alias -> name.
+
+    The name it keeps is the first in the module's own order, which is the order of first use in the spec.
+    """
+    state: dict[str, torch.Tensor] = {}
+    aliases: dict[str, str] = {}
+    names: dict[int, str] = {}
+    for name, tensor in module.state_dict(keep_vars=True).items():
+        if names.setdefault(id(tensor), name) == name:
+            state[name] = tensor.detach().to("cpu", copy=True).contiguous()
+        else:
+            aliases[name] = names[id(tensor)]
+    return state, aliases
+
+
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file; `Fault` when it is not there or is something else."""
+    if not path.is_file():
+        raise Fault(f"there is no file {path}", code="NNS608", helps=("`weights` names a safetensors file",))
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise Fault(f"{path.name} is not a safetensors file", code="NNS608", notes=(str(error)[:200],)) from None
+
+
+def load_weights(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], name: str) -> None:
+    """Put tensors into a module under its names; `Fault` names those that are missing, unknown or of another shape."""
+    state, aliases = canonical_state(module)
+    missing = [key for key in state if key not in tensors]
+    unknown = [key for key in tensors if key not in state and key not in aliases]
+    notes = []
+    if missing:
+        notes.append(f"not in the file: {_listed(missing)}")
+    if unknown:
+        notes.append(f"not in the model: {_listed(unknown)}")
+    for key, tensor in state.items():
+        if key in tensors and tensors[key].shape != tensor.shape:
+            notes.append(f"`{key}` is {list(tensors[key].shape)} in the file and {list(tensor.shape)} in the model")
+    if notes:
+        raise Fault(f"{name} does not fit the model", code="NNS608", notes=notes[:6])
+    with torch.no_grad():
+        for key, own in module.state_dict(keep_vars=True).items():
+            if key in state:
+                own.copy_(tensors[key])
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Versions and hardware: what one needs to know to repeat a run."""
+    kind = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    return {
+        "nnspec": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+        "device": str(device),
+        "hardware": kind,
+        "threads": torch.get_num_threads(),
+        "command": sys.argv,
+    }
+
+
+def _write_bytes(place: Path, content: bytes) -> None:
+    place.write_bytes(content)
+
+
+def _sync(place: Path) -> None:
+    descriptor = os.open(place, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _unwritable(place: Path, error: Exception) -> Fault:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return Fault(f"{place} cannot be written: {reason}", code="NNS609")
