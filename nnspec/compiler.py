@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,19 @@ def read(path: str | Path) -> str:
     raise NnspecError([error("NNS601", reason, None)])
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Trees and graphs only grow here: the collector would walk them again and again and find nothing."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+@_no_collection()
 def check(text: str, name: str = "<text>", *, base: Path | None = None) -> Checked:
     """Check a spec: every model with its defaults, the `train` section, everything that is written."""
     sources, sink = Sources(), Sink()
@@ -73,6 +88,7 @@ def check_text(text: str) -> tuple[Diagnostic, ...]:
     return check(text).diagnostics
 
 
+@_no_collection()
 def compile_text(
     text: str,
     name: str = "<text>",

@@ -24,7 +24,7 @@ class Facts:
 
     def __init__(self, parent: Facts | None = None, binding: Mapping[str, Size] | None = None) -> None:
         self.parent = parent
-        self.binding: Mapping[str, Size] = binding or {}
+        self.binding: dict[str, Size] = dict(binding or {})
         self.used_parent = False
         self._solution = Solution()
 

@@ -15,7 +15,8 @@ Interval = tuple[int | None, int | None]
 
 MAX_CASES = 64
 _DEPTH = 3
-_EFFORT = 300
+_EFFORT = 4000
+_LONG_TERM = 10
 _INFINITY = float("inf")
 _SAMPLES = 12
 _UNBOUNDED: Interval = (None, None)
@@ -144,8 +145,11 @@ class World:
 
     def _search(self, size: Dim, depth: int) -> int | None:
         """The best bound from intervals, choices of min and max, floors relaxed, and inequalities."""
-        self._effort -= 1
-        if depth == 0 or self._effort <= 0:
+        if self._effort <= 0:
+            return None
+        # About what shifting the polynomial to the least values of its factors costs.
+        self._effort -= sum(2 ** min(len(m), _LONG_TERM) for m, _ in size.terms)
+        if depth == 0:
             return self._by_intervals(size)
         best = _greatest(self._by_intervals(size), self._by_choice(size, depth), self._by_relaxing(size, depth))
         if best is not None and best > 0:
@@ -219,6 +223,8 @@ class World:
         """size >= size - t q fact, where the monomial q is not negative and the ratio t cancels a negative term."""
         best: int | None = None
         for m, c in size.terms:
+            if self._effort <= 0:
+                break
             if c >= 0 or not m:
                 continue
             for n, d in fact.terms:

@@ -5,7 +5,8 @@
 Objects have the names of the dataclasses' fields, less those that hold their defaults. Sizes and types are text in the
 language's words (`H // 2`, `float[N, 64]`), spans are `[source, start, end]`, nodes have a `kind`. Where a value may be
 of any kind, plain JSON stands for itself (an array for a tuple) and the rest are objects with a tag:
-`{"dim": "H // 2"}`, `{"ref": 3}`, `{"float": "inf"}`, `{"type": "int[N]"}`, `{"record": "SGD", ...}`, `{"dict": {...}}`.
+`{"dim": "H // 2"}`, `{"ref": 3}`, `{"float": "inf"}`, `{"type": "int[N]"}`, `{"record": "SGD", "arguments": {...}}`,
+`{"dict": {...}}`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
-from typing import Annotated, Any, Literal, Union, get_type_hints
+from typing import Annotated, Any, Union, get_type_hints
 
 from pydantic import (
     AfterValidator,
@@ -183,7 +184,7 @@ def _header() -> TypeAdapter[dict[str, Any]]:
 
 @cache
 def _adapter() -> TypeAdapter[Any]:
-    """Validates JSON straight into the dataclasses: their annotations are read with wire types in place of the words."""
+    """Validates JSON straight into the dataclasses: the words of their annotations are read as wire types."""
     words: dict[str, Any] = {
         **vars(ir),
         "Any": Annotated[object, PlainValidator(_read_any)],
@@ -228,7 +229,7 @@ def _wire(cls: type[Any], words: dict[str, Any]) -> Any:
         optional = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
         keys[field.name] = NotRequired[hints[field.name]] if optional else hints[field.name]
     extra = {ir.Program: {"format": str}}.get(cls, {"kind": str} if cls in _KINDS else {})
-    form = TypedDict(cls.__name__, {**extra, **keys})  # type: ignore[operator]
+    form = TypedDict(cls.__name__, {**extra, **keys})  # type: ignore[misc]
     config = ConfigDict(extra="forbid", strict=True)
 
     def make(fields: dict[str, Any]) -> Any:
@@ -332,7 +333,7 @@ def _read_record(record: Any = None, arguments: Any = None, span: Any = None, **
 
 
 def _read_span(value: Any) -> Span:
-    if not isinstance(value, list) or len(value) != 3 or not all(map(_is_count, value)):  # noqa: PLR2004
+    if not isinstance(value, list) or len(value) != 3 or not all(map(_is_count, value)):
         raise ValueError("a span is [source, start, end]")
     source, start, end = value
     return Span(start, end, source)

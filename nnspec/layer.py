@@ -322,10 +322,21 @@ class Function(Operation):
 
     order: ClassVar[tuple[str, ...]] = ()
     """Positional order of inputs and fields where it is not 'inputs, then fields' (`("equation", "*operands")`)."""
+    extra: ClassVar[str] = ""
+    """The field that collects arguments of unknown names as (name, value) pairs; without one they are errors."""
+    namespace: ClassVar[str] = "torch"
+    """Where torch keeps the function: `torch` or `F`."""
+
+    def options(self) -> dict[str, Any]:
+        """The fields that differ from their defaults, as torch spells them."""
+        return {
+            name: torch_dtype(value) if "DType" in self.fields[name].kind and isinstance(value, str) else value
+            for name, value in self.given()
+        }
 
     def torch(self, *inputs: Any) -> Code:
-        """The expression over the inputs' names; by default `torch.<name>(inputs, **options)`."""
-        return call(f"torch.{type(self).__name__}", *inputs, **dict(self.given()))
+        """The expression over the inputs' names; by default `<namespace>.<name>(inputs, **options)`."""
+        return call(f"{self.namespace}.{type(self).__name__}", *inputs, **self.options())
 
     def onnx(self, g: OnnxGraph, *inputs: Any) -> Any:
         """As for layers; a number among the inputs arrives as a Python number or Dim."""

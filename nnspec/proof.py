@@ -70,10 +70,10 @@ class Proof:
         if all(tuple(s) == first for s in shapes[1:]):
             return first
         rank = max(len(s) for s in shapes)
-        result: list[Size] = []
-        for axis in range(-rank, 0):
-            result.append(self._broadcast_axis([s[axis] for s in shapes if len(s) >= -axis], shapes, axis, error))
-        return tuple(result)
+        return tuple(
+            self._broadcast_axis([s[axis] for s in shapes if len(s) >= -axis], shapes, axis, error)
+            for axis in range(-rank, 0)
+        )
 
     def _broadcast_axis(
         self, dims: list[Size], shapes: Sequence[Sequence[Size]], axis: int, error: dict[str, Any]

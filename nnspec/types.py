@@ -16,6 +16,9 @@ DTYPES = ("bool", "uint8", *_INTEGERS, *_FLOATS)
 ALIASES = {"float": "float32", "int": "int64", "half": "float16", "double": "float64", "long": "int64"}
 """Short words of the language; `float` is the default float type, `int` is int64."""
 
+DType = str
+"""Kind of an argument that is an element type, by torch's name."""
+
 _SHORT = {"float32": "float", "int64": "int"}
 
 

@@ -1,8 +1,8 @@
 """IR and weights to ONNX, directly: the inference form of one entry, blocks inlined, weights under their own names.
 
-Dimensions. A dimension that is a number is a number. One that is a symbol of the spec is a `dim_param` of that name.
-An output's dimension that is computed from symbols carries its expression in the author's symbols (`H // 2`): left
-without one, shape inference and ONNX Runtime would invent a name for it (`unk__0`).
+Dimensions. A number is a number; a symbol of the spec is a `dim_param` of that name; one computed from symbols carries
+its expression in the author's words (`H // 2`). Left without it, shape inference would invent a name (`unk__0`). Only
+what the author left nameless with `_` has no name here either.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from nnspec.backends.onnx_lower import Lowering
 from nnspec.backends.onnx_sizes import Place, Sizes
 from nnspec.backends.onnx_weights import Weights, WeightsFileError, load_state
 from nnspec.diagnostics import Diagnostic, Sink, error
-from nnspec.dims import Size, show
+from nnspec.dims import Size, show, symbols
 from nnspec.types import TensorType
 from nnspec.version import __version__
 
@@ -132,7 +132,7 @@ def _model(
         entry.name,
         graph.inputs,
         [_value_info(name, kind) for (name, _), kind in zip(outputs, types, strict=True)],
-        doc_string=entry.doc,
+        doc_string=entry.doc or None,
     )
     return _wrap(proto, entry, method, opset), graph.arrays
 
@@ -145,7 +145,7 @@ def _wrap(graph: onnx.GraphProto, entry: ir.Entry, method: ir.Method, opset: int
         ir_version=onnx.helper.find_min_ir_version_for(imports),
         producer_name="nnspec",
         producer_version=__version__,
-        doc_string=entry.doc,
+        doc_string=entry.doc or None,
     )
     if method.requires:
         # ONNX has no way to check them: they are kept for people and tools to read.
@@ -167,11 +167,7 @@ def _declare_inputs(graph: GraphBuilder, method: ir.Method) -> tuple[list[str | 
         name = names[symbol.input]
         assert name is not None, symbol
         places[symbol.name] = Place(name, symbol.axis % graph.types[name].rank)
-    symbols = {place: name for name, place in places.items()}
-    for name in filter(None, names):
-        kind = graph.types[name]
-        dims = [symbols.get(Place(name, axis), _dim(size)) for axis, size in enumerate(kind.dims)]
-        graph.inputs.append(onnx.helper.make_tensor_value_info(name, onnx_dtype(kind.dtype), dims))
+    graph.inputs = [_value_info(name, graph.types[name]) for name in names if name is not None]
     return names, places
 
 
@@ -187,8 +183,11 @@ def _value_info(name: str, kind: TensorType) -> onnx.ValueInfoProto:
     return onnx.helper.make_tensor_value_info(name, onnx_dtype(kind.dtype), list(map(_dim, kind.dims)))
 
 
-def _dim(size: Size) -> int | str:
-    return size if isinstance(size, int) else show(size)
+def _dim(size: Size) -> int | str | None:
+    if isinstance(size, int):
+        return size
+    # The spec's `_` is a size without a name (inside, `_1`): it gets none here.
+    return None if any(name.startswith("_") for name in symbols(size)) else show(size)
 
 
 def _inline(name: str, array: np.ndarray) -> onnx.TensorProto:

@@ -29,7 +29,7 @@ def call_block_function(
     given: dict[str, tuple[Any, Span]] = {}
     hyper = [h.name.id for h in block.hyperparameters]
     rest: list[ast.Argument] = []
-    for argument in (*(value.arguments or ()), *arguments):
+    for argument in arguments:
         if argument.name is None and len(positional) < len(names):
             positional.append(evaluate(frame, argument.value))
         elif argument.name in names:

@@ -20,7 +20,7 @@ from nnspec.elaborate.expressions import evaluate
 from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.place import Place
 from nnspec.elaborate.session import MAX_ELEMENTS
-from nnspec.elaborate.values import Fault, FunctionValue, LayerRecipe, Owned, Record, Tensor, describe, is_number
+from nnspec.elaborate.values import Fault, FunctionValue, LayerRecipe, Owned, Tensor, describe, is_number
 from nnspec.layer import Function, Layer, Operation, ShapeError
 from nnspec.syntax import ast
 from nnspec.types import Scalar, TensorType
@@ -50,8 +50,7 @@ def gather(frame: Frame, cls: type[Operation], flowing: Flowing, title: str, spa
             )
         )
     values: list[Any] = positional[: len(plain)]
-    for name in plain[len(values) :]:
-        values.append(named.pop(name, None))
+    values.extend(named.pop(name, None) for name in plain[len(values) :])
     for name in named:
         why = "is given twice" if name in plain else f"has no input `{name}`"
         raise Fault(
@@ -72,7 +71,7 @@ def operand(frame: Frame, cls: type[Operation], name: str, value: Any, span: Spa
         return tensor.type, ir.Ref(tensor.id)
     if value is None:
         return None, None
-    if isinstance(value, (tuple, list)) and not isinstance(value, Record):
+    if isinstance(value, (tuple, list)):
         parts = [operand(frame, cls, name, v, span) for v in value]
         return tuple(p[0] for p in parts), tuple(p[1] for p in parts)
     if name in cls.scalars and (is_number(value) or isinstance(value, (bool, Dim))):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nnspec import ir
 from nnspec.diagnostics import Edit, Fix, Span, error
 from nnspec.elaborate import arithmetic, blocks
 from nnspec.elaborate.binding import bind_layer
@@ -12,7 +13,7 @@ from nnspec.elaborate.builtins import BUILTINS
 from nnspec.elaborate.calls import Flowing, call_function, call_layer
 from nnspec.elaborate.expressions import evaluate, handles
 from nnspec.elaborate.frame import Frame, name_of
-from nnspec.elaborate.place import Origin, Place, kind_of
+from nnspec.elaborate.place import Origin, Place, Steady, kind_of
 from nnspec.elaborate.values import (
     BlockFunction,
     BlockRecipe,
@@ -140,10 +141,15 @@ def plant(place: Place, recipe: Recipe) -> Place:
                 plant(place.child(name, kind_of(link.what), origin, link.span), link.what)
                 position += 1
     elif isinstance(recipe, RepeatRecipe):
-        kind = kind_of(recipe.of)
-        for number in range(recipe.count):
-            plant(place.child(str(number), kind, "position", recipe.of.span), recipe.of)
+        first_use_plants_them = isinstance(recipe.of, LayerRecipe) and not recipe.of.ties
+        if not first_use_plants_them:
+            for number in range(recipe.count):
+                _copy(place, recipe, number)
     return place
+
+
+def _copy(place: Place, recipe: RepeatRecipe, number: int) -> Place:
+    return plant(place.child(str(number), kind_of(recipe.of), "position", recipe.of.span), recipe.of)
 
 
 def feed(frame: Frame, place: Place, flowing: Flowing, span: Span) -> Any:
@@ -162,13 +168,44 @@ def feed(frame: Frame, place: Place, flowing: Flowing, span: Span) -> Any:
 def _feed_repeat(frame: Frame, place: Place, flowing: Flowing, span: Span) -> Any:
     first, *rest = flowing[0] or [None]
     value: Any = first
-    for child in place.children.values():
+    recipe = place.recipe
+    assert isinstance(recipe, RepeatRecipe)
+    for number in range(recipe.count):
+        child = place.children.get(str(number)) or _copy(place, recipe, number)
         if isinstance(value, tuple):
             raise Fault(
                 error("NNS412", "only a layer with one output can be repeated", span, f"it gives {len(value)} outputs")
             )
-        value = feed(frame, child, ([value, *rest], flowing[1]), span)
+        before, value = value, feed(frame, child, ([value, *rest], flowing[1]), span)
+        if _is_steady(place, child, number, before, value) and not rest and not flowing[1]:
+            return _feed_alike(frame, place, child, range(number + 1, recipe.count), value, span)
     return value
+
+
+def _is_steady(place: Place, child: Place, number: int, before: Any, after: Any) -> bool:
+    """Whether all copies after this one do exactly what it does: the types no longer change."""
+    if child.kind != "layer" or not isinstance(before, Tensor) or not isinstance(after, Tensor):
+        return False
+    if place.steady is not None:
+        return before.type == after.type and place.steady.start == number + 1 and place.steady.layer == child.layer
+    return before.type == after.type and len(place.children) == number + 1
+
+
+def _feed_alike(frame: Frame, place: Place, child: Place, numbers: range, value: Tensor, span: Span) -> Tensor:
+    """The copies behind one that settled: ten thousand of them cost ten thousand nodes, and nothing else."""
+    graph = frame.builder(span)
+    assert child.layer is not None
+    assert child.module is not None
+    if place.steady is None and len(numbers) > 0:
+        place.steady = Steady(numbers.start, numbers.stop, child.layer, child.module)
+    type_, prefix, at = value.type, place.path + ".", value.id
+    template = ir.Value(type_, "", span)
+    for number in numbers:
+        graph.nodes.append(ir.Call(f"{prefix}{number}", (ir.Ref(at),), (at + 1,), None, {}, span))
+        graph.values.append(template)
+        graph.origins.append((span, at))
+        at += 1
+    return Tensor(at, type_)
 
 
 def _feed_chain(frame: Frame, place: Place, recipe: ChainRecipe, flowing: Flowing) -> Any:
@@ -250,7 +287,8 @@ def _call(frame: Frame, node: ast.Call) -> Any:
             node.span,
         )
     if isinstance(function, BlockFunction):
-        return call_block_function(frame, function, node.arguments, ([], {}), node.span)
+        arguments = (*(function.arguments or ()), *node.arguments)
+        return call_block_function(frame, function, arguments, ([], {}), node.span)
     return _configure(frame, function, node)
 
 

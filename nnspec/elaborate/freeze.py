@@ -89,6 +89,9 @@ def _members(frame: Frame, place: Place) -> tuple[ir.Member, ...] | None:
         if number is None:
             return None
         members.append(ir.Member(child.name, "module", child.origin, child.span, number))
+    if place.steady is not None:
+        start, stop, _, number = place.steady
+        members += [ir.Member(str(i), "module", "position", place.span, number) for i in range(start, stop)]
     return tuple(members)
 
 
@@ -118,6 +121,8 @@ def _settled(frame: Frame, place: Place) -> int | None:
 def _check_subset(session: Session, place: Place, expected: int) -> None:
     """Members of the inference form are those of the training form, of the same content."""
     known = {m.name: m for m in session.modules[expected].members}
+    if place.steady is not None and known[str(place.steady.start)].module != place.steady.module:
+        raise _other_layer(place, place.span, None)
     for child in place.children.values():
         member = known.get(child.name)
         if member is None:
@@ -126,16 +131,20 @@ def _check_subset(session: Session, place: Place, expected: int) -> None:
             assert member.module is not None
             _check_subset(session, child, member.module)
         elif child.module != member.module:
-            raise Fault(
-                error(
-                    "NNS215",
-                    f"`{child.path}` is another layer in training than in inference",
-                    child.span,
-                    "differs between the modes",
-                    others=(Label(member.span, "in training"),) if member.span and member.span != child.span else (),
-                    helps=("give layers that only one mode uses names of their own",),
-                )
-            )
+            raise _other_layer(child, child.span, member.span)
+
+
+def _other_layer(place: Place, span: Span, training: Span | None) -> Fault:
+    return Fault(
+        error(
+            "NNS215",
+            f"`{place.path}` is another layer in training than in inference",
+            span,
+            "differs between the modes",
+            others=(Label(training, "in training"),) if training and training != span else (),
+            helps=("give layers that only one mode uses names of their own",),
+        )
+    )
 
 
 def method(

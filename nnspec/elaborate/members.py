@@ -64,6 +64,11 @@ def member_of(frame: Frame, place: Place, name: str, span: Span) -> Any:
             assert child.type is not None
             return ParamRef(child.path, child.type, child.span)
         return child
+    steady = place.steady
+    if steady is not None and name.isdecimal() and steady.start <= int(name) < steady.stop:
+        copy = Place(name, "layer", "position", place.span, place)
+        copy.module = steady.module
+        return copy
     if place.module is None and place.kind in ("layer", "block"):
         raise Fault(
             error(
@@ -143,7 +148,8 @@ def _pick(frame: Frame, base: Any, key: Any, node: ast.Index) -> Any:
 def _index_tensor(frame: Frame, base: Tensor, node: ast.Index) -> Any:
     function = registry.find("function", "getitem")
     assert function is not None
-    items, tensors = [], []
+    items: list[Any] = []
+    tensors: list[Tensor] = []
     for item in node.items:
         if isinstance(item, ast.Ellipsis):
             items.append("...")

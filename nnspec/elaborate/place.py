@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from nnspec import ir
 from nnspec.diagnostics import Label, Span, error
@@ -39,11 +39,22 @@ def snake_case(name: str) -> str:
     return _WORDS.sub("_", name).lower()
 
 
+class Steady(NamedTuple):
+    """Copies of a repeated layer from number `start` on that are all the same: they have no places of their own."""
+
+    start: int
+    stop: int
+    layer: Layer
+    module: int
+
+
 class Place:
     """A named place: a layer, a container, a param or a buffer; `module` is known once it has been used."""
 
-    __slots__ = ("children", "counts", "doc", "init", "kind", "layer", "module", "name", "origin", "path", "recipe")
-    __slots__ += ("parent", "span", "type", "use", "value")
+    __slots__ = (
+        *("children", "counts", "doc", "init", "kind", "layer", "module", "name", "origin", "parent", "path"),
+        *("recipe", "span", "steady", "type", "use", "value"),
+    )
 
     def __init__(self, name: str, kind: str, origin: Origin, span: Span, parent: Place | None) -> None:
         self.name = name
@@ -62,6 +73,7 @@ class Place:
         self.init: ir.Initializer | None = None
         self.value: ir.Graph | None = None
         self.doc = ""
+        self.steady: Steady | None = None
 
     def child(self, name: str, kind: str, origin: Origin, span: Span) -> Place:
         """Make a member of that name; a clash or an impossible name is a fault. Dots make containers."""

@@ -107,7 +107,8 @@ def choose(session: Session, name: str | None) -> ast.Block | None:
         for block in known:
             if block.name.id == name:
                 return block
-        return _no_model(session, name, known)
+        _no_model(session, name, known)
+        return None
     train = train_section(session)
     if train is not None and train.model is not None:
         named = train.model.function if isinstance(train.model, ast.Call) else train.model
@@ -116,7 +117,8 @@ def choose(session: Session, name: str | None) -> ast.Block | None:
                 if block.name.id == named.id:
                     return block
     if not known:
-        return _no_model(session, None, known)
+        _no_model(session, None, known)
+        return None
     if len(known) > 1:
         used = {n for b in session.blocks.values() for n in _mentioned(b)}
         tops = [b for b in known if b.name.id not in used]

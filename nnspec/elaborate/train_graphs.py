@@ -119,7 +119,7 @@ def metric_graphs(section: Section, names: tuple[tuple[Any, str], ...], types: l
         items = [(a.name, a.value) for a in node.items]
     else:
         items = [(None, node)]
-    metrics = []
+    metrics: list[ir.Metric] = []
     for given, item in items:
         name = given or _metric_name(item)
         if name == "loss" or any(m.name == name for m in metrics):

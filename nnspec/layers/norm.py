@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 from nnspec.arguments import arg, inferred
@@ -153,14 +152,18 @@ class LayerNorm(Layer):
         return weights | {"bias": Weight(self._shape())} if self.bias else weights
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
-        shape = self._shape()
-        if self.elementwise_affine:
-            scale = g.weight("weight")
-        else:
-            one = g.constant([1.0] * prod(shape), g.type(x).dtype)
-            scale = one if len(shape) == 1 else g.node("Reshape", one, g.shape(shape))
-        offset = g.weight("bias") if self.elementwise_affine and self.bias else None
+        shape, dtype = self._shape(), g.type(x).dtype
+        scale = g.weight("weight") if self.elementwise_affine else self._filled(g, 1.0, dtype)
+        # The offset is optional in ONNX, but ONNX Runtime 1.31 crashes on a model without it.
+        offset = g.weight("bias") if self.elementwise_affine and self.bias else self._filled(g, 0.0, dtype)
         return g.node("LayerNormalization", x, scale, offset, axis=-len(shape), epsilon=self.eps)
+
+    def _filled(self, g: OnnxGraph, value: float, dtype: str) -> str:
+        """A constant of the normalised shape."""
+        nested: Any = value
+        for size in reversed(self._shape()):
+            nested = [nested] * size
+        return g.constant(nested, dtype)
 
 
 class GroupNorm(Layer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from nnspec.arguments import arg
@@ -196,13 +197,13 @@ class AdaptiveAvgPool2d(Layer):
         kind = g.type(x)
         y, unbatched = batched(g, x, 4)
         pairs = list(zip(kind.dims[-2:], self._sizes(kind), strict=True))
-        if all(out == 1 for _, out in pairs):
-            return unbatched(g.node("GlobalAveragePool", y))
-        steps = [
-            size // out for size, out in pairs if isinstance(size, int) and isinstance(out, int) and size % out == 0
-        ]
-        if len(steps) == 2:
-            return unbatched(g.node("AveragePool", y, kernel_shape=steps, strides=steps))
+        # ONNX Runtime has pools of float64 no more than of integers.
+        if kind.dtype != "float64":
+            if all(out == 1 for _, out in pairs):
+                return unbatched(g.node("GlobalAveragePool", y))
+            steps = _whole_steps(pairs)
+            if len(steps) == 2:
+                return unbatched(g.node("AveragePool", y, kernel_shape=steps, strides=steps))
         (height, rows), (width, columns) = pairs
         if rows != height:
             y = self._resize(g, y, -2, height, rows, kind.dtype)
@@ -234,3 +235,9 @@ class AdaptiveAvgPool2d(Layer):
         position = g.node("Range", zero, length, one)
         inside = g.node("And", g.node("GreaterOrEqual", position, start), g.node("Less", position, end))
         return str(g.node("Div", g.cast(inside, dtype), g.cast(g.node("Sub", end, start), dtype)))
+
+
+def _whole_steps(pairs: Sequence[tuple[Size, Size]]) -> list[int]:
+    """The windows of those dimensions whose windows are all alike."""
+    numbers = [(size, out) for size, out in pairs if isinstance(size, int) and isinstance(out, int)]
+    return [size // out for size, out in numbers if size % out == 0]

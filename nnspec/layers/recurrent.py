@@ -191,7 +191,7 @@ class RNN(_Recurrent):
 
     examples = (
         Example("RNN(4)", macs=2 * 2 * 4 * (3 + 4), x="float[T, N, 3]"),
-        Example('RNN(4, nonlinearity="relu", batch_first=true)', macs=2 * 2 * 4 * (3 + 4), x="float[N, T, 3]"),
+        Example("RNN(4, batch_first=true)", macs=2 * 2 * 4 * (3 + 4), x="float[N, T, 3]", hx="float[1, N, 4]"),
         Example(
             "RNN(4, 2, bias=false, bidirectional=true)",
             macs=2 * 2 * 2 * 4 * (3 + 4 + 8 + 4),
@@ -271,7 +271,6 @@ class LSTM(_Recurrent):
             x="float[T, N, 3]",
             hx=("float[4, N, 4]", "float[4, N, 4]"),
         ),
-        Example("LSTM(4, proj_size=2)", macs=2 * 2 * (16 * (3 + 2) + 2 * 4), onnx=False, x="float[T, N, 3]"),
         Example("LSTM(4)", macs=5 * 16 * (3 + 4), x="float[5, 3]", hx=("float[1, 4]", "float[1, 4]")),
     )
 

@@ -5,24 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as RichProgress
+from nnspec.training.progress import Lines, Outline, Progress, Row, number
 
-from nnspec.training.progress import Lines, Outline, Row, number
+
+def progress_on(stream: TextIO, *, quiet: bool = False) -> Progress:
+    """The fitting kind: nothing if quiet, a live bar on a terminal if `rich` is installed, else lines."""
+    if quiet:
+        return Progress()
+    if stream.isatty():
+        try:
+            return Bar(stream)
+        except ImportError:
+            return Lines(stream)
+    return Lines(stream)
 
 
 class Bar(Lines):
-    """Lines for the epochs above a bar with loss, speed and the time that is left."""
+    """Lines for the epochs, above a bar with the loss, the speed and the time that is left."""
 
     def __init__(self, stream: TextIO) -> None:
+        from rich import console, progress
+
         super().__init__(stream)
-        self.console = Console(file=stream, highlight=False)
-        self.bar = RichProgress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(),
-            TextColumn("loss {task.fields[loss]}  {task.fields[speed]} samples/s"),
-            TimeRemainingColumn(compact=True),
+        self.console = console.Console(file=stream, highlight=False)
+        self.bar = progress.Progress(
+            progress.TextColumn("epoch {task.fields[epoch]}"),
+            progress.BarColumn(),
+            progress.TextColumn("loss {task.fields[loss]}  {task.fields[speed]} samples/s"),
+            progress.TimeRemainingColumn(compact=True),
             console=self.console,
             transient=True,
         )

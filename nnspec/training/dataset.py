@@ -1,6 +1,6 @@
 """What a data set is: typed arguments, the fields it offers with their types, and the arrays behind them.
 
-Adding one is adding a class to a file in `nnspec/training/datasets`. `schema` belongs to checking and must stay light
+Adding one is adding a class to a file in `nnspec/training/datasets`. `types` belongs to checking and must stay light
 (no numpy); `load` may import what it needs.
 """
 
@@ -49,15 +49,22 @@ class Loaded:
 class Dataset(Arguments):
     """A source of samples with named fields."""
 
-    def schema(self, base: Path) -> dict[str, TensorType] | None:
-        """Types of the fields, the batch first; None when only a file that is missing could tell.
+    def types(self, base: Path) -> dict[str, TensorType]:
+        """Types of the fields, the batch first. Raises `DataError`; `MissingData` when only a missing file could tell.
 
-        `base` is the folder that relative paths start from: the spec's. Raises `DataError`.
+        `base` is the folder that relative paths start from: the spec's.
         """
         raise NotImplementedError
 
+    def schema(self, base: Path) -> dict[str, TensorType] | None:
+        """The same, but None when only a file that is missing could tell: a spec is checked without its data."""
+        try:
+            return self.types(base)
+        except MissingData:
+            return None
+
     def load(self, base: Path) -> Loaded:
-        """All samples, of exactly the types that `schema` says. Raises `DataError`."""
+        """All samples, of exactly the types that `types` says. Raises `DataError`."""
         raise NotImplementedError
 
     def standardized(self) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ def choose_sizes(method: ir.Method, given: Mapping[str, int] | None = None) -> d
     tried = ", ".join(f"`{r.message}`" for r in method.requires[:3])
     raise Fault(
         "no sizes were found that the model accepts",
-        code="NNS610",
+        code="NNS624",
         notes=(f"it requires: {tried}",),
         helps=(f"give them: {', '.join(f'{name}=...' for name in names)}",) if names else (),
     )

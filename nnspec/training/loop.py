@@ -106,8 +106,9 @@ def fit(
 def _finished(fitting: _Fitting, result: Result, run: RunDirectory | None) -> Result:
     if run is not None:
         run.write_json("result.json", result.json())
-    rows = {"best": result.best} if result.best else {}
-    rows |= {"last": result.rows[-1]} if result.rows else {}
+    rows = {"last": result.rows[-1]} if result.rows else {}
+    if result.best is not None:
+        rows = {"best": result.best} | (rows if result.best is not result.rows[-1] else {})
     how = "finished" if result.status == "finished" else "stopped"
     where = f"; weights in {run.path}" if run is not None else ""
     fitting.progress.finish(rows, f"{how} after {result.steps:,} steps in {result.seconds:.1f} s{where}")
@@ -208,7 +209,7 @@ class _Fitting:
         before = f"the loss before it was {tally.losses[found - 1].item():.6g}" if found else "it is the epoch's first"
         raise Fault(
             f"the loss is {tally.losses[found].item()} in epoch {len(self.rows) + 1}, step {step:,} of the epoch",
-            code="NNS607",
+            code="NNS621",
             notes=(before, "the best weights so far are kept"),
             helps=("a smaller learning rate, such as a tenth, is the usual repair",),
         )

@@ -94,19 +94,6 @@ class Lines(Progress):
         print(line, file=self.stream, flush=True)
 
 
-def progress_on(stream: TextIO, *, quiet: bool = False) -> Progress:
-    """The fitting kind: nothing if quiet, a live bar on a terminal that has `rich`, else lines."""
-    if quiet:
-        return Progress()
-    if stream.isatty():
-        try:
-            from nnspec.training.bar import Bar
-        except ImportError:
-            return Lines(stream)
-        return Bar(stream)
-    return Lines(stream)
-
-
 def epoch_line(row: Row, total: int) -> str:
     """`epoch  3/10  loss 0.2134  accuracy 0.9412  val/loss ...  8,120 samples/s`."""
     width = len(str(total))

@@ -44,7 +44,7 @@ class RunDirectory:
                 return cls(root / f"{stem}-{number}")
         except OSError as error:
             raise _unwritable(root, error) from None
-        raise Fault(f"there are too many runs in {root}", code="NNS609")
+        raise Fault(f"there are too many runs in {root}", code="NNS623")
 
     def write_text(self, name: str, text: str) -> None:
         """A text file."""
@@ -98,11 +98,11 @@ def canonical_state(module: torch.nn.Module) -> tuple[dict[str, torch.Tensor], d
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """The tensors of a safetensors file; `Fault` when it is not there or is something else."""
     if not path.is_file():
-        raise Fault(f"there is no file {path}", code="NNS608", helps=("`weights` names a safetensors file",))
+        raise Fault(f"there is no file {path}", code="NNS622", helps=("`weights` names a safetensors file",))
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise Fault(f"{path.name} is not a safetensors file", code="NNS608", notes=(str(error)[:200],)) from None
+        raise Fault(f"{path.name} is not a safetensors file", code="NNS622", notes=(str(error)[:200],)) from None
 
 
 def load_weights(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], name: str) -> None:
@@ -119,7 +119,7 @@ def load_weights(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], n
         if key in tensors and tensors[key].shape != tensor.shape:
             notes.append(f"`{key}` is {list(tensors[key].shape)} in the file and {list(tensor.shape)} in the model")
     if notes:
-        raise Fault(f"{name} does not fit the model", code="NNS608", notes=notes[:6])
+        raise Fault(f"{name} does not fit the model", code="NNS622", notes=notes[:6])
     with torch.no_grad():
         for key, own in module.state_dict(keep_vars=True).items():
             if key in state:
@@ -159,4 +159,4 @@ def _listed(names: list[str]) -> str:
 
 def _unwritable(place: Path, error: Exception) -> Fault:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return Fault(f"{place} cannot be written: {reason}", code="NNS609")
+    return Fault(f"{place} cannot be written: {reason}", code="NNS623")

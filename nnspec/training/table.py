@@ -62,14 +62,7 @@ class Table:
     def rows(self) -> Iterator[Row]:
         """All rows with their line numbers, each of the right length."""
         with _reader(self.path, self.delimiter) as lines:
-            yield from islice(self._checked(lines), 1 if self.header else 0, None)
-
-    def _checked(self, lines: Iterator[Row]) -> Iterator[Row]:
-        for line, row in lines:
-            if len(row) != len(self.names):
-                columns = f"{len(row)} column{'s' * (len(row) != 1)} instead of {len(self.names)}"
-                raise DataError(f"line {line} of {self.path.name} has {columns}", at="path")
-            yield line, row
+            yield from _checked(islice(lines, 1 if self.header else 0, None), self.path, len(self.names))
 
 
 def open_table(path: Path, delimiter: str | None, header: bool) -> Table:
@@ -81,18 +74,18 @@ def open_table(path: Path, delimiter: str | None, header: bool) -> Table:
         raise DataError(f"{path.name} is empty", at="path")
     names = [name.strip() for name in first[0][1]]
     _check_header(path, delimiter, header, names)
-    table = Table(
-        path,
-        delimiter,
-        header,
-        tuple(names) if header else tuple(f"{i}" for i in range(len(names))),
-        ("empty",) * len(names),
-        tuple(first[1:] if header else first[:SAMPLE]),
-    )
-    for _ in table._checked(iter(table.sample)):
-        pass
-    kinds = tuple(_kind([row[i] for _, row in table.sample]) for i in range(len(names)))
-    return Table(table.path, delimiter, header, table.names, kinds, table.sample)
+    sample = tuple(_checked(iter(first[1:] if header else first[:SAMPLE]), path, len(names)))
+    kinds = tuple(_kind([row[i] for _, row in sample]) for i in range(len(names)))
+    shown = names if header else [f"{i}" for i in range(len(names))]
+    return Table(path, delimiter, header, tuple(shown), kinds, sample)
+
+
+def _checked(lines: Iterator[Row], path: Path, width: int) -> Iterator[Row]:
+    for line, row in lines:
+        if len(row) != width:
+            columns = f"{len(row)} column{'s' * (len(row) != 1)} instead of {width}"
+            raise DataError(f"line {line} of {path.name} has {columns}", at="path")
+        yield line, row
 
 
 def _check_header(path: Path, delimiter: str, header: bool, names: list[str]) -> None:

@@ -400,8 +400,19 @@ def test_common_questions_are_fast_and_hard_ones_end() -> None:
         facts.at_least(7, 1)
         facts.at_least(T + 1, 1)
     assert time.process_time() - start < 0.5
-    for i in range(12):
-        assert facts.assume_at_least(N * symbol(f"A{i}") + T, symbol(f"A{i + 1}") + symbol(f"B{i}"))
+
+
+def test_hard_questions_are_given_up_soon() -> None:
+    facts = Facts()
+    for i in range(20):
+        assert facts.assume_at_least(N * symbol(f"A{i}") + 5 * T, symbol(f"A{i + 1}") + symbol(f"B{i}"))
+    products = N * N * T + H * W - symbol("A3") * symbol("B4") - symbol("A6") - (W // 3) * S
+    powers = (N + T + S + D + 1) ** 5 - (N - T) ** 4 * (H // 3)
     start = time.process_time()
-    facts.at_least(N * N * T + H * W, symbol("A3") * symbol("B4") + symbol("A6") + (W // 3) * S)
+    for size in (products, powers):
+        facts.at_least(size, 0)
+        facts.equal(size, 0)
+        facts.bounds(size)
+        facts.divisible(size, 12)
+        facts.simplify(size)
     assert time.process_time() - start < 5

@@ -462,7 +462,7 @@ def test_sizes_are_computed_as_python_does(text: str) -> None:
     for n, t, h in ((1, 1, 1), (2, 5, 8), (7, 3, 2), (1, 9, 4)):
         scalar, shape = run(model, np.zeros((n, t), np.float32), np.zeros((1, 1, h), np.float32))
         expected = evaluate(size, {"N": n, "T": t, "H": h})
-        assert (scalar, list(shape)) == (expected, [expected, 4, n, t])
+        assert (scalar.item(), shape.tolist()) == (expected, [expected, 4, n, t])
 
 
 def test_neighbouring_dimensions_are_read_by_one_node() -> None:

@@ -37,7 +37,7 @@ class Digits(_Bundled):
     UCI Machine Learning Repository, 1998 (its test part).
     """
 
-    def schema(self, base: Path) -> dict[str, TensorType]:
+    def types(self, base: Path) -> dict[str, TensorType]:
         return {"image": field_type("float32", 1, 8, 8), "label": field_type("int64")}
 
     def load(self, base: Path) -> Loaded:
@@ -60,7 +60,7 @@ class Iris(_Tabular):
     R. A. Fisher, The use of multiple measurements in taxonomic problems, 1936.
     """
 
-    def schema(self, base: Path) -> dict[str, TensorType]:
+    def types(self, base: Path) -> dict[str, TensorType]:
         part = field_type("float32", 2)
         return {"features": field_type("float32", 4), "sepal": part, "petal": part, "label": field_type("int64")}
 
@@ -80,7 +80,7 @@ class Wine(_Tabular):
     Fields: `features`, `label`. Source: S. Aeberhard and M. Forina, Wine, UCI Machine Learning Repository, 1991.
     """
 
-    def schema(self, base: Path) -> dict[str, TensorType]:
+    def types(self, base: Path) -> dict[str, TensorType]:
         return {"features": field_type("float32", 13), "label": field_type("int64")}
 
     def load(self, base: Path) -> Loaded:
@@ -97,7 +97,7 @@ class BreastCancer(_Tabular):
     UCI Machine Learning Repository, 1995.
     """
 
-    def schema(self, base: Path) -> dict[str, TensorType]:
+    def types(self, base: Path) -> dict[str, TensorType]:
         return {
             "features": field_type("float32", 30),
             "label": field_type("int64"),
@@ -124,7 +124,7 @@ class Diabetes(_Regression):
     Fields: `features`, `target` [batch, 1]. Source: B. Efron and others, Least Angle Regression, 2004.
     """
 
-    def schema(self, base: Path) -> dict[str, TensorType]:
+    def types(self, base: Path) -> dict[str, TensorType]:
         return {"features": field_type("float32", 10), "target": field_type("float32", 1)}
 
     def load(self, base: Path) -> Loaded:
@@ -138,7 +138,7 @@ class Linnerud(_Regression):
     Fields: `features` and `target`, 3 columns each. Source: M. Tenenhaus, La regression PLS, 1998.
     """
 
-    def schema(self, base: Path) -> dict[str, TensorType]:
+    def types(self, base: Path) -> dict[str, TensorType]:
         return {"features": field_type("float32", 3), "target": field_type("float32", 3)}
 
     def load(self, base: Path) -> Loaded:

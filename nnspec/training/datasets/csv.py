@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from nnspec.arguments import arg
 from nnspec.training.dataset import Dataset, Loaded, check_size, field_type, locate
-from nnspec.training.fault import DataError, MissingData
+from nnspec.training.fault import DataError
 from nnspec.training.table import Table, is_missing, open_table, to_number
 from nnspec.types import TensorType
 
@@ -56,11 +56,8 @@ class CSV(Dataset):
     drop_missing: bool = arg(False, doc="leave out rows with missing values, not refuse them", keyword=True)
     standardize: bool = arg(False, doc="bring each feature to mean 0 and deviation 1", keyword=True)
 
-    def schema(self, base: Path) -> dict[str, TensorType] | None:
-        try:
-            plan = self._plan(base)
-        except MissingData:
-            return None
+    def types(self, base: Path) -> dict[str, TensorType]:
+        plan = self._plan(base)
         fields = {}
         if plan.features:
             fields["features"] = field_type("float32", len(plan.features))
@@ -81,8 +78,11 @@ class CSV(Dataset):
             origins["label"] = origins["target"] = f"column `{plan.table.names[plan.target]}` of {name}"
         if plan.task == "class":
             classes["label"] = _sorted_classes(columns.words)
-        dropped = (f"{columns.dropped:,} rows of {name} with missing values were left out",) * bool(columns.dropped)
-        return Loaded(fields, plan.notes + dropped, classes, origins)
+        notes = plan.notes
+        if columns.dropped:
+            rows = "row" if columns.dropped == 1 else "rows"
+            notes += (f"left out of {name}: {columns.dropped:,} {rows} with missing values",)
+        return Loaded(fields, notes, classes, origins)
 
     def standardized(self) -> tuple[str, ...]:
         return ("features",) if self.standardize else ()
@@ -113,7 +113,7 @@ class CSV(Dataset):
             # A column without a name is the row number that data frames write.
             chosen = tuple(i for i in rest if table.kinds[i] == "number" and table.names[i])
             left = ", ".join(f"`{table.names[i]}`" for i in rest if i not in chosen)
-            return chosen, (f"columns of {table.path.name} that are no numbers were left out: {left}",) * bool(left)
+            return chosen, (f"left out of {table.path.name}: columns that are no numbers ({left})",) * bool(left)
         chosen = tuple(table.column(name, "features") for name in self.features)
         for i in chosen:
             if i == target:

@@ -34,12 +34,9 @@ class IDX(Dataset):
     images: str = arg(doc="the file of images, relative to the spec")
     labels: str = arg(doc="the file of labels")
 
-    def schema(self, base: Path) -> dict[str, TensorType] | None:
-        try:
-            shape = _shape(locate(base, self.images, "images"), 3, "images")
-            _shape(locate(base, self.labels, "labels"), 1, "labels")
-        except MissingData:
-            return None
+    def types(self, base: Path) -> dict[str, TensorType]:
+        shape = _shape(locate(base, self.images, "images"), 3, "images")
+        _shape(locate(base, self.labels, "labels"), 1, "labels")
         return {"image": field_type("float32", 1, *shape[1:]), "label": field_type("int64")}
 
     def load(self, base: Path) -> Loaded:
@@ -50,7 +47,7 @@ class _Mnist(Dataset):
     root: str = arg(doc="the folder with the files, relative to the spec")
     part: Literal["train", "test"] | None = arg(None, doc="which half; none: train, or test if only that is there")
 
-    def schema(self, base: Path) -> dict[str, TensorType] | None:
+    def types(self, base: Path) -> dict[str, TensorType]:
         return {"image": field_type("float32", 1, 28, 28), "label": field_type("int64")}
 
     def load(self, base: Path) -> Loaded:
@@ -157,7 +154,7 @@ def _header(file: IO[bytes], place: Path, rank: int, at: str) -> tuple[str, tupl
     if start[3] != rank:
         what = "images" if rank == 3 else "labels"
         helps = ("are the two files exchanged?",) if start[3] in (1, 3) else ()
-        raise DataError(f"{place.name} has {start[3]} dimensions, and a file of {what} has {rank}", at=at, helps=helps)
+        raise DataError(f"{place.name} has {start[3]} dimension{'s' * (start[3] != 1)}, and a file of {what} has {rank}", at=at, helps=helps)
     sizes = file.read(4 * rank)
     if len(sizes) != 4 * rank:
         raise DataError(f"{place.name} ends in the middle of its header", at=at)

@@ -51,11 +51,8 @@ class NPZ(Dataset):
 
     path: str = arg(doc="the file, relative to the spec")
 
-    def schema(self, base: Path) -> dict[str, TensorType] | None:
-        try:
-            headers = self._headers(base)
-        except MissingData:
-            return None
+    def types(self, base: Path) -> dict[str, TensorType]:
+        headers = self._headers(base)
         return {name: field_type(_TYPES[h.code], *h.shape[1:]) for name, h in headers.items() if h.code in _TYPES}
 
     def load(self, base: Path) -> Loaded:
@@ -72,7 +69,7 @@ class NPZ(Dataset):
                     with np.errstate(over="ignore"):  # what is infinite afterwards is reported with its sample
                         fields[name] = np.ascontiguousarray(array, dtype=_TYPES[header.code])
         left = ", ".join(f"`{name}`" for name in headers if name not in fields)
-        notes = (f"arrays of {place.name} that hold neither numbers nor bools were left out: {left}",) * bool(left)
+        notes = (f"left out of {place.name}: arrays that hold neither numbers nor bools ({left})",) * bool(left)
         return Loaded(fields, notes, origins={name: f"array `{name}` of {place.name}" for name in fields})
 
     def _headers(self, base: Path) -> dict[str, _Header]:

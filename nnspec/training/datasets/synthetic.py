@@ -20,7 +20,7 @@ class _Plane(Dataset):
     noise: float = arg(0.1, doc="standard deviation of what is added to each coordinate", ge=0)
     seed: int = arg(0, doc="seed of the points, apart from the training's", ge=0, keyword=True)
 
-    def schema(self, base: Path) -> dict[str, TensorType]:
+    def types(self, base: Path) -> dict[str, TensorType]:
         return {
             "features": field_type("float32", 2),
             "label": field_type("int64"),
@@ -100,7 +100,7 @@ class RandomImages(Dataset):
     noise: float = arg(0.1, doc="standard deviation of the noise", ge=0)
     seed: int = arg(0, doc="seed of patterns and noise, apart from the training's", ge=0, keyword=True)
 
-    def schema(self, base: Path) -> dict[str, TensorType]:
+    def types(self, base: Path) -> dict[str, TensorType]:
         image = field_type("float32", self.channels, self.height, self.width)
         return {"image": image, "label": field_type("int64")}
 

@@ -1,0 +1,1 @@
+"""nnspec: the compiler for declarative network specs."""

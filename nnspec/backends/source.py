@@ -1,0 +1,66 @@
+"""Readable PyTorch source: what `compile` writes and what `load` runs is this one text, and torch is all it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nnspec import ir
+from nnspec.backends.source_blocks import Blocks, header
+from nnspec.backends.source_forward import function_lines
+from nnspec.backends.source_names import IMPORTED, unique
+from nnspec.backends.source_text import docstring
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A source file and the name in it that was asked for: a class, or functions in order."""
+
+    text: str
+    names: tuple[str, ...]
+
+
+def emit(program: ir.Program, entry: ir.Entry | None = None) -> str:
+    """The source of an entry's module: one class for each block in use, the entry's last."""
+    return write_module(program, entry).text
+
+
+def write_module(program: ir.Program, entry: ir.Entry | None = None) -> Written:
+    """As `emit`, with the name of the entry's class."""
+    blocks = Blocks(program, entry or program.main)
+    blocks.write()
+    lines = [*docstring(f"{blocks.name} in PyTorch.", 0), *header(blocks.roots)]
+    for part in blocks.classes:
+        lines += ["", "", *part]
+    return Written("\n".join(lines) + "\n", (blocks.name,))
+
+
+def emit_function(graph: ir.Graph, name: str, parameters: Sequence[str]) -> str:
+    """The source of a plain function of tensors that computes a graph."""
+    return _write_functions([(graph, name)], parameters).text
+
+
+def emit_training(training: ir.Training) -> str:
+    """The source of `loss` and of a `metric_...` for each metric, all over the same inputs."""
+    return write_training(training).text
+
+
+def write_training(training: ir.Training) -> Written:
+    """As `emit_training`, with the functions' names: the loss, then the metrics in order."""
+    graphs = [(training.loss, "loss"), *((m.graph, f"metric_{m.name}") for m in training.metrics)]
+    return _write_functions(graphs, [name for _, name in training.names])
+
+
+def _write_functions(graphs: Sequence[tuple[ir.Graph, str]], parameters: Sequence[str]) -> Written:
+    names = unique([name for _, name in graphs], set(IMPORTED))
+    arguments = unique(parameters, {*IMPORTED, *names})
+    roots: set[str] = set()
+    texts = []
+    for (graph, _), name in zip(graphs, names, strict=True):
+        lines, used = function_lines(graph, name, arguments)
+        texts.append(lines)
+        roots |= used
+    lines = header(roots)
+    for part in texts:
+        lines += ["", "", *part] if lines else part
+    return Written("\n".join(lines) + "\n", tuple(names))

@@ -1,0 +1,266 @@
+"""Writing classes: one for each block in use, callees first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+from nnspec import ir, registry
+from nnspec.backends.source_body import as_lists
+from nnspec.backends.source_forward import Forward, Variant, forward_lines, written_forward
+from nnspec.backends.source_init import Constructor
+from nnspec.backends.source_names import IMPORTED, identifier
+from nnspec.backends.source_plan import Layout, Step, count_uses, find_steps, live_nodes
+from nnspec.backends.source_text import WIDTH, Piece, Printer, bracketed, docstring, quote
+from nnspec.dims import Dim, show
+from nnspec.layer import Code, Layer, Ref, call
+
+MODES: tuple[ir.Mode, ...] = ("infer", "train")
+
+
+class Blocks:
+    """Writes the classes of an entry into `classes`; `name` is the entry's, `roots` the modules that they use."""
+
+    def __init__(self, program: ir.Program, entry: ir.Entry) -> None:
+        self.classes: list[list[str]] = []
+        self.roots: set[str] = set()
+        self._program = program
+        self._entry = entry
+        self._order = _callees_first(program, entry.module)
+        self._blocks = [n for n in self._order if program.modules[n].kind == "block"]
+        self._layers = {n: _layer(program.modules[n]) for n in self._order if program.modules[n].kind == "layer"}
+        self._names = self._name_classes()
+        self._reached = {mode: self._reach(mode) for mode in MODES}
+        self._layouts: dict[int, Layout] = {}
+        self._variants: dict[tuple[ir.Mode, int], str] = {}
+        """Mode and method -> the name of the Python method that does it."""
+        self._ways: dict[Any, str] = {}
+
+    @property
+    def name(self) -> str:
+        """The class of the entry."""
+        return self._names[self._entry.module]
+
+    def write(self) -> None:
+        """Write all classes."""
+        for layer in {type(layer): layer for layer in self._layers.values() if layer.definition}.values():
+            self.classes.append(layer.definition.strip("\n").split("\n"))
+            self.roots |= {root for root in ("torch", "nn", "F") if f"{root}." in layer.definition}
+        for number in self._blocks:
+            self.classes.append(self._class(number))
+
+    # --- what there is ---
+
+    @cached_property
+    def _defined(self) -> set[str]:
+        return {type(layer).__name__ for layer in self._layers.values() if layer.definition}
+
+    def _name_classes(self) -> dict[int, str]:
+        """Class names: the blocks' own; further specialisations are numbered."""
+        taken = {*IMPORTED, *self._defined}
+        wanted = {n: identifier(self._program.modules[n].name) for n in self._blocks}
+        reserved = set(wanted.values())
+        counts: dict[str, int] = {}
+        names = {}
+        for number in self._blocks:
+            base = name = wanted[number]
+            while name in taken or (name != base and name in reserved):
+                counts[base] = counts.get(base, 1) + 1
+                name = f"{base}{'_' if base[-1].isdigit() else ''}{counts[base]}"
+            taken.add(name)
+            names[number] = name
+        return names
+
+    def _reach(self, mode: ir.Mode) -> dict[int, list[int]]:
+        """The methods that an entry's method of this mode comes to, by module, in order of calls."""
+        start = self._entry.methods.get(mode, self._entry.methods["infer"])
+        found: dict[int, list[int]] = {}
+        seen = {start}
+        stack = [start]
+        while stack:
+            number = stack.pop()
+            method = self._program.methods[number]
+            found.setdefault(method.module, []).append(number)
+            for node in reversed(method.graph.nodes):
+                if isinstance(node, ir.Call) and node.method is not None and node.method not in seen:
+                    seen.add(node.method)
+                    stack.append(node.method)
+        return found
+
+    # --- a class ---
+
+    def _class(self, number: int) -> list[str]:
+        layout = self._layouts[number] = Layout(self._program, number, self._layouts)
+        variants = self._forwards(number, layout)
+        constructor = Constructor(layout, self._construct, frozenset(self._names.values()))
+        if layout.module.members:
+            constructor.write()
+        self.roots |= {"nn"} | constructor.roots
+        lines = [f"class {self._names[number]}(nn.{layout.base}):"]
+        lines += docstring(self._doc(number), 4)
+        if layout.module.members:
+            lines += ["", "    def __init__(self):", *constructor.lines]
+        if layout.base != "Sequential":
+            for variant in variants:
+                lines += ["", *forward_lines(variant)]
+        return lines
+
+    def _doc(self, number: int) -> str:
+        module = self._program.modules[number]
+        doc = (self._entry.doc if number == self._entry.module else "") or module.doc
+        if doc:
+            return doc
+        arguments = ", ".join(f"{name}={_say(attr.value)}" for name, attr in module.arguments.items())
+        sizes = ", ".join(f"{name} = {size}" for name, size in module.sizes.items())
+        text = f"{module.name}({arguments})" if arguments else module.name
+        text += f" for {sizes}." if sizes else "."
+        return text if len(text) <= WIDTH - 10 else f"{module.name}."
+
+    def _construct(self, number: int, printer: Printer) -> Piece:
+        layer = self._layers.get(number)
+        return bracketed(f"{self._names[number]}(", [], ")") if layer is None else printer(layer.torch())
+
+    # --- forward ---
+
+    def _forwards(self, number: int, layout: Layout) -> list[Variant]:
+        """The Python methods of a class: bodies of equal text are one; those for training find their place beside."""
+        wanted = [(mode, m) for mode in MODES for m in self._reached[mode].get(number, ())]
+        methods = {m for _, m in wanted}
+        layout.only_body = len(methods) == 1 and number != self._entry.module
+        plans = {}
+        for mode, m in wanted:
+            if ("infer", m) in plans:
+                plans[mode, m] = plans["infer", m]
+                continue
+            graph = self._program.methods[m].graph
+            nodes = live_nodes(graph)
+            uses = count_uses(graph, nodes)
+            way = self._way_in(layout, mode)
+            plans[mode, m] = find_steps(graph, layout, way, nodes, uses), uses
+        if layout.base == "Sequential":
+            self._variants.update(dict.fromkeys(wanted, "forward"))
+            return []
+        variants: list[Variant] = []
+        texts: dict[int, Forward] = {}
+        for mode, m in wanted:
+            if m not in texts or self._program.methods[m].mode != "both":
+                texts[m] = self._forward(m, mode, layout, *plans[mode, m])
+            at = _place(variants, mode, texts[m])
+            self._variants[mode, m] = variants[at].name = self._forward_name(layout, at)
+        for variant in variants:
+            self.roots |= variant.roots
+        return variants
+
+    def _forward_name(self, layout: Layout, at: int) -> str:
+        name = f"forward{at + 1}" if at else "forward"
+        while any(m.name == name for m in layout.module.members):
+            name += "_"
+        return name
+
+    def _forward(self, number: int, mode: ir.Mode, layout: Layout, steps: list[Step], uses: list[int]) -> Forward:
+        method = self._program.methods[number]
+        requires = method.requires if number in self._entry.methods.values() else ()
+
+        def express(step: Step, operands: Sequence[Any]) -> Code:
+            return self._call(layout, mode, step, operands)
+
+        return written_forward(
+            method, steps, uses, requires, frozenset(self._names.values()), reach=layout.access, call=express
+        )
+
+    def _call(self, layout: Layout, mode: ir.Mode, step: Step, operands: Sequence[Any]) -> Code:
+        """How the layer of a step is called; `step.path` is a whole container, or a loop's variable."""
+        node = step.node
+        assert isinstance(node, ir.Call)
+        if step.kind == "run":
+            return call(layout.access(step.path), *operands)
+        text = step.path or layout.access(node.path)
+        layer = self._layers.get(self._program.module_at(layout.number, node.path))
+        if layer is not None:
+            return layer.forward(Ref(text), *as_lists(layer, operands))
+        assert node.method is not None
+        name = self._variants[mode, node.method]
+        given = [list(o) if isinstance(o, tuple) else o for o in operands]
+        while given and given[-1] is None:
+            given.pop()
+        return call(text if name == "forward" else f"{text}.{name}", *given)
+
+    def _way_in(self, layout: Layout, mode: ir.Mode) -> Any:
+        def way(node: ir.Call) -> str:
+            number = self._program.module_at(layout.number, node.path)
+            layer = self._layers.get(number)
+            if layer is None:
+                assert node.method is not None
+                name = self._variants[mode, node.method]
+                return "" if name == "forward" else name
+            operands = tuple(None if each is None else Ref(f"x{i}") for i, each in enumerate(node.inputs))
+            key = (number, operands)
+            if key not in self._ways:
+                self._ways[key] = _way(layer, operands)
+            return self._ways[key]
+
+        return way
+
+
+def _way(layer: Layer, operands: tuple[Any, ...]) -> str:
+    """How a layer is called; "" for plain `layer(x0, x1)`."""
+    text = Printer(str, "x0.device")(layer.forward(Ref("layer"), *operands)).text
+    return "" if text == f"layer({', '.join(map(str, operands))})" else text
+
+
+def _place(variants: list[Variant], mode: ir.Mode, forward: Forward) -> int:
+    """The variant that holds this body in this mode, made or filled where there is none."""
+    for at, variant in enumerate(variants):
+        if variant.take(mode, forward):
+            return at
+    variants.append(Variant(mode, forward))
+    return len(variants) - 1
+
+
+def _layer(module: ir.Module) -> Layer:
+    found = registry.find("layer", module.name)
+    if found is None:
+        raise ValueError(f"no layer is called {module.name!r}")
+    layer: Layer = found(**{name: attr.value for name, attr in module.arguments.items()})
+    return layer
+
+
+def _callees_first(program: ir.Program, start: int) -> list[int]:
+    """The modules below one and itself, each after those that it owns."""
+    order: list[int] = []
+    seen = {start}
+    stack: list[tuple[int, Iterator[ir.Member]]] = [(start, iter(program.modules[start].members))]
+    while stack:
+        number, members = stack[-1]
+        inner = next((m.module for m in members if m.module is not None and m.module not in seen), None)
+        if inner is None:
+            order.append(number)
+            stack.pop()
+        else:
+            seen.add(inner)
+            stack.append((inner, iter(program.modules[inner].members)))
+    return order
+
+
+def _say(value: Any) -> str:
+    """A compile-time value in the language's words, for a docstring."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "none"}[value]
+    if isinstance(value, str):
+        return quote(value)
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_say, value))}]"
+    if isinstance(value, ir.Record):
+        inside = ", ".join(f"{name}={_say(v)}" for name, v in value.arguments.items())
+        return f"{value.name}({inside})" if inside else value.name
+    return show(value) if isinstance(value, Dim) else repr(value)
+
+
+def header(roots: set[str]) -> list[str]:
+    """The imports that a file needs."""
+    lines = ["from collections import OrderedDict", ""] if "OrderedDict" in roots else []
+    lines += ["import torch"] if "torch" in roots else []
+    lines += ["import torch.nn.functional as F"] if "F" in roots else []
+    lines += ["from torch import nn"] if "nn" in roots else []
+    return ["", *lines] if lines else []

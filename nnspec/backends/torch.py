@@ -1,0 +1,105 @@
+"""The emitted source as a live module: executed, given weights, and picklable wherever nnspec is installed."""
+
+from __future__ import annotations
+
+import hashlib
+import linecache
+import sys
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from nnspec import ir
+from nnspec.backends.source import Written, write_module, write_training
+from nnspec.backends.source_names import identifier
+from nnspec.backends.torch_weights import WeightsError, adopt, load_state, load_weights, weights_of
+
+__all__ = ["WeightsError", "build", "load_state", "load_weights", "training_functions", "weights_of"]
+
+Function = Callable[..., torch.Tensor]
+
+
+def build(
+    program: ir.Program,
+    entry: ir.Entry | None = None,
+    *,
+    device: str | torch.device | None = None,
+    state: Mapping[str, torch.Tensor] | None = None,
+) -> nn.Module:
+    """The module of an entry (the main one if none is named), made by running its source.
+
+    With `state` nothing is initialised at random, and the module takes over the given tensors, without a copy where
+    device and type allow; `WeightsError` says what is missing, unexpected or of another shape.
+    """
+    entry = entry or program.main
+    written = write_module(program, entry)
+    model_class = _execute(written, entry.name)[0]
+    model = model_class() if state is None else _with_state(model_class, state)
+    # Initialised on the CPU first: the same seed gives the same weights on every device.
+    return model if device is None else model.to(device)
+
+
+def training_functions(training: ir.Training) -> tuple[Function, dict[str, Function]]:
+    """The loss and the metrics by name, as functions of `training.names` in order."""
+    loss, *metrics = _execute(write_training(training), "training")
+    return loss, {metric.name: function for metric, function in zip(training.metrics, metrics, strict=True)}
+
+
+def _with_state(model_class: type[nn.Module], state: Mapping[str, torch.Tensor]) -> nn.Module:
+    with torch.device("meta"):
+        model = model_class()
+    adopt(model, state)
+    if any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
+        # A library class keeps a tensor that no state dict holds: only its own constructor knows it.
+        model = model_class()
+        load_state(model, state)
+    return model
+
+
+def _execute(written: Written, title: str) -> list[Any]:
+    home = _home(written.text, title)
+    return [getattr(home, name) for name in written.names]
+
+
+def _home(source: str, title: str) -> ModuleType:
+    """The module that a source makes when it is run: one for each text, known to tracebacks and `inspect`."""
+    digest = hashlib.sha256(source.encode()).hexdigest()
+    name = f"nnspec_{identifier(title)}_{digest[:16]}"
+    known = sys.modules.get(name)
+    if known is not None:
+        return known
+    filename = f"<nnspec {identifier(title)} {digest[:8]}>"
+    home = ModuleType(name)
+    home.__file__ = filename
+    code = compile(source, filename, "exec", dont_inherit=True)
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    sys.modules[name] = home
+    try:
+        exec(code, home.__dict__)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    for value in list(vars(home).values()):
+        if isinstance(value, type) and value.__module__ == name:
+            value.__reduce_ex__ = _reducer(value, source, title)  # type: ignore[method-assign]  # as GraphModule does
+    return home
+
+
+def _reducer(own: type, source: str, title: str) -> Callable[[Any, Any], Any]:
+    """How instances of a class are pickled: by the source that makes the class, as another process has no other."""
+
+    def __reduce_ex__(self: Any, protocol: Any) -> Any:
+        if type(self) is not own:
+            return object.__reduce_ex__(self, protocol)
+        return _revive, (source, title, own.__qualname__), self.__dict__.copy()
+
+    return __reduce_ex__
+
+
+def _revive(source: str, title: str, name: str) -> Any:
+    """An empty instance of a class in a source; its state comes after."""
+    cls = getattr(_home(source, title), name)
+    return cls.__new__(cls)

@@ -1,0 +1,116 @@
+"""Arguments and options that several commands share, with their completion."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_SETTING = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)=(.*)", re.DOTALL)
+_SIZE = re.compile(r"([A-Za-z_]\w*)=([0-9][0-9_]*)")
+
+
+class Setting(click.ParamType):
+    """`NAME=VALUE`, the value in the language's own notation."""
+
+    name = "setting"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """The name and the text of the value."""
+        match = _SETTING.fullmatch(value)
+        if match is None or not match[2].strip():
+            self.fail(f"`{value}` is not NAME=VALUE, such as `hidden=256` or `train.optimizer.lr=0.1`", param, ctx)
+        return match[1], match[2]
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Hyperparameters of the models in the file, and settings of its `train` section."""
+        names = [] if "=" in incomplete else [f"{name}=" for name in _declared(ctx).settings]
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+class Sizes(click.ParamType):
+    """`N=1,T=128`: numbers for symbols."""
+
+    name = "sizes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, int]:
+        """The sizes by symbol."""
+        sizes = {}
+        for part in value.split(","):
+            match = _SIZE.fullmatch(part.strip())
+            if match is None or int(match[2]) < 1:
+                self.fail(f"`{part}` is not a symbol and its size, such as `N=1`", param, ctx)
+            sizes[match[1]] = int(match[2])
+        return sizes
+
+
+def merged(sizes: tuple[dict[str, int], ...]) -> dict[str, int]:
+    """Several `--size` options as one; the last wins."""
+    return {name: size for each in sizes for name, size in each.items()}
+
+
+class _Declared:
+    """The names that a file declares, for completion."""
+
+    def __init__(self, file: str | None) -> None:
+        self.models: list[str] = []
+        self.settings: list[str] = []
+        if file in (None, "-"):
+            return
+        from nnspec.compiler_input import read_input
+        from nnspec.diagnostics import NnspecError, Sink
+        from nnspec.syntax import ast
+        from nnspec.syntax.parse import parse
+
+        try:
+            tree = parse(read_input(str(file)).text, Sink())
+        except NnspecError:
+            return
+        for declaration in tree.declarations:
+            if isinstance(declaration, ast.Block) and declaration.kind == "model":
+                self.models.append(declaration.name.id)
+                self.settings += [h.name.id for h in declaration.hyperparameters]
+            elif isinstance(declaration, ast.Train):
+                assigned = [s.target for s in declaration.body.statements if isinstance(s, ast.Assign)]
+                self.settings += [f"train.{target.id}" for target in assigned if isinstance(target, ast.Name)]
+
+
+def _declared(ctx: click.Context) -> _Declared:
+    return _Declared(ctx.params.get("file"))
+
+
+def _complete_model(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    return [name for name in _declared(ctx).models if name.startswith(incomplete)]
+
+
+def file_argument(command: Command) -> Command:
+    """The spec (or IR) that a command is about."""
+    return click.argument("file", metavar="FILE", type=click.Path(allow_dash=True))(command)
+
+
+def model_options(command: Command) -> Command:
+    """`--model` and `--set`."""
+    command = click.option(
+        "--set",
+        "settings",
+        metavar="NAME=VALUE",
+        multiple=True,
+        type=Setting(),
+        help="Set a hyperparameter (hidden=256), or a setting of the train section (train.epochs=3); repeatable.",
+    )(command)
+    return click.option(
+        "--model", metavar="NAME", shell_complete=_complete_model, help="The model meant, where a file has several."
+    )(command)
+
+
+def format_option(*forms: str, result: bool = True) -> Callable[[Command], Command]:
+    """`--output-format`."""
+    what = "Format of the result and of diagnostics." if result else "Format of diagnostics."
+    return click.option("--output-format", type=click.Choice(forms), default="text", show_default=True, help=what)

@@ -1,0 +1,130 @@
+"""What comes in: a spec or an IR from a file or from standard input, and the program that it is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnspec.compiler import Checked, Compiled, check, compile_text
+from nnspec.diagnostics import NnspecError, Sources, error
+from nnspec.elaborate.overrides import Written
+from nnspec.suggest import closest
+
+STDIN = "<stdin>"
+
+_MAX_BYTES = 256 * 1024 * 1024
+"""Far more than the largest spec or IR; an endless file such as /dev/zero ends here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A text with the name that messages call it by, and the folder that paths in it start from."""
+
+    name: str
+    text: str
+    base: Path
+
+    @property
+    def is_ir(self) -> bool:
+        """Whether it is an IR in JSON and not a spec."""
+        return self.name.endswith(".json") or (self.name == STDIN and self.text.lstrip()[:1] == "{")
+
+
+def read_input(file: str | Path) -> Input:
+    """Read a file, or standard input for `-`; raises `NnspecError` for one that is missing or is no text."""
+    name = STDIN if str(file) == "-" else str(file)
+    try:
+        if name == STDIN:
+            content = sys.stdin.buffer.read(_MAX_BYTES + 1)
+        else:
+            with open(file, "rb") as stream:
+                content = stream.read(_MAX_BYTES + 1)
+    except (OSError, ValueError) as fault:
+        reason = (getattr(fault, "strerror", None) or str(fault)).lower()
+        raise _unreadable(f"cannot read `{name}`: {reason}", _similar(Path(file))) from None
+    if len(content) > _MAX_BYTES:
+        raise _unreadable(f"`{name}` has more than {_MAX_BYTES >> 20} MiB")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as fault:
+        raise _unreadable(f"`{name}` is not UTF-8 text (byte {fault.start:,})") from None
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return Input(name, text, Path() if name == STDIN else Path(file).parent)
+
+
+def check_input(given: Input) -> Checked:
+    """Everything that is to be said about a spec or an IR."""
+    if not given.is_ir:
+        return check(given.text, given.name, base=given.base)
+    try:
+        compiled = _from_ir(given)
+    except NnspecError as fault:
+        return Checked(fault.diagnostics, fault.sources)
+    return Checked(compiled.diagnostics, compiled.sources)
+
+
+def compile_input(
+    given: Input,
+    *,
+    model: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    written: Mapping[str, str] | None = None,
+    train: bool = False,
+) -> Compiled:
+    """The program of a spec or an IR; raises `NnspecError` when it has errors.
+
+    `overrides` are values of Python, `written` ones are texts of the language (hyperparameters, and `train.NAME`).
+    """
+    if given.is_ir:
+        return _chosen(_from_ir(given), given, model, {**(overrides or {}), **(written or {})})
+    texts = {name: Written(text) for name, text in (written or {}).items()}
+    return compile_text(
+        given.text, given.name, model=model, overrides={**(overrides or {}), **texts}, train=train, base=given.base
+    )
+
+
+def _from_ir(given: Input) -> Compiled:
+    from nnspec import ir_json
+
+    try:
+        program = ir_json.loads(given.text)
+    except ir_json.IRFormatError as fault:
+        faults = [
+            error("NNS507", f"`{given.name}` is not an IR: {f'{place}: ' if place else ''}{why}", None)
+            for place, why in fault.faults
+        ]
+        raise NnspecError(faults) from None
+    sources = Sources()
+    for name, text in program.sources:
+        sources.add(name, text)
+    if not program.entries:
+        raise _unreadable(f"`{given.name}` holds no model")
+    return Compiled(program, (), sources)
+
+
+def _chosen(compiled: Compiled, given: Input, model: str | None, overrides: Mapping[str, Any]) -> Compiled:
+    """An IR has its model and hyperparameters settled: others cannot be asked for."""
+    entry = compiled.program.main
+    if overrides:
+        name = next(iter(overrides))
+        raise NnspecError([error("NNS314", f"`{name}` cannot be set: `{given.name}` is compiled already", None)])
+    if model not in (None, entry.name):
+        raise NnspecError([error("NNS210", f"`{given.name}` holds `{entry.name}` and no model `{model}`", None)])
+    return compiled
+
+
+def _unreadable(message: str, helps: tuple[str, ...] = ()) -> NnspecError:
+    return NnspecError([error("NNS601", message, None, helps=helps)])
+
+
+def _similar(path: Path) -> tuple[str, ...]:
+    """For a file that is not there: specs beside it with a similar name."""
+    try:
+        names = [entry.name for entry in path.parent.iterdir() if entry.suffix in (".nns", ".json")]
+    except OSError:
+        return ()
+    near = closest(path.name, names)
+    return (f"there is `{path.with_name(near[0])}`",) if near and near[0] != path.name else ()

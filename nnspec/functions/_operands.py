@@ -1,0 +1,142 @@
+"""What functions ask of their operands: element types by torch's promotion, broadcasting, dimensions that exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from nnspec.dims import Size, show
+from nnspec.layer import Operation, Rules, ShapeError
+from nnspec.layers._expect import expect_tensor
+from nnspec.types import Operand, Scalar, TensorType, category, is_float, promote, show_dtype
+
+_NUMBERS = ("bool", "int64", "float32")
+
+
+def result_type(*operands: Operand) -> str:
+    """The element type of an operation between operands: tensors outrank tensors without dimensions, these numbers.
+
+    A lower rank counts only when it is of a higher category (`torch.result_type`).
+    """
+    ranks: list[str | None] = [None, None, None]
+    for operand in operands:
+        if isinstance(operand, TensorType):
+            rank, dtype = (0, operand.dtype) if operand.dims else (1, operand.dtype)
+        elif isinstance(operand, Scalar):
+            rank, dtype = 2, _NUMBERS[operand.kind]
+        else:
+            continue
+        known = ranks[rank]
+        ranks[rank] = dtype if known is None else promote(known, dtype)
+    result: str | None = None
+    for dtype_ in ranks:
+        result = _combine(result, dtype_)
+    return result or "float32"
+
+
+def _combine(higher: str | None, lower: str | None) -> str | None:
+    if higher is None or lower is None:
+        return higher or lower
+    return promote(higher, lower) if category(lower) > category(higher) else higher
+
+
+def expect_tensors(function: Operation, operands: Sequence[Operand]) -> None:
+    """Refuse operands that are neither tensors nor numbers, and operations between numbers alone."""
+    if not any(isinstance(x, TensorType) for x in operands):
+        raise ShapeError(f"`{type(function).__name__}` needs a tensor", code="NNS402")
+    for position, x in enumerate(operands):
+        if not isinstance(x, (TensorType, Scalar)):
+            expect_tensor(function, x, position)
+
+
+def broadcast(rules: Rules, *operands: Operand, helps: Sequence[str] = ()) -> tuple[Size, ...]:
+    """The shape of an elementwise operation; numbers fit everywhere."""
+    shapes = [x.dims for x in operands if isinstance(x, TensorType)]
+    return rules.broadcast(*shapes, helps=tuple(helps))
+
+
+def expect_numbers(function: Operation, x: Any, input: int = 0) -> TensorType:  # noqa: A002 - the word of the language
+    """The operand, which must be a tensor of numbers, not of bools."""
+    x = expect_tensor(function, x, input)
+    if x.dtype == "bool":
+        raise ShapeError(
+            f"`{type(function).__name__}` needs numbers, but its input is {x}",
+            code="NNS406",
+            label="is of type bool",
+            input=input,
+            helps=("`where` chooses between numbers by a bool tensor",),
+        )
+    return x
+
+
+def expect_dtype(function: Operation, x: Any, dtype: str, what: str, input: int = 0) -> TensorType:  # noqa: A002
+    """The operand called `what`, which must be of that element type."""
+    x = expect_tensor(function, x, input)
+    if x.dtype != dtype:
+        raise ShapeError(
+            f"the {what} of `{type(function).__name__}` must be of type {show_dtype(dtype)}, but it is {x}",
+            code="NNS406",
+            label=f"is of type {show_dtype(x.dtype)}",
+            input=input,
+            helps=(f"convert it with `to({what}, {show_dtype(dtype)})`",),
+        )
+    return x
+
+
+def same_type(function: Operation, operands: Sequence[TensorType]) -> str:
+    """The one element type of operands that torch does not promote."""
+    first = operands[0].dtype
+    for position, x in enumerate(operands):
+        if x.dtype != first:
+            raise ShapeError(
+                f"`{type(function).__name__}` needs operands of one type, but they are "
+                f"{show_dtype(first)} and {show_dtype(x.dtype)}",
+                code="NNS406",
+                label=f"is of type {show_dtype(x.dtype)}",
+                input=position,
+                helps=(f"convert one of them, as with `to(x, {show_dtype(first)})`",),
+            )
+    return first
+
+
+def as_float(dtype: str) -> str:
+    """The type of a real-valued function's result: floats stay, all others become float."""
+    return dtype if is_float(dtype) else "float32"
+
+
+def axis(function: Operation, x: TensorType, value: int, name: str = "dim", *, extra: int = 0) -> int:
+    """The dimension that argument `name` means, from the front. `extra` is 1 where it may stand after the last one.
+
+    As in torch, a tensor without dimensions has dimension 0 for those that look along one.
+    """
+    rank = max(x.rank + extra, 1)
+    if -rank <= value < rank:
+        return value % rank
+    plural = "" if x.rank == 1 else "s"
+    raise ShapeError(
+        f"`{type(function).__name__}({name}={value})` is out of range for {x}, which has {x.rank} dimension{plural}",
+        code="NNS411",
+        at=name,
+        label=f"must be from {-rank} to {rank - 1}",
+    )
+
+
+def axes(function: Operation, x: TensorType, value: int | tuple[int, ...] | None, name: str = "dim") -> tuple[int, ...]:
+    """The dimensions that an argument means (all of them for None or none at all), from the front, without doubles."""
+    if value is None or value == ():
+        return tuple(range(x.rank))
+    found = [axis(function, x, v, name) for v in (value if isinstance(value, tuple) else (value,))]
+    for position, number in enumerate(found):
+        if number in found[:position]:
+            raise ShapeError(
+                f"`{type(function).__name__}` is given dimension {number} of {x} twice",
+                code="NNS411",
+                at=name,
+                label=f"dimension {number} twice",
+            )
+    return tuple(found)
+
+
+def shape_text(dims: Iterable[Size]) -> str:
+    """`[N, 3]`."""
+    return f"[{', '.join(map(show, dims))}]"

@@ -1,0 +1,310 @@
+"""Arithmetic of tensors and numbers: the operators of the language, under torch's names."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from nnspec.dims import Dim
+from nnspec.functions._lowering import choose, computed, kind, tensor, wide
+from nnspec.functions._operands import as_float, broadcast, expect_numbers, expect_tensors, result_type
+from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, infix, prefix
+from nnspec.types import Operand, Scalar, TensorType, is_float
+
+
+class _Binary(Function):
+    """An operator between two tensors, or a tensor and a number; shapes broadcast, types are promoted."""
+
+    scalars = ("x", "other")
+    sign: ClassVar[str]
+    """The operator, in Python and in the language."""
+    op: ClassVar[str] = ""
+    """The operator in ONNX."""
+
+    def infer(self, rules: Rules, x: Operand, other: Operand) -> TensorType:
+        expect_tensors(self, (x, other))
+        dtype = self.result(x, other)
+        return TensorType(dtype, broadcast(rules, x, other))
+
+    def result(self, x: Operand, other: Operand) -> str:
+        """The element type of the result."""
+        return result_type(x, other)
+
+    def torch(self, *inputs: Any) -> Code:
+        return infix(self.sign, *inputs)
+
+    def onnx(self, g: OnnxGraph, x: Any, other: Any) -> Any:
+        return computed(g, self.op, (x, other), self.result(kind(g, x), kind(g, other)))
+
+    def _refuse(self, x: Operand, other: Operand, why: str) -> ShapeError:
+        return ShapeError(
+            f"`{self.sign}` does not go between {x} and {other}: {why}",
+            code="NNS406",
+            label=why,
+            helps=("convert one of them, as with `to(x, float)`",),
+        )
+
+    def _expect_not_bool(self, x: Operand, other: Operand) -> str:
+        dtype = result_type(x, other)
+        if dtype == "bool":
+            raise self._refuse(x, other, "it needs numbers, not bools")
+        return dtype
+
+
+class add(_Binary):
+    """The sum `x + other`, broadcast: [N, D] and [D] to [N, D]. Bools are or-ed.
+
+    Source: `torch.add`.
+    """
+
+    sign = "+"
+    op = "Add"
+
+    examples = (
+        Example("x + y", x="float[N, 8]", y="float[N, 8]"),
+        Example("x + y", x="float[N, 3, H, W]", y="float[3, 1, 1]"),
+        Example("x + y", x="int[N, T]", y="float16[N, 1]"),
+        Example("x + 0.5", x="int[N]"),
+        Example("T + x", x="float[N, T]"),
+        Example("add(x, y)", x="bool[N]", y="bool[N]"),
+    )
+
+    def infer(self, rules: Rules, x: Operand, other: Operand) -> TensorType:
+        expect_tensors(self, (x, other))
+        helps = ()
+        if isinstance(x, TensorType) and isinstance(other, TensorType) and x.rank == other.rank:
+            # The usual case is a residual whose branch changed the shape.
+            helps = ("bring both to one shape before, for instance by a projection of the shorter way",)
+        return TensorType(self.result(x, other), broadcast(rules, x, other, helps=helps))
+
+    def onnx(self, g: OnnxGraph, x: Any, other: Any) -> Any:
+        dtype = self.result(kind(g, x), kind(g, other))
+        return computed(g, "Or" if dtype == "bool" else "Add", (x, other), dtype)
+
+
+class sub(_Binary):
+    """The difference `x - other`, broadcast.
+
+    Source: `torch.sub`.
+    """
+
+    sign = "-"
+    op = "Sub"
+
+    examples = (
+        Example("x - y", x="float[N, 8]", y="float[8]"),
+        Example("1 - x", x="float64[N]"),
+        Example("sub(x, y)", x="uint8[N]", y="int8[N]"),
+        Example("x - T", x="int32[N, T]"),
+    )
+
+    def result(self, x: Operand, other: Operand) -> str:
+        for operand in (x, other):
+            bools = operand.dtype == "bool" if isinstance(operand, TensorType) else False
+            if bools or (isinstance(operand, Scalar) and operand.kind == 0):
+                raise self._refuse(x, other, "bools cannot be subtracted")
+        return result_type(x, other)
+
+
+class mul(_Binary):
+    """The product `x * other`, element by element, broadcast. Bools are and-ed.
+
+    Source: `torch.mul`.
+    """
+
+    sign = "*"
+    op = "Mul"
+
+    examples = (
+        Example("x * y", x="float[N, T, 8]", y="float[N, T, 1]"),
+        Example("2 * x", x="float[N]"),
+        Example("x * y", x="bool[N]", y="bool[N]"),
+        Example("x * y", x="bool[N]", y="int8[N]"),
+        Example("mul(x, N)", x="int[N]"),
+    )
+
+    def onnx(self, g: OnnxGraph, x: Any, other: Any) -> Any:
+        dtype = self.result(kind(g, x), kind(g, other))
+        return computed(g, "And" if dtype == "bool" else "Mul", (x, other), dtype)
+
+
+class div(_Binary):
+    """The quotient `x / other`, broadcast; a float for integers too.
+
+    Source: `torch.div`.
+    """
+
+    sign = "/"
+    op = "Div"
+
+    examples = (
+        Example("x / y", x="float[N, 8]", y="float[N, 1]"),
+        Example("x / 4", x="int[N]"),
+        Example("1.0 / x", x="float[N]"),
+        Example("x / T", x="float[N, T]"),
+        Example("div(x, y)", x="int[N]", y="int[]"),
+    )
+
+    def result(self, x: Operand, other: Operand) -> str:
+        return as_float(result_type(x, other))
+
+
+class floor_divide(_Binary):
+    """The quotient rounded down, `x // other`, broadcast: -7 // 2 is -4.
+
+    Source: `torch.floor_divide`.
+    """
+
+    sign = "//"
+
+    examples = (
+        Example("x // 3", x="int[N]"),
+        Example("x // y", x="float[N, 4]", y="float[4]"),
+        Example("floor_divide(x, -2)", x="int8[N]"),
+    )
+
+    def result(self, x: Operand, other: Operand) -> str:
+        return self._expect_not_bool(x, other)
+
+    def onnx(self, g: OnnxGraph, x: Any, other: Any) -> Any:
+        dtype = self.result(kind(g, x), kind(g, other))
+        compute = wide(dtype)
+        a, b = tensor(g, x, compute), tensor(g, other, compute)
+        if is_float(dtype):
+            return _floor_of_floats(g, a, b, dtype)
+        # Div rounds towards zero; Mod has the sign of the divisor, so that what is left divides exactly.
+        y: str = g.node("Div", g.node("Sub", a, g.node("Mod", a, b)), b)
+        return y if compute == dtype else g.cast(y, dtype)
+
+
+def _floor_of_floats(g: OnnxGraph, a: str, b: str, dtype: str) -> str:
+    """Torch's way: the remainder decides, since rounding can lift a quotient to the next whole number."""
+    remainder_ = _signed_remainder(g, a, b, dtype)
+    quotient = g.node("Div", g.node("Sub", a, remainder_), b)
+    whole = g.node("Floor", g.node("Add", quotient, g.constant(0.5, dtype)))
+    by_zero = g.node("Equal", b, g.constant(0.0, dtype))
+    return str(g.node("Where", by_zero, g.node("Div", a, b), whole))
+
+
+def _signed_remainder(g: OnnxGraph, a: str, b: str, dtype: str) -> str:
+    """The remainder of floats with the sign of the divisor; Mod of floats has that of the dividend."""
+    rest = g.node("Mod", a, b, fmod=1)
+    zero = g.constant(0.0, dtype)
+    differs = g.node("Less", g.node("Mul", g.node("Sign", rest), g.node("Sign", b)), zero)
+    return str(g.node("Where", differs, g.node("Add", rest, b), rest))
+
+
+class remainder(_Binary):
+    """What a division rounded down leaves, `x % other`, with the sign of `other`.
+
+    Source: `torch.remainder`.
+    """
+
+    sign = "%"
+
+    examples = (
+        Example("x % 3", x="int[N]"),
+        Example("x % y", x="float[N, 4]", y="float[4]"),
+        Example("remainder(x, T)", x="int[N, T]"),
+        Example("x % -5", x="int8[N]"),
+    )
+
+    def result(self, x: Operand, other: Operand) -> str:
+        return self._expect_not_bool(x, other)
+
+    def onnx(self, g: OnnxGraph, x: Any, other: Any) -> Any:
+        dtype = self.result(kind(g, x), kind(g, other))
+        if is_float(dtype):
+            return _signed_remainder(g, tensor(g, x, dtype), tensor(g, other, dtype), dtype)
+        return computed(g, "Mod", (x, other), dtype)
+
+
+class pow(_Binary):
+    """The power `x ** other`, broadcast.
+
+    Source: `torch.pow`.
+    """
+
+    sign = "**"
+
+    examples = (
+        Example("x ** 2", x="float[N, 8]"),
+        Example("10000.0 ** x", x="float[T]"),
+        Example("x ** 3", x="int[N]"),
+        Example("x ** y", x="float[N, 4]", y="int[4]"),
+        Example("2 ** x", x="uint8[N]"),
+        Example("pow(x, -1)", x="float[N]"),
+    )
+
+    _MOST_PRODUCTS: ClassVar[int] = 8
+
+    def result(self, x: Operand, other: Operand) -> str:
+        dtype = self._expect_not_bool(x, other)
+        if not is_float(dtype) and isinstance(other, Scalar) and not isinstance(other.value, Dim) and other.value < 0:
+            raise self._refuse(x, other, "integers have no negative powers")
+        return dtype
+
+    def onnx(self, g: OnnxGraph, x: Any, other: Any) -> Any:
+        dtype = self.result(kind(g, x), kind(g, other))
+        exact = isinstance(other, int) and 1 <= other <= self._MOST_PRODUCTS
+        if is_float(dtype) or not exact:
+            return computed(g, "Pow", (x, other), dtype)
+        # Run-times take powers of integers through floats, which lose digits.
+        compute = wide(dtype)
+        factor = y = tensor(g, x, compute)
+        for _ in range(other - 1):
+            y = g.node("Mul", y, factor)
+        return y if compute == dtype else g.cast(y, dtype)
+
+
+class neg(Function):
+    """The opposite `-x`, in the same shape.
+
+    Source: `torch.neg`.
+    """
+
+    examples = (
+        Example("-x", x="float[N, 8]"),
+        Example("-x", x="int[T]"),
+        Example("neg(x)", x="int8[T]"),
+    )
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        return expect_numbers(self, x)
+
+    def torch(self, *inputs: Any) -> Code:
+        return prefix("-", *inputs)
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        return computed(g, "Neg", (x,), g.type(x).dtype)
+
+
+class where(Function):
+    """`x` where the condition is true and `other` elsewhere; all three broadcast, numbers among them.
+
+    Source: `torch.where`.
+    """
+
+    scalars = ("x", "other")
+
+    examples = (
+        Example("where(m, x, y)", m="bool[N, T]", x="float[N, T]", y="float[T]"),
+        Example("where(m, x, 0.0)", m="bool[N, 1]", x="float[N, 5]"),
+        Example("where(m, 1, N)", m="bool[N]"),
+        Example("where(m, x, y)", m="bool[N]", x="bool[N]", y="bool[1]"),
+        Example("where(m, x, -1)", m="bool[N]", x="int8[N]"),
+    )
+
+    def infer(self, rules: Rules, condition: TensorType, x: Operand, other: Operand) -> TensorType:
+        expect_tensors(self, (condition, x, other))
+        if not isinstance(condition, TensorType) or condition.dtype != "bool":
+            raise ShapeError(
+                f"the condition of `where` must be of type bool, but it is {condition}",
+                code="NNS406",
+                label="not a bool tensor",
+                input=0,
+                helps=("compare it: `x != 0`",),
+            )
+        return TensorType(result_type(x, other), broadcast(rules, condition, x, other))
+
+    def onnx(self, g: OnnxGraph, condition: str, x: Any, other: Any) -> Any:
+        return choose(g, condition, x, other, result_type(kind(g, x), kind(g, other)))

@@ -1,0 +1,186 @@
+"""Comparisons and logic: tensors of bools."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from nnspec.functions._lowering import kind, tensor, wide
+from nnspec.functions._operands import broadcast, expect_tensors, result_type
+from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, infix
+from nnspec.layers._expect import expect_tensor
+from nnspec.types import Operand, TensorType
+
+
+class _Comparison(Function):
+    """A comparison between two tensors, or a tensor and a number; shapes broadcast, the result is of bools."""
+
+    scalars = ("x", "other")
+    sign: ClassVar[str]
+    op: ClassVar[str]
+    negated: ClassVar[bool] = False
+
+    def infer(self, rules: Rules, x: Operand, other: Operand) -> TensorType:
+        expect_tensors(self, (x, other))
+        return TensorType("bool", broadcast(rules, x, other))
+
+    def torch(self, *inputs: Any) -> Code:
+        return infix(self.sign, *inputs)
+
+    def onnx(self, g: OnnxGraph, x: Any, other: Any) -> Any:
+        dtype = result_type(kind(g, x), kind(g, other))
+        # Bools have an order in torch, false before true.
+        compute = "int32" if dtype == "bool" else wide(dtype)
+        y = g.node(self.op, tensor(g, x, compute), tensor(g, other, compute))
+        return g.node("Not", y) if self.negated else y
+
+
+class eq(_Comparison):
+    """Where `x == other`, broadcast.
+
+    Source: `torch.eq`.
+    """
+
+    sign = "=="
+    op = "Equal"
+
+    examples = (
+        Example("x == y", x="int[N, T]", y="int[N, 1]"),
+        Example("x == 0", x="uint8[N]"),
+        Example("eq(x, 0.5)", x="int[N]"),
+        Example("x == y", x="bool[N]", y="bool[N]"),
+    )
+
+
+class ne(_Comparison):
+    """Where `x != other`, broadcast.
+
+    Source: `torch.ne`.
+    """
+
+    sign = "!="
+    op = "Equal"
+    negated = True
+
+    examples = (
+        Example("x != y", x="int[N, T]", y="int[T]"),
+        Example("x != T", x="int[N, T]"),
+    )
+
+
+class lt(_Comparison):
+    """Where `x < other`, broadcast.
+
+    Source: `torch.lt`.
+    """
+
+    sign = "<"
+    op = "Less"
+
+    examples = (
+        Example("x < y", x="float[N, 1]", y="float[4]"),
+        Example("x < 0", x="int8[N]"),
+        Example("x < y", x="bool[N]", y="bool[N]"),
+    )
+
+
+class le(_Comparison):
+    """Where `x <= other`, broadcast.
+
+    Source: `torch.le`.
+    """
+
+    sign = "<="
+    op = "LessOrEqual"
+
+    examples = (
+        Example("x <= y", x="int[T, 1]", y="int[T]"),
+        Example("x <= 1.5", x="float64[N]"),
+    )
+
+
+class gt(_Comparison):
+    """Where `x > other`, broadcast.
+
+    Source: `torch.gt`.
+    """
+
+    sign = ">"
+    op = "Greater"
+
+    examples = (
+        Example("x > y", x="float[N, 4]", y="int[4]"),
+        Example("x > 0", x="float[N]"),
+    )
+
+
+class ge(_Comparison):
+    """Where `x >= other`, broadcast.
+
+    Source: `torch.ge`.
+    """
+
+    sign = ">="
+    op = "GreaterOrEqual"
+
+    examples = (
+        Example("x >= y", x="int[T, 1]", y="int[T]"),
+        Example("x >= N", x="int[N]"),
+    )
+
+
+class _Logic(Function):
+    """Logic of two tensors; numbers that are not zero count as true."""
+
+    op: ClassVar[str]
+
+    def infer(self, rules: Rules, x: TensorType, other: TensorType) -> TensorType:
+        return TensorType("bool", broadcast(rules, expect_tensor(self, x), expect_tensor(self, other, 1)))
+
+    def onnx(self, g: OnnxGraph, x: str, other: str) -> Any:
+        return g.node(self.op, g.cast(x, "bool"), g.cast(other, "bool"))
+
+
+class logical_and(_Logic):
+    """Where both are true, broadcast; numbers that are not zero count as true.
+
+    Source: `torch.logical_and`.
+    """
+
+    op = "And"
+
+    examples = (
+        Example("logical_and(x, y)", x="bool[N, T]", y="bool[T]"),
+        Example("logical_and(x, y)", x="int[N]", y="float[N]"),
+    )
+
+
+class logical_or(_Logic):
+    """Where one or both are true, broadcast; numbers that are not zero count as true.
+
+    Source: `torch.logical_or`.
+    """
+
+    op = "Or"
+
+    examples = (
+        Example("logical_or(x, y)", x="bool[N, T]", y="bool[N, 1]"),
+        Example("logical_or(x, y)", x="uint8[N]", y="bool[N]"),
+    )
+
+
+class logical_not(Function):
+    """Where it is false, or zero.
+
+    Source: `torch.logical_not`.
+    """
+
+    examples = (
+        Example("logical_not(x)", x="bool[N, T]"),
+        Example("logical_not(x)", x="int[N]"),
+    )
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        return expect_tensor(self, x).with_dtype("bool")
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        return g.node("Not", g.cast(x, "bool"))

@@ -1,0 +1,269 @@
+"""Functions of each element by itself: roots, logarithms, waves, bounds."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from nnspec.arguments import arg
+from nnspec.functions._lowering import choose, computed, kind, tensor, wide
+from nnspec.functions._operands import (
+    as_float,
+    broadcast,
+    expect_numbers,
+    expect_tensors,
+    result_type,
+)
+from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, method, torch_dtype
+from nnspec.layers._expect import expect_tensor
+from nnspec.types import Operand, Scalar, TensorType, category, show_dtype
+
+
+class _Real(Function):
+    """A function of real numbers; integers and bools become float."""
+
+    op: ClassVar[str] = ""
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        x = expect_tensor(self, x)
+        return x.with_dtype(as_float(x.dtype))
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        return g.node(self.op or type(self).__name__.capitalize(), g.cast(x, as_float(g.type(x).dtype)))
+
+
+class exp(_Real):
+    """`e ** x`, in the same shape; integers become float.
+
+    Source: `torch.exp`.
+    """
+
+    examples = (
+        Example("exp(x)", x="float[N, 8]"),
+        Example("exp(x)", x="int[T]"),
+    )
+
+
+class log(_Real):
+    """The natural logarithm, in the same shape; integers become float.
+
+    Source: `torch.log`.
+    """
+
+    examples = (
+        Example("log(x)", x="float[N, 8]"),
+        Example("log(x)", x="int[T]"),
+    )
+
+
+class sqrt(_Real):
+    """The square root, in the same shape; integers become float.
+
+    Source: `torch.sqrt`.
+    """
+
+    examples = (
+        Example("sqrt(x)", x="float[N, 8]"),
+        Example("sqrt(x)", x="uint8[T]"),
+    )
+
+
+class rsqrt(_Real):
+    """One by the square root, in the same shape; integers become float.
+
+    Source: `torch.rsqrt`.
+    """
+
+    examples = (
+        Example("rsqrt(x)", x="float[N, 8]"),
+        Example("rsqrt(x)", x="int[T]"),
+    )
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        return g.node("Reciprocal", g.node("Sqrt", g.cast(x, as_float(g.type(x).dtype))))
+
+
+class sin(_Real):
+    """The sine, in the same shape; integers become float.
+
+    Source: `torch.sin`.
+    """
+
+    examples = (
+        Example("sin(x)", x="float[N, 8]"),
+        Example("sin(x)", x="int[T]"),
+    )
+
+
+class cos(_Real):
+    """The cosine, in the same shape; integers become float.
+
+    Source: `torch.cos`.
+    """
+
+    examples = (
+        Example("cos(x)", x="float[N, 8]"),
+        Example("cos(x)", x="int[T]"),
+    )
+
+
+class abs(Function):
+    """The absolute value, in the same shape and type.
+
+    Source: `torch.abs`.
+    """
+
+    examples = (
+        Example("abs(x)", x="float[N, 8]"),
+        Example("abs(x)", x="int8[T]"),
+    )
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        return expect_numbers(self, x)
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        return computed(g, "Abs", (x,), g.type(x).dtype)
+
+
+class clamp(Function):
+    """`x`, but at least `min` and at most `max`: numbers, or tensors that broadcast with it. One of them may be left out.
+
+    Source: `torch.clamp`.
+    """
+
+    scalars = ("min", "max")
+
+    examples = (
+        Example("clamp(x, 0, 1)", x="float[N, 8]"),
+        Example("clamp(x, min=1)", x="int[N]"),
+        Example("clamp(x, max=T - 1)", x="int[N, T]"),
+        Example("clamp(x, 0.5)", x="int[N]"),
+        Example("clamp(x, lo, hi)", x="float[N, 4]", lo="float[4]", hi="float[N, 1]"),
+        Example("clamp(x, -3, 3)", x="int8[N]"),
+    )
+
+    def infer(self, rules: Rules, x: TensorType, min: Operand = None, max: Operand = None) -> TensorType:
+        bounds = [b for b in (min, max) if b is not None]
+        expect_tensors(self, (expect_tensor(self, x), *bounds))
+        if not bounds:
+            raise ShapeError("`clamp` needs `min`, `max` or both", code="NNS402")
+        dtype = result_type(x, *bounds)
+        if dtype == "bool":
+            raise ShapeError(f"`clamp` needs numbers, but its input is {x}", code="NNS406", input=0)
+        if any(isinstance(b, Scalar) for b in bounds) and any(isinstance(b, TensorType) for b in bounds):
+            raise ShapeError(
+                "the bounds of `clamp` are two numbers or two tensors, not one of each",
+                code="NNS406",
+                helps=("clamp twice",),
+            )
+        return TensorType(dtype, broadcast(rules, x, *bounds))
+
+    def torch(self, *inputs: Any) -> Code:
+        x, *bounds = inputs
+        given = {name: b for name, b in zip(("min", "max"), bounds, strict=False) if b is not None}
+        return method("clamp", x, **given)
+
+    def onnx(self, g: OnnxGraph, x: str, min: Any = None, max: Any = None) -> Any:
+        dtype = result_type(*(kind(g, v) for v in (x, min, max) if v is not None))
+        compute = wide(dtype)
+        y = tensor(g, x, compute)
+        if min is not None:
+            y = g.node("Max", y, tensor(g, min, compute))
+        if max is not None:
+            y = g.node("Min", y, tensor(g, max, compute))
+        return y if compute == dtype else g.cast(y, dtype)
+
+
+class masked_fill(Function):
+    """`x` with `value` where the mask is true; x and mask broadcast, the type is that of x.
+
+    Source: `torch.masked_fill`.
+    """
+
+    scalars = ("value",)
+
+    examples = (
+        Example("masked_fill(x, m, -inf)", x="float[N, T, T]", m="bool[T, T]"),
+        Example("masked_fill(x, m, 0)", x="int8[N, 1]", m="bool[3]"),
+        Example("masked_fill(x, m, v)", x="float[N, 4]", m="bool[N, 4]", v="float[]"),
+        Example("masked_fill(x, m, true)", x="bool[N]", m="bool[N]"),
+    )
+
+    def infer(self, rules: Rules, x: TensorType, mask: TensorType, value: Operand) -> TensorType:
+        expect_tensors(self, (expect_tensor(self, x), expect_tensor(self, mask, 1), value))
+        if mask.dtype != "bool":
+            raise ShapeError(
+                f"the mask of `masked_fill` must be of type bool, but it is {mask}",
+                code="NNS406",
+                label="not a bool tensor",
+                input=1,
+                helps=("compare it: `mask == 0`",),
+            )
+        self._check_value(x, value)
+        return x.with_dims(*broadcast(rules, x, mask))
+
+    def _check_value(self, x: TensorType, value: Operand) -> None:
+        if isinstance(value, TensorType) and value.rank:
+            raise ShapeError(
+                f"the value of `masked_fill` must be one number, but it is {value}",
+                code="NNS402",
+                input=2,
+                helps=("`where(mask, value, x)` takes values from a tensor",),
+            )
+        of = category(value.dtype) if isinstance(value, TensorType) else value.kind if isinstance(value, Scalar) else 0
+        if of > category(x.dtype):
+            raise ShapeError(
+                f"`masked_fill` cannot put {value} into a tensor of type {show_dtype(x.dtype)}", code="NNS406", input=2
+            )
+
+    def torch(self, *inputs: Any) -> Code:
+        return method("masked_fill", *inputs)
+
+    def onnx(self, g: OnnxGraph, x: str, mask: str, value: Any) -> Any:
+
+        return choose(g, mask, value, x, g.type(x).dtype)
+
+
+class detach(Function):
+    """x itself, but no gradient flows back through it.
+
+    Source: `torch.Tensor.detach`.
+    """
+
+    examples = (
+        Example("detach(x)", x="float[N, 8]"),
+        Example("detach(x)", x="int[T]"),
+    )
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        return expect_tensor(self, x)
+
+    def torch(self, *inputs: Any) -> Code:
+        return method("detach", *inputs)
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        return x
+
+
+class to(Function):
+    """x converted to another element type, in the same shape; floats lose what stands behind the point in integers.
+
+    Source: `torch.Tensor.to`.
+    """
+
+    dtype: DType = arg(doc="the element type")
+
+    examples = (
+        Example("to(x, float)", x="int[N, 8]"),
+        Example("to(x, int32)", x="float[N]"),
+        Example("to(x, bool)", x="uint8[N]"),
+        Example("to(x, dtype=float16)", x="float[N]"),
+    )
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        return expect_tensor(self, x).with_dtype(self.dtype)
+
+    def torch(self, *inputs: Any) -> Code:
+        return method("to", *inputs, torch_dtype(self.dtype))
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        return g.cast(x, self.dtype)

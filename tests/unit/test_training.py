@@ -1,0 +1,310 @@
+"""The training loop: exact steps, a hand-written loop's bits, means over all samples, and what a run leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import nn
+
+from nnspec import ir
+from nnspec.training import keep
+from nnspec.training.dataset import BATCH, Loaded, field_type
+from nnspec.training.fault import Fault
+from nnspec.training.loop import Measure, Result, fit
+from nnspec.training.progress import Progress, Row
+from nnspec.training.rundir import RunDirectory, canonical_state, load_weights, read_weights
+from nnspec.training.samples import Batches
+
+NO_GRAPH = ir.Graph((), (), (), ())
+
+
+def accuracy(scores: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+    return (scores.argmax(1) == label).float().mean()
+
+
+def blobs(count: int = 90, features: int = 4, classes: int = 3) -> Loaded:
+    rng = np.random.default_rng(0)
+    label = np.arange(count, dtype="int64") % classes
+    x = rng.normal(size=(count, features)).astype("float32") + 2 * np.eye(classes, features, dtype="float32")[label]
+    return Loaded({"x": x, "label": label})
+
+
+def training(optimizer: ir.Record | None = None, **settings: Any) -> ir.Training:
+    return ir.Training(
+        0,
+        ir.Record("Moons", {}),
+        {"x": field_type("float32", 4), "label": field_type("int64")},
+        {"x": "x"},
+        (("model", "scores"), ("data", "label")),
+        NO_GRAPH,
+        optimizer or ir.Record("Adam", {"lr": 0.01}),
+        settings={"epochs": 3, "batch_size": 16, "seed": 3, "split": 0.2} | settings,
+    )
+
+
+def network(seed: int = 0, dropout: float = 0.0) -> nn.Sequential:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(dropout), nn.Linear(8, 3))
+
+
+def fitted(module: nn.Module, section: ir.Training, loss: Measure = F.cross_entropy, **options: Any) -> Result:
+    return fit(module, section, options.pop("loaded", blobs()), loss, {"accuracy": accuracy}, **options)
+
+
+def test_plain_sgd_moves_every_weight_by_minus_lr_times_its_gradient() -> None:
+    # A power of two times the gradient is exact, so that the whole step has one rounding.
+    lr, loaded = 0.25, blobs()
+    section = training(ir.Record("SGD", {"lr": lr}), epochs=1, batch_size=len(loaded), split=0.0)
+    module, before = network(), network()
+    fitted(module, section, loaded=loaded)
+    order = torch.randperm(len(loaded), generator=torch.Generator().manual_seed(3))
+    shuffled = torch.randperm(len(loaded), generator=_after(order, 3))
+    x, label = (torch.from_numpy(loaded.fields[name])[order][shuffled] for name in ("x", "label"))
+    F.cross_entropy(before(x), label).backward()  # type: ignore[no-untyped-call]
+    for moved, start in zip(module.parameters(), before.parameters(), strict=True):
+        assert start.grad is not None
+        assert start.grad.abs().sum() > 0
+        assert torch.equal(moved, start - lr * start.grad)
+
+
+def _after(order: torch.Tensor, seed: int) -> torch.Generator:
+    """The generator as it is when it has drawn the split."""
+    generator = torch.Generator().manual_seed(seed)
+    torch.randperm(len(order), generator=generator)
+    return generator
+
+
+def test_training_equals_a_hand_written_loop_to_the_last_bit() -> None:
+    loaded, epochs, size, seed = blobs(), 3, 16, 3
+    module, mine = network(dropout=0.3), network(dropout=0.3)
+    result = fitted(module, training(), loaded=loaded)
+
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(90, generator=generator)
+    x, label = torch.from_numpy(loaded.fields["x"]), torch.from_numpy(loaded.fields["label"])
+    x_train, label_train, x_held, label_held = x[order[18:]], label[order[18:]], x[order[:18]], label[order[:18]]
+    optimizer = torch.optim.Adam(mine.parameters(), lr=0.01, fused=True)
+    for row in result.rows[:epochs]:
+        mine.train()
+        total = 0.0
+        for picked in torch.randperm(72, generator=generator).split(size):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(mine(x_train[picked]), label_train[picked])
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            total += loss.item() * len(picked)
+        assert row.train["loss"] == pytest.approx(total / 72, rel=1e-12)
+        mine.eval()
+        with torch.no_grad():
+            scores = torch.cat([mine(part) for part in x_held.split(size)])
+        assert row.validation["loss"] == pytest.approx(F.cross_entropy(scores, label_held).item(), rel=1e-6)
+        assert row.validation["accuracy"] == pytest.approx(accuracy(scores, label_held).item(), rel=1e-12)
+    for mine_weight, weight in zip(mine.parameters(), module.parameters(), strict=True):
+        assert torch.equal(mine_weight, weight)
+
+
+def test_equal_seeds_give_equal_runs_and_others_do_not() -> None:
+    def losses(seed: int) -> list[float]:
+        return [row.train["loss"] for row in fitted(network(dropout=0.2), training(seed=seed)).rows]
+
+    assert losses(1) == losses(1) != losses(2)
+
+
+def test_means_weigh_a_smaller_last_batch_by_its_size() -> None:
+    section = training(ir.Record("SGD", {"lr": 0.0}), epochs=1, batch_size=16, split=0.0)
+    loaded, module = blobs(40), network()
+    row = fitted(module, section, loaded=loaded).rows[0]
+    scores, label = module(torch.from_numpy(loaded.fields["x"])), torch.from_numpy(loaded.fields["label"])
+    assert row.train["accuracy"] == pytest.approx(accuracy(scores, label).item(), rel=1e-12)
+    assert row.train["loss"] == pytest.approx(F.cross_entropy(scores, label).item(), rel=1e-6)
+
+
+@pytest.mark.parametrize(("count", "size", "sizes"), [(7, 3, [3, 4]), (8, 3, [3, 3, 2]), (1, 3, [1]), (4, 9, [4])])
+def test_a_single_sample_at_the_end_joins_the_batch_before(count: int, size: int, sizes: list[int]) -> None:
+    batches = Batches({"x": torch.arange(count)}, size, torch.device("cpu"))
+    seen = [batch["x"] for batch in batches.shuffled(torch.Generator().manual_seed(0))]
+    assert [len(x) for x in seen] == sizes == [len(batch["x"]) for batch in batches.in_order()]
+    assert len(batches) == len(sizes)
+    assert sorted(torch.cat(seen).tolist()) == list(range(count))
+
+
+def test_standardisation_uses_the_training_part_only(tmp_path: Path) -> None:
+    loaded = blobs(50)
+    loaded.fields["x"][:, 1] = 7.0
+    run = RunDirectory(tmp_path)
+    seen: list[torch.Tensor] = []
+
+    class Spy(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if self.training:
+                seen.append(x)
+            return super().forward(x)
+
+    fitted(Spy(4, 3), training(epochs=1), loaded=loaded, standardized=("x", "unused"), run=run)
+    x = torch.cat(seen)
+    assert x.mean(0).tolist() == pytest.approx([0.0] * 4, abs=1e-6)
+    assert x.std(0, correction=0).tolist() == pytest.approx([1, 0, 1, 1], abs=1e-5)
+    constants = json.loads((tmp_path / "data.json").read_text())["standardize"]["x"]
+    assert constants["mean"][1] == 7
+    assert constants["deviation"][1] == 1
+
+
+def test_steps_end_a_run_in_the_middle_of_an_epoch() -> None:
+    result = fitted(network(), training(epochs=None, steps=7))  # an epoch has 5
+    assert (result.status, result.steps, [row.step for row in result.rows]) == ("finished", 7, [5, 7])
+
+
+def test_a_run_without_validation_is_judged_by_its_training_loss() -> None:
+    result = fitted(network(), training(split=0.0))
+    assert all(row.validation == {} for row in result.rows)
+    assert result.best == min(result.rows, key=lambda row: row.train["loss"])
+
+
+def test_a_run_leaves_history_result_and_weights(tmp_path: Path) -> None:
+    run, module = RunDirectory.create(tmp_path / "runs", "my net"), network()
+    result = fitted(module, training(), run=run)
+    assert result.directory == run.path == tmp_path / "runs" / "my_net-1"
+    history = [json.loads(line) for line in (run.path / "history.jsonl").read_text().splitlines()]
+    assert [line["val/loss"] for line in history] == [row.validation["loss"] for row in result.rows]
+    assert json.loads((run.path / "result.json").read_text())["status"] == "finished"
+    last = load_file(run.path / "last.safetensors")
+    assert {name: w.tolist() for name, w in last.items()} == {n: w.tolist() for n, w in module.state_dict().items()}
+    assert sorted(path.name for path in run.path.iterdir()) == [
+        "best.safetensors",
+        "data.json",
+        "history.jsonl",
+        "last.safetensors",
+        "result.json",
+    ]
+
+
+def test_the_best_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:
+    states: list[dict[str, torch.Tensor]] = []
+    module, run = network(), RunDirectory(tmp_path)
+
+    class Watch(Progress):
+        def epoch(self, row: Row) -> None:
+            states.append(canonical_state(module)[0])
+
+    section = training(ir.Record("SGD", {"lr": 3.0}), epochs=8, batch_size=8)  # too high: the loss jumps about
+    result = fitted(module, section, run=run, progress=Watch())
+    assert result.best is not None
+    assert result.best.validation["loss"] == min(row.validation["loss"] for row in result.rows)
+    assert result.best.epoch < 8
+    saved = load_file(tmp_path / "best.safetensors")
+    assert all(torch.equal(saved[name], w) for name, w in states[result.best.epoch - 1].items())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_best(value: float, tmp_path: Path) -> None:
+    calls = 0
+
+    def loss(scores: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        nonlocal calls
+        calls += scores.requires_grad
+        return F.cross_entropy(scores, label) * (value if calls == 8 else 1.0)
+
+    module = network()
+    with pytest.raises(Fault) as caught:
+        fitted(module, training(), loss, run=RunDirectory(tmp_path))
+    assert caught.value.code == "NNS621"
+    assert caught.value.message == f"the loss is {value} in epoch 2, step 3 of the epoch"
+    assert json.loads((tmp_path / "result.json").read_text())["status"] == "failed"
+    assert all(w.isfinite().all() for w in load_file(tmp_path / "best.safetensors").values())
+    assert all(w.isfinite().all() for w in module.parameters())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_stops(number: signal.Signals, tmp_path: Path) -> None:
+    before = signal.getsignal(number)
+
+    class Interrupt(Progress):
+        def epoch(self, row: Row) -> None:
+            if row.epoch == 2:
+                os.kill(os.getpid(), number)
+
+    module = network()
+    result = fitted(module, training(epochs=100), run=RunDirectory(tmp_path), progress=Interrupt())
+    assert (result.status, result.epochs) == ("interrupted", 2)
+    assert json.loads((tmp_path / "result.json").read_text())["status"] == "interrupted"
+    last = load_file(tmp_path / "last.safetensors")
+    assert all(torch.equal(last[name], w) for name, w in module.state_dict().items())
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_interrupt_stops_at_once() -> None:
+    def loss(scores: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        os.kill(os.getpid(), signal.SIGINT)
+        return F.cross_entropy(scores, label)
+
+    with pytest.raises(KeyboardInterrupt):
+        fitted(network(), training(batch_size=72), lambda *x: loss(*x) + loss(*x))
+
+
+def test_weights_are_written_now_and_then_in_long_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bool] = []
+
+    class Look(Progress):
+        def epoch(self, row: Row) -> None:
+            written.append((tmp_path / "last.safetensors").exists() and (tmp_path / "best.safetensors").exists())
+
+    fitted(network(), training(), run=RunDirectory(tmp_path), progress=Look())
+    assert written == [False] * 3
+    written.clear()
+    for path in tmp_path.iterdir():
+        path.unlink()
+    monkeypatch.setattr(keep, "SAVE_EVERY", 0.0)
+    fitted(network(), training(), run=RunDirectory(tmp_path), progress=Look())
+    assert written == [True] * 3
+
+
+def test_tied_weights_are_saved_once_and_come_back(tmp_path: Path) -> None:
+    def tied(seed: int) -> nn.Module:
+        torch.manual_seed(seed)
+        module = nn.ModuleDict({"wte": nn.Embedding(5, 4), "head": nn.Linear(4, 5, bias=False)})
+        module["head"].weight = module["wte"].weight
+        return module
+
+    module, other = tied(0), tied(1)
+    state, aliases = canonical_state(module)
+    assert list(state) == ["wte.weight"]
+    assert aliases == {"head.weight": "wte.weight"}
+    RunDirectory(tmp_path).write_tensors("w.safetensors", state, {})
+    load_weights(other, read_weights(tmp_path / "w.safetensors"), "w.safetensors")
+    assert torch.equal(other["head"].weight, module["wte"].weight)  # type: ignore[index]
+
+
+def test_weights_that_do_not_fit_are_refused_with_all_reasons(tmp_path: Path) -> None:
+    module, before = network(), network()
+    tensors = {n: w for n, w in network(1).state_dict().items() if n != "0.bias"} | {"3.bias": torch.zeros(7)}
+    with pytest.raises(Fault) as caught:
+        load_weights(module, tensors | {"more": torch.zeros(1)}, "w.safetensors")
+    assert caught.value.notes == (
+        "not in the file: `0.bias`",
+        "not in the model: `more`",
+        "`3.bias` is [7] in the file and [3] in the model",
+    )
+    assert all(torch.equal(a, b) for a, b in zip(module.parameters(), before.parameters(), strict=True))
+    (tmp_path / "bad").write_bytes(b"hello world, this is no safetensors file")
+    for name in ("bad", "missing"):
+        with pytest.raises(Fault):
+            read_weights(tmp_path / name)
+
+
+def test_a_single_sample_cannot_be_split() -> None:
+    with pytest.raises(Fault, match="cannot be split"):
+        fitted(network(), training(), loaded=blobs(1))
+
+
+def test_the_batch_has_a_symbol_of_its_own() -> None:
+    assert str(field_type("float32", 3)) == f"float[{BATCH}, 3]"
