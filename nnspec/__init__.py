@@ -1,1 +1,153 @@
-"""nnspec: the compiler for declarative network specs."""
+"""nnspec: declarative neural network specs, checked and compiled to readable PyTorch, to ONNX, and trained.
+
+    import nnspec
+
+    model = nnspec.load("net.nns", hidden=256)      # a torch.nn.Module
+    print(nnspec.source("net.nns"))                 # the source that it runs
+
+Importing this package loads neither torch nor anything else that is heavy: each function loads what it needs.
+"""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nnspec.diagnostics import Diagnostic, NnspecError, Span
+from nnspec.version import __version__
+
+if TYPE_CHECKING:
+    import os
+
+    import torch
+    from torch import nn
+
+__all__ = [
+    "Diagnostic",
+    "NnspecError",
+    "Span",
+    "__version__",
+    "check",
+    "check_text",
+    "load",
+    "loads",
+    "source",
+]
+
+
+def load(
+    path: str | os.PathLike[str],
+    model: str | None = None,
+    device: str | torch.device | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    **hyperparameters: Any,
+) -> nn.Module:
+    """The model of a spec as a live `torch.nn.Module`: exactly the source that `nnspec.source` returns, executed.
+
+    Parameters have the names that the spec gives them, inputs are the arguments of `forward` in order, and outputs come
+    as one tensor or as a tuple in order. Symbols of the spec (`float[N, 3, H, W]`) may have any size, which may
+    differ from call to call. The module copies, pickles, exports and compiles like one that was written by hand.
+
+    Arguments:
+        path: a `.nns` spec, or a `.json` IR that was compiled from one.
+        model: the model meant, in a file that has several.
+        device: where its parameters go (`"cpu"`, `"cuda"`, `"cuda:1"`, `"mps"`, `"auto"` or a `torch.device`); torch's
+            default when left out.
+        weights: a `.safetensors` file or a torch checkpoint with the parameters; nothing in it is executed. Without it
+            they are drawn from torch's global generator.
+        hyperparameters: values for the model's hyperparameters: numbers, bools, strings, None, lists and tuples.
+            Layers, as in `act = GELU`, can be set by `nnspec compile --set`.
+
+    Raises:
+        NnspecError: the file cannot be read, the spec has errors, the weights do not fit, or the device is not there.
+            Its `diagnostics` say what, where, and what helps.
+        TypeError: a hyperparameter is of a type that the language does not have.
+
+    A hyperparameter that is called like one of the arguments above can be set with `nnspec compile --set`.
+    """
+    from nnspec.compiler_input import read_input
+
+    return _module(read_input(_file(path)), model, device, weights, hyperparameters)
+
+
+def loads(
+    text: str,
+    model: str | None = None,
+    device: str | torch.device | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    **hyperparameters: Any,
+) -> nn.Module:
+    """As `load`, for the text of a spec."""
+    return _module(_text(text), model, device, weights, hyperparameters)
+
+
+def source(path: str | os.PathLike[str], model: str | None = None, **hyperparameters: Any) -> str:
+    """The PyTorch source of a spec's model: readable, and torch is all it imports. torch itself is not loaded here.
+
+    Raises:
+        NnspecError: the file cannot be read, or the spec has errors.
+    """
+    from nnspec.compiler_input import compile_input, read_input
+    from nnspec.compiler_output import emit_source
+
+    return emit_source(compile_input(read_input(_file(path)), model=model, overrides=_plain(hyperparameters)))
+
+
+def check(path: str | os.PathLike[str]) -> tuple[Diagnostic, ...]:
+    """All errors and warnings of a spec, in the order of their places; empty when there is nothing to say.
+
+    Raises:
+        NnspecError: the file cannot be read.
+    """
+    from nnspec.compiler_input import check_input, read_input
+
+    return check_input(read_input(_file(path))).diagnostics
+
+
+def check_text(text: str) -> tuple[Diagnostic, ...]:
+    """As `check`, for the text of a spec."""
+    from nnspec.compiler_input import check_input
+
+    return check_input(_text(text)).diagnostics
+
+
+def _file(path: str | os.PathLike[str]) -> Any:
+    """A path as it is: `-` is a file of that name here, not standard input."""
+    return Path("./-") if str(path) == "-" else Path(path)
+
+
+def _text(text: str) -> Any:
+    from nnspec.compiler_input import Input
+
+    return Input("<text>", text, Path())
+
+
+def _module(given: Any, model: str | None, device: Any, weights: Any, hyperparameters: dict[str, Any]) -> nn.Module:
+    from nnspec.compiler_input import compile_input
+    from nnspec.compiler_output import build_module
+
+    compiled = compile_input(given, model=model, overrides=_plain(hyperparameters))
+    return build_module(
+        compiled,
+        device=None if device is None else str(device),
+        weights=None if weights is None else Path(weights),
+    )
+
+
+def _plain(hyperparameters: dict[str, Any]) -> dict[str, Any]:
+    """Python's values as the language has them; numpy's numbers are numbers."""
+    return {name: _plain_value(name, value) for name, value in hyperparameters.items()}
+
+
+def _plain_value(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain_value(name, part) for part in value]
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value)
+    kinds = "a number, a bool, a string, None, or a list or tuple of these"
+    raise TypeError(f"hyperparameter `{name}` must be {kinds}, not {type(value).__name__}")

@@ -278,7 +278,11 @@ def _describe(kind: Kind) -> str:
         return " or ".join(f'"{w}"' for w in inside)
     if word == "tuple":
         one = _describe(inside[0])
-        plural = one.split(" ", 1)[-1] + "s" if one.startswith(("a ", "an ")) else one
         many = len(inside) == 2 and inside[1] == "..."
+        if inside[0][0] == "|":
+            return f"a tuple of values, each {one}" if many else f"a tuple of {len(inside)}, each {one}"
+        if len(inside) == 1:
+            return f"a tuple of {one}"
+        plural = one.split(" ", 1)[-1] + "s" if one.startswith(("a ", "an ")) else one
         return f"a tuple of {plural}" if many else f"a tuple of {len(inside)} {plural}"
     return _WORDS.get(word, word)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from nnspec.elaborate import program as elaboration
 from nnspec.elaborate.names import check_rest
 from nnspec.elaborate.overrides import Written
 from nnspec.elaborate.train import elaborate_train
+from nnspec.elaborate.warn import warn
 from nnspec.syntax.parse import parse
 
 
@@ -72,14 +73,22 @@ def check(text: str, name: str = "<text>", *, base: Path | None = None) -> Check
     train = elaboration.train_section(session)
     known = elaboration.models(session)
     chosen = elaboration.choose(session, None) if train is not None or len(known) == 1 or not session.blocks else None
+    entries: list[ir.Entry] = []
+    training = None
     for block in known:
         if block is not chosen and any(h.default is None for h in block.hyperparameters):
             continue
         recipe = elaboration.recipe_for(session, block, {}, train if block is chosen else None)
         entry = elaboration.elaborate_model(session, recipe) if recipe is not None else None
-        if block is chosen and train is not None and entry is not None and recipe is not None:
-            elaborate_train(session, train, entry, recipe, base=base or Path(), overrides={})
+        if entry is None or recipe is None:
+            continue
+        entries.append(entry)
+        if block is chosen and train is not None:
+            found = elaborate_train(session, train, entry, recipe, base=base or Path(), overrides={})
+            training = replace(found, entry=len(entries) - 1) if found is not None else None
     check_rest(session)
+    if not sink.failed:
+        warn(session, elaboration.finish(session, entries, training))
     return Checked(sink.diagnostics, sources)
 
 
@@ -120,4 +129,6 @@ def compile_text(
     check_rest(session)
     if sink.failed or entry is None:
         raise NnspecError(sink.diagnostics or [error("NNS901", "nothing was compiled", Span(0, 0))], sources)
-    return Compiled(elaboration.finish(session, [entry], training), sink.diagnostics, sources)
+    program = elaboration.finish(session, [entry], training)
+    warn(session, program)
+    return Compiled(program, sink.diagnostics, sources)

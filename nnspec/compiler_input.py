@@ -78,6 +78,10 @@ def compile_input(
 
     `overrides` are values of Python, `written` ones are texts of the language (hyperparameters, and `train.NAME`).
     """
+    setting = next((name for name in (*(overrides or {}), *(written or {})) if name.startswith("train.")), None)
+    if setting is not None and not train:
+        why = "is a setting of the training, which only `nnspec run` looks at"
+        raise NnspecError([error("NNS314", f"`{setting}` {why}", None)])
     if given.is_ir:
         return _chosen(_from_ir(given), given, model, {**(overrides or {}), **(written or {})})
     texts = {name: Written(text) for name, text in (written or {}).items()}
@@ -88,21 +92,23 @@ def compile_input(
 
 def _from_ir(given: Input) -> Compiled:
     from nnspec import ir_json
+    from nnspec.verify import verify
 
     try:
         program = ir_json.loads(given.text)
     except ir_json.IRFormatError as fault:
-        faults = [
-            error("NNS507", f"`{given.name}` is not an IR: {f'{place}: ' if place else ''}{why}", None)
-            for place, why in fault.faults
-        ]
-        raise NnspecError(faults) from None
+        raise _no_ir(given, [f"{place}: {why}" if place else why for place, why in fault.faults]) from None
+    problems = verify(program)
+    if problems or not program.entries:
+        raise _no_ir(given, problems or ["it holds no model"])
     sources = Sources()
     for name, text in program.sources:
         sources.add(name, text)
-    if not program.entries:
-        raise _unreadable(f"`{given.name}` holds no model")
     return Compiled(program, (), sources)
+
+
+def _no_ir(given: Input, problems: list[str]) -> NnspecError:
+    return NnspecError([error("NNS507", f"`{given.name}` is not an IR that can be used: {p}", None) for p in problems])
 
 
 def _chosen(compiled: Compiled, given: Input, model: str | None, overrides: Mapping[str, Any]) -> Compiled:

@@ -206,5 +206,6 @@ class NnspecError(Exception):
                 source = self.sources[d.span.source]
                 line, column = source.position(d.span.start)
                 place = f"{source.name}:{line}:{column}: "
-            lines.append(f"{place}{d.severity}[{d.code}]: {d.message}" + "".join(f"\n  help: {h}" for h in d.helps))
+            remarks = [*(f"note: {n}" for n in d.notes), *(f"help: {h}" for h in d.helps)]
+            lines.append("\n  ".join([f"{place}{d.severity}[{d.code}]: {d.message}", *remarks]))
         return "\n".join(lines)

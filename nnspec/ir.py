@@ -258,13 +258,14 @@ class Program:
         return self.entries[0]
 
     def member(self, module: int, path: str) -> Member:
-        """The member at a dotted path below a module."""
-        *containers, last = path.split(".")
-        for name in containers:
+        """The member at a dotted path below a module; parameters of library layers may have dots in their names."""
+        rest = path
+        while self.modules[module].kind != "layer" and "." in rest:
+            name, rest = rest.split(".", 1)
             inner = self.find(module, name).module
             assert inner is not None, path
             module = inner
-        return self.find(module, last)
+        return self.find(module, rest)
 
     def find(self, module: int, name: str) -> Member:
         """The member of that very name; KeyError when there is none."""

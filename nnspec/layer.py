@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class ShapeError(Exception):
     """A shape rule says no. The caller knows the place; `at` names the argument or `input` the input it is about.
 
-    `fact` is an assert that would prove what could not be proved (then nothing was refuted).
+    `fact` is an assert that would prove what could not be proved (then nothing was refuted). `sizes` are the two that
+    disagree, in dimension `axis`; `instead` is an argument with the text that repairs it: `("dim", "1")`.
     """
 
     def __init__(
@@ -36,6 +37,9 @@ class ShapeError(Exception):
         notes: Sequence[str] = (),
         helps: Sequence[str] = (),
         fact: str | None = None,
+        sizes: tuple[Size, Size] | None = None,
+        axis: int | None = None,
+        instead: tuple[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -46,6 +50,9 @@ class ShapeError(Exception):
         self.notes = tuple(notes)
         self.helps = tuple(helps)
         self.fact = fact
+        self.sizes = sizes
+        self.axis = axis
+        self.instead = instead
 
 
 class Unsupported(Exception):
@@ -90,15 +97,23 @@ class Example:
 
     Inputs are types of the language, by the names that `infer` gives them; a tuple of types is a tuple of tensors.
     A layer's inputs flow in the order given, by name after one that is left out; a function's text names them.
-    `macs` is the hand-computed cost with every symbol at 2, for what torch's counter does not count.
+    `assume` is a fact that the sizes must satisfy (`T % 2 == 0`). `macs` is the hand-computed cost with every symbol
+    at 2, for what torch's counter does not count.
     """
 
-    __slots__ = ("inputs", "macs", "onnx", "text")
+    __slots__ = ("assume", "inputs", "macs", "onnx", "text")
 
     def __init__(
-        self, text: str, *, macs: int | None = None, onnx: bool = True, **inputs: str | tuple[str, ...]
+        self,
+        text: str,
+        *,
+        macs: int | None = None,
+        onnx: bool = True,
+        assume: str = "",
+        **inputs: str | tuple[str, ...],
     ) -> None:
         self.text = text
+        self.assume = assume
         self.inputs = inputs
         self.macs = macs
         self.onnx = onnx
@@ -223,6 +238,10 @@ class Operation(Arguments):
         """Multiply-accumulates of one call; elementwise work is zero by convention."""
         return 0
 
+    def derivation(self, inputs: Sequence[Any], output: Any) -> str:
+        """How a size came about, for a trace of shapes: `(14 - 5) / 1 + 1 = 10`; empty where that is plain."""
+        return ""
+
     @classmethod
     def input_names(cls) -> tuple[str, ...]:
         """Names of the inputs, as the shape rule spells them; a last `*xs` stands as `*xs`."""
@@ -334,7 +353,7 @@ class Function(Operation):
             for name, value in self.given()
         }
 
-    def torch(self, *inputs: Any) -> Code:
+    def torch(self, *inputs: Any) -> Code | Ref:
         """The expression over the inputs' names; by default `<namespace>.<name>(inputs, **options)`."""
         return call(f"{self.namespace}.{type(self).__name__}", *inputs, **self.options())
 

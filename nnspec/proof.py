@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nnspec.dims import Dim, Size, show
+from nnspec.dims import Dim, Size, evaluate, show, symbol, symbols
 from nnspec.facts import Facts
 from nnspec.ir import Requirement
 from nnspec.layer import ShapeError
+
+
+_SAMPLES = ((16,), (17,), (64,), (7, 12, 18, 25), (32, 96, 224, 160))
+"""Sizes to try: what agrees for none of them agrees for hardly any."""
 
 
 class Proof:
@@ -38,9 +42,38 @@ class Proof:
         """Demand a == b; undecided is an error whose repair is the assert that would prove it."""
         answer = self.equal(a, b)
         if answer is None:
-            raise unproved(message, f"{show(a)} == {show(b)}", **error)
+            raise self._unequal(message, a, b, error)
         if not answer:
-            raise ShapeError(message, **error)
+            raise ShapeError(message, **({"sizes": (a, b)} | error))
+
+    def _unequal(self, message: str, a: Size, b: Size, error: dict[str, Any]) -> ShapeError:
+        """The error for sizes that are not known to agree: with an example where they do not, unless that is plain."""
+        agree, example = self._samples(a, b)
+        error = {"sizes": (a, b)} | error
+        notes = (*error.pop("notes", ()), *example)
+        if agree:
+            return unproved(message, f"{show(a)} == {show(b)}", notes=notes, **error)
+        return ShapeError(message, notes=(*notes, "they agree for hardly any size"), **(error | {"code": "NNS410"}))
+
+    def _samples(self, a: Size, b: Size) -> tuple[bool, tuple[str, ...]]:
+        """Whether two sizes agree anywhere in a sample of what is possible, and a place where they do not."""
+        names = sorted(symbols(a) | symbols(b))
+        agree = False
+        example: tuple[str, ...] = ()
+        for numbers in _SAMPLES:
+            values = {name: numbers[i % len(numbers)] for i, name in enumerate(names)}
+            if any(self.facts.equal(symbol(name), value) is False for name, value in values.items()):
+                continue
+            try:
+                left, right = evaluate(a, values), evaluate(b, values)
+            except ZeroDivisionError:
+                continue
+            agree |= left == right
+            if left != right and not example and all(name.isidentifier() and name[0] != "_" for name in names):
+                where = " and ".join(f"{name} = {value}" for name, value in values.items())
+                example = (f"with {where}, for instance, they are {left} and {right}",)
+        plain = all(isinstance(size, int) or show(size).isidentifier() for size in (a, b))
+        return agree or plain, () if plain else example
 
     def require_at_least(self, a: Size, b: Size, message: str, **error: Any) -> None:
         """Demand a >= b; undecided becomes a requirement that the model checks on entry."""
@@ -91,10 +124,10 @@ class Proof:
                 continue
             both = " and ".join(f"[{', '.join(map(show, s))}]" for s in shapes)
             message = f"shapes {both} do not broadcast: {show(size)} meets {show(dim)} in dimension {axis}"
-            options: dict[str, Any] = {"code": "NNS407", "label": f"{show(size)} meets {show(dim)}"} | error
+            options = {"code": "NNS407", "label": f"{show(size)} meets {show(dim)}", "axis": axis, **error}
             if answer is None:
-                raise unproved(message, f"{show(size)} == {show(dim)}", **options)
-            raise ShapeError(message, **options)
+                raise self._unequal(message, size, dim, options)
+            raise ShapeError(message, sizes=(size, dim), **options)
         return size
 
 

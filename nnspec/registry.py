@@ -1,7 +1,8 @@
 """Finds library classes by name, importing a file when one of its classes is first named.
 
 The folders are scanned as text (a millisecond), so that a new class is found without being listed anywhere, and a spec
-that uses three layers loads three files. A class is public when its name has no leading underscore.
+that uses three layers loads three files. Functions and metrics are the classes in lower case, the others those in
+CamelCase; a class with a leading underscore is nobody's but its file's.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 _ROOT = Path(__file__).parent
-_CLASS = re.compile(r"^class ([A-Za-z]\w*)\(", re.MULTILINE)
+_CAPITALISED = re.compile(r"^class ([A-Z]\w*)\(", re.MULTILINE)
+_LOWER_CASE = re.compile(r"^class ([a-z]\w*)\(", re.MULTILINE)
 
 FOLDERS = {
     "layer": "layers",
@@ -29,9 +31,10 @@ FOLDERS = {
 def index(kind: str) -> dict[str, str]:
     """Name of each class of a kind -> the module that defines it."""
     folder = FOLDERS[kind]
+    pattern = _LOWER_CASE if kind in ("function", "metric") else _CAPITALISED
     found = {}
     for path in sorted((_ROOT / folder).glob("*.py")):
-        for name in _CLASS.findall(path.read_text(encoding="utf-8")):
+        for name in pattern.findall(path.read_text(encoding="utf-8")):
             found[name] = f"nnspec.{folder.replace('/', '.')}.{path.stem}"
     return found
 

@@ -8,62 +8,89 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from math import prod
 from typing import Any
 
 from nnspec import ir
 from nnspec.diagnostics import Span
 from nnspec.dims import symbol, symbols
 from nnspec.elaborate.place import RESERVED
+from nnspec.elaborate.session import MAX_ELEMENTS
 from nnspec.facts import Facts
-from nnspec.initializers import INITIALIZERS
 from nnspec.types import TensorType
-from nnspec.verify_graph import GraphCheck, NotValid, build, resolve
+from nnspec.verify_graph import TypeCheck, form_problems, resolve
+from nnspec.verify_library import NotValid, check_initializer, members_of
 
 MAX_DEPTH = 256
-"""Of modules in modules and calls in calls: what walks them does so recursively."""
+"""Of modules in modules and of calls in calls: what walks them does so recursively."""
 
 MAX_UNFOLDED = 2_000_000
-"""Members of an entry with everything written out, and nodes."""
+"""Members of a module, and nodes of a method, with everything inside them written out."""
 
 _MAX_PROBLEMS = 100
 _SEGMENT = re.compile(r"[A-Za-z0-9_]+")
+_WORD = re.compile(r"\w*")
 
 
 def verify(program: ir.Program) -> list[str]:
     """What is wrong with a program, in sentences; empty when it is in order."""
     problems: list[str] = []
-    for check in (_check_spans, _check_modules, _check_methods, _check_entries, _check_graphs, _check_training):
+    # Each check follows numbers that those before it have found to be good.
+    for check in (_spans, _modules, _ties, _methods, _entries, _graphs, _training):
         for problem in check(program):
             problems.append(problem)
             if len(problems) == _MAX_PROBLEMS:
-                return problems
-        # The later checks follow the numbers that the earlier ones have found to be good.
+                break
         if problems:
             break
     return problems
 
 
-def _check_spans(program: ir.Program) -> Iterator[str]:
+def too_large(program: ir.Program) -> str | None:
+    """Why a program cannot be written out: definitions that hold each other twice, forty levels deep, do not end."""
+    for what, edges, sizes in (_module_edges(program), _method_edges(program)):
+        for problem in _unfold(what, edges, sizes):
+            return problem
+    return None
+
+
+Edges = list[list[int | None]]
+
+
+def _module_edges(program: ir.Program) -> tuple[str, Edges, list[int]]:
+    count = range(len(program.modules))
+    edges = [[m.module for m in module.members if m.module in count] for module in program.modules]
+    return "module", edges, [len(module.members) for module in program.modules]
+
+
+def _method_edges(program: ir.Program) -> tuple[str, Edges, list[int]]:
+    count = range(len(program.methods))
+    graphs = [method.graph for method in program.methods]
+    edges = [[n.method for n in graph.nodes if isinstance(n, ir.Call) and n.method in count] for graph in graphs]
+    return "method", edges, [len(graph.nodes) for graph in graphs]
+
+
+def _spans(program: ir.Program) -> Iterator[str]:
     lengths = [len(text) for _, text in program.sources]
-    rest: list[Any] = [*program.modules, *program.methods, *program.entries, program.training]
+    rest: list[Any] = [program.modules, program.methods, program.entries, program.training]
     while rest:
         item = rest.pop()
         if isinstance(item, Span):
-            if not (item.source < len(lengths) and item.start <= item.end <= lengths[item.source]):
-                yield f"there is no place {item.start} to {item.end} in source {item.source}"
+            if item.source >= len(lengths) or not item.start <= item.end <= lengths[item.source]:
+                yield f"source {item.source} has no place from {item.start} to {item.end}"
         elif isinstance(item, tuple):
-            rest += item
+            rest.extend(item)
         elif isinstance(item, dict):
-            rest += item.values()
-        elif dataclasses.is_dataclass(item) and not isinstance(item, TensorType):
-            rest += (getattr(item, field.name) for field in dataclasses.fields(item))
+            rest.extend(item.values())
+        elif dataclasses.is_dataclass(item):
+            rest.extend(getattr(item, field.name) for field in dataclasses.fields(item))
 
 
 # --- modules ---------------------------------------------------------------------------------------------------------
 
 
-def _check_modules(program: ir.Program) -> Iterator[str]:
+def _modules(program: ir.Program) -> Iterator[str]:
     count = len(program.modules)
     for number, module in enumerate(program.modules):
         where = f"module {number} (`{module.name[:80]}`)"
@@ -71,52 +98,260 @@ def _check_modules(program: ir.Program) -> Iterator[str]:
         if len(set(names)) < len(names):
             yield f"{where} has two members of one name"
         for member in module.members:
-            for problem in _member_problems(member, count):
-                yield f"{where}, member `{member.name[:80]}`: {problem}"
-        yield from (f"{where}: {problem}" for problem in _kind_problems(module))
-    edges = [[m.module for m in module.members if m.module in range(count)] for module in program.modules]
-    weights = [1 + len(module.members) for module in program.modules]
-    yield from _unfold("module", edges, weights)  # type: ignore[arg-type]
+            yield from (f"{where}, `{member.name[:80]}`: {problem}" for problem in _member(program, member, count))
+        yield from (f"{where}: {problem}" for problem in _kind(module))
+    yield from _unfold(*_module_edges(program))
 
 
-def _member_problems(member: ir.Member, modules: int) -> Iterator[str]:
-    if not _SEGMENT.fullmatch(member.name) or member.name in RESERVED:
-        yield "this cannot be a name"
+def _member(program: ir.Program, member: ir.Member, modules: int) -> Iterator[str]:
+    # Parameters of torch's own layers may lie deeper: `out_proj.weight`.
+    segments = [member.name] if member.module is not None else member.name.split(".")
+    if not all(map(_SEGMENT.fullmatch, segments)) or member.name in RESERVED:
+        yield "this cannot be the name of a member"
     if member.kind == "module":
         if member.module not in range(modules) or member.type is not None:
-            yield "a module has a number of an existing module, and no type"
-    elif member.type is None or member.module is not None or not _is_fixed(member.type):
+            yield "a module has the number of one, and no type"
+        return
+    sizes = [dim for dim in member.type.dims if isinstance(dim, int)] if member.type is not None else []
+    if member.type is None or member.module is not None or len(sizes) < member.type.rank:
         yield "a parameter or buffer has a type whose sizes are numbers"
+    elif prod(sizes) > MAX_ELEMENTS:
+        yield f"it would have more than {MAX_ELEMENTS:,} elements"
     if member.init is not None:
         try:
-            initializer = INITIALIZERS.get(member.init.function)
-            build(initializer, f"initializer `{member.init.function[:80]}`", member.init.arguments)
+            check_initializer(member.init)
         except NotValid as reason:
             yield str(reason)
+    if member.value is not None:
+        yield from _constant(program, member, member.value)
 
 
-def _is_fixed(kind: TensorType) -> bool:
-    return all(isinstance(dim, int) for dim in kind.dims)
+def _constant(program: ir.Program, member: ir.Member, graph: ir.Graph) -> Iterator[str]:
+    problems = list(form_problems(graph, frozenset()))
+    if not problems:
+        problems = list(TypeCheck(program, graph, Facts(), None).problems())
+    yield from problems
+    if not problems:
+        output = graph.outputs[0]
+        one = len(graph.outputs) == 1 and not graph.inputs and isinstance(output, ir.Ref)
+        if not one or graph.values[output.id].type != member.type:
+            yield "its value is a closed graph with one output of its type"
 
 
-def _kind_problems(module: ir.Module) -> Iterator[str]:
+def _kind(module: ir.Module) -> Iterator[str]:
     if module.kind == "layer":
         try:
-            layer = build_layer(module)
+            stated = [(m.name, m.kind, m.type) for m in module.members]
+            if stated != members_of(module):
+                yield "its parameters and buffers are not those of the layer"
         except NotValid as reason:
             yield str(reason)
-            return
-        found = [(m.name, m.kind, m.type) for m in module.members]
-        if found != layer:
-            yield "its parameters and buffers are not those of the layer"
     elif module.kind == "block":
         if not module.name.isidentifier():
             yield "a block's name is an identifier"
-    elif module.name != module.kind or module.arguments:
-        yield f"a {module.kind} has no name and no arguments of its own"
+    elif module.name != module.kind or module.arguments or module.ties:
+        yield f"a {module.kind} has neither a name, arguments nor ties of its own"
 
 
-def build_layer(module: ir.Module) -> list[tuple[str, str, TensorType]]:
-    """The members that a layer's class says its module has."""
-    layer = build("layer", f"layer `{module.name[:80]}`", {})
-    return [(n, "param" if w.trained else "buffer", TensorType(w.dtype, w.shape)) for n, w in layer.weights().items()]
+def _unfold(what: str, edges: Edges, weights: list[int]) -> Iterator[str]:
+    """Whether definitions that use each other end, are not too deep, and are not too large when written out."""
+    order = _order(edges)
+    if len(order) < len(edges):
+        yield f"a {what} contains itself"
+        return
+    depths, sizes = [0] * len(edges), list(weights)
+    for number in reversed(order):
+        inner = [i for i in edges[number] if i is not None]
+        depths[number] = 1 + max((depths[i] for i in inner), default=0)
+        sizes[number] = min(weights[number] + sum(sizes[i] for i in inner), MAX_UNFOLDED + 1)
+        if depths[number] > MAX_DEPTH:
+            yield f"{what} {number} is nested deeper than {MAX_DEPTH}"
+            return
+        if sizes[number] > MAX_UNFOLDED:
+            yield f"{what} {number} holds more than {MAX_UNFOLDED:,} things when it is written out"
+            return
+
+
+def _order(edges: Edges) -> list[int]:
+    """The definitions, users before what they use; those on a cycle, and what they use, are left out."""
+    uses = [0] * len(edges)
+    for inner in edges:
+        for number in inner:
+            if number is not None:
+                uses[number] += 1
+    order = [number for number, count in enumerate(uses) if not count]
+    for number in order:
+        for used in edges[number]:
+            if used is not None:
+                uses[used] -= 1
+                if not uses[used]:
+                    order.append(used)
+    return order
+
+
+def _ties(program: ir.Program) -> Iterator[str]:
+    for number, module in enumerate(program.modules):
+        for tie in module.ties:
+            try:
+                alias, owner = (resolve(program, number, path) for path in (tie.alias, tie.owner))
+            except NotValid as reason:
+                yield f"module {number}, tie: {reason}"
+                continue
+            if alias.kind != "param" or owner.kind != "param" or alias.type != owner.type:
+                yield f"module {number}: `{tie.alias[:80]}` and `{tie.owner[:80]}` are not parameters of one type"
+    for entry in program.entries:
+        if entry.module in range(len(program.modules)):
+            yield from _tie_chains(program, entry.module)
+
+
+def _tie_chains(program: ir.Program, module: int) -> Iterator[str]:
+    owners: dict[str, str] = {}
+    tied = _with_ties(program)
+    rest = [("", module)]
+    while rest:
+        prefix, number = rest.pop()
+        for tie in program.modules[number].ties:
+            if prefix + tie.alias in owners:
+                yield f"`{prefix + tie.alias}` is tied twice"
+            owners[prefix + tie.alias] = prefix + tie.owner
+        members = program.modules[number].members
+        rest += [(f"{prefix}{m.name}.", m.module) for m in members if m.module is not None and tied[m.module]]
+    settled: set[str] = set()
+    for alias, owner in owners.items():
+        chain, at = {alias}, owner
+        while at in owners and at not in settled:
+            if at in chain:
+                yield f"`{alias}` is tied to itself"
+                return
+            chain.add(at)
+            at = owners[at]
+        settled |= chain
+
+
+def _with_ties(program: ir.Program) -> list[bool]:
+    _, edges, _ = _module_edges(program)
+    tied = [bool(module.ties) for module in program.modules]
+    for number in reversed(_order(edges)):
+        tied[number] = tied[number] or any(tied[i] for i in edges[number] if i is not None)
+    return tied
+
+
+# --- methods and entries ---------------------------------------------------------------------------------------------
+
+
+def _methods(program: ir.Program) -> Iterator[str]:
+    for number, method in enumerate(program.methods):
+        yield from (f"{_title(program, number)}: {problem}" for problem in _method(program, method))
+    yield from _unfold(*_method_edges(program))
+
+
+def _title(program: ir.Program, number: int) -> str:
+    module = program.methods[number].module
+    name = program.modules[module].name if module in range(len(program.modules)) else "?"
+    return f"method {number} (of `{name[:80]}`)"
+
+
+def _method(program: ir.Program, method: ir.Method) -> Iterator[str]:
+    if method.module not in range(len(program.modules)) or program.modules[method.module].kind != "block":
+        yield "a method belongs to a block"
+    if len(method.input_names) != len(method.graph.inputs) or len(method.output_names) != len(method.graph.outputs):
+        yield "every input and output has a name"
+    inputs, outputs = method.input_names, [name for name in method.output_names if name]
+    if len(set(inputs)) < len(inputs) or not all(map(str.isidentifier, inputs)):
+        yield "names of inputs are different identifiers"
+    if len(set(outputs)) < len(outputs) or not all(map(str.isidentifier, outputs)):
+        yield "names of outputs are different identifiers"
+    if not all(_WORD.fullmatch(value.hint) for value in method.graph.values):
+        yield "a value's name is a word"
+    known = frozenset(s.name for s in method.symbols)
+    if len(known) < len(method.symbols):
+        yield "two symbols have one name"
+    problems = list(form_problems(method.graph, known))
+    yield from problems
+    if not problems:
+        yield from (f"symbol `{s.name[:80]}` is not where it says" for s in method.symbols if not _is_there(method, s))
+    for requirement in method.requires:
+        yield from (f"there is no symbol `{name}` here" for name in symbols(requirement.size) - known)
+
+
+def _is_there(method: ir.Method, stated: ir.Symbol) -> bool:
+    inputs = method.graph.inputs
+    value = inputs[stated.input] if stated.input in range(len(inputs)) else None
+    if value is None or not stated.name.isidentifier():
+        return False
+    kind: TensorType = method.graph.values[value].type
+    return -kind.rank <= stated.axis < kind.rank and kind.dims[stated.axis] == symbol(stated.name)
+
+
+def _entries(program: ir.Program) -> Iterator[str]:
+    if not program.entries:
+        yield "there is no entry"
+    for number, entry in enumerate(program.entries):
+        if (
+            not entry.name.isidentifier()
+            or "infer" not in entry.methods
+            or not set(entry.methods) <= {"infer", "train"}
+        ):
+            yield f"entry {number} has an identifier for a name, and methods for `infer` and perhaps `train`"
+        for method in entry.methods.values():
+            if method not in range(len(program.methods)) or program.methods[method].module != entry.module:
+                yield f"entry {number} and its methods are of one module"
+
+
+def _graphs(program: ir.Program) -> Iterator[str]:
+    """Types in every method that is reached, under the facts of the place that it is called from.
+
+    A method that leans on its caller's facts is called from there only (elsewhere it is another method), so that the
+    first call found says what is known.
+    """
+    facts: dict[int, Facts] = {m: Facts() for entry in program.entries for m in entry.methods.values()}
+    for number in _order(_method_edges(program)[1]):
+        if number not in facts:
+            continue
+        method = program.methods[number]
+        for requirement in method.requires:
+            assume = facts[number].assume_at_least if requirement.relation == ">=" else facts[number].assume_equal
+            assume(requirement.size, 0)
+        check = TypeCheck(program, method.graph, facts[number], method.module)
+        yield from (f"{_title(program, number)}, {problem}" for problem in check.problems())
+        for node in method.graph.nodes:
+            if isinstance(node, ir.Call) and node.method is not None:
+                facts.setdefault(node.method, Facts(facts[number], node.dims))
+
+
+# --- training --------------------------------------------------------------------------------------------------------
+
+
+def _training(program: ir.Program) -> Iterator[str]:
+    training = program.training
+    if training is None:
+        return
+    if training.entry not in range(len(program.entries)):
+        yield "training is of an entry"
+        return
+    entry = program.entries[training.entry]
+    method = program.methods[entry.methods.get("train", entry.methods["infer"])]
+    outputs = dict(zip(method.output_names, method.graph.outputs, strict=True))
+    if not set(training.inputs) <= set(method.input_names) or not set(training.inputs.values()) <= set(training.fields):
+        yield "training feeds fields of the data to inputs of the model"
+    types = []
+    for kind, name in training.names:
+        output = outputs.get(name) if kind == "model" else None
+        found = method.graph.values[output.id].type if isinstance(output, ir.Ref) else training.fields.get(name)
+        if found is None:
+            yield f"there is no `{name[:80]}` in the {kind}"
+            return
+        types.append(found)
+    graphs = [("the loss", training.loss), *((f"metric `{m.name[:80]}`", m.graph) for m in training.metrics)]
+    for title, graph in graphs:
+        yield from (f"{title}: {problem}" for problem in _scalar(program, graph, types))
+
+
+def _scalar(program: ir.Program, graph: ir.Graph, types: Sequence[TensorType]) -> Iterator[str]:
+    known = frozenset(name for kind in types for dim in kind.dims for name in symbols(dim))
+    problems = list(form_problems(graph, known))
+    if not problems and [graph.values[i].type if i is not None else None for i in graph.inputs] != list(types):
+        problems.append("its inputs are not the outputs and fields that it names")
+    yield from problems
+    if not problems:
+        yield from TypeCheck(program, graph, Facts(), None, ("function", "metric")).problems()

@@ -1,8 +1,9 @@
 """IR and weights to ONNX, directly: the inference form of one entry, blocks inlined, weights under their own names.
 
-Dimensions. A number is a number; a symbol of the spec is a `dim_param` of that name; one computed from symbols carries
-its expression in the author's words (`H // 2`). Left without it, shape inference would invent a name (`unk__0`). Only
-what the author left nameless with `_` has no name here either.
+Dimensions. A number is a number, and a symbol of the spec is a `dim_param` of that name, in inputs and outputs. An
+output dimension that is computed from symbols (`H // 2`) stays open, as does one that the author left nameless with
+`_`: a `dim_param` is a name, and the only names in the file are the author's. ONNX Runtime reports such a dimension
+as None.
 """
 
 from __future__ import annotations
@@ -132,7 +133,6 @@ def _model(
         entry.name,
         graph.inputs,
         [_value_info(name, kind) for (name, _), kind in zip(outputs, types, strict=True)],
-        doc_string=entry.doc or None,
     )
     return _wrap(proto, entry, method, opset), graph.arrays
 
@@ -145,8 +145,9 @@ def _wrap(graph: onnx.GraphProto, entry: ir.Entry, method: ir.Method, opset: int
         ir_version=onnx.helper.find_min_ir_version_for(imports),
         producer_name="nnspec",
         producer_version=__version__,
-        doc_string=entry.doc or None,
     )
+    if entry.doc:
+        model.doc_string = entry.doc
     if method.requires:
         # ONNX has no way to check them: they are kept for people and tools to read.
         texts = [f"{show(r.size)} {r.relation} 0: {r.message}" for r in method.requires]
@@ -186,8 +187,9 @@ def _value_info(name: str, kind: TensorType) -> onnx.ValueInfoProto:
 def _dim(size: Size) -> int | str | None:
     if isinstance(size, int):
         return size
-    # The spec's `_` is a size without a name (inside, `_1`): it gets none here.
-    return None if any(name.startswith("_") for name in symbols(size)) else show(size)
+    name = show(size)
+    # The spec's `_` is a symbol called `_1` inside.
+    return name if name in symbols(size) and not name.startswith("_") else None
 
 
 def _inline(name: str, array: np.ndarray) -> onnx.TensorProto:

@@ -79,6 +79,8 @@ class Weights:
 
     def _check(self) -> Iterator[Diagnostic]:
         missing = [path for path in self._members if self.owner(path) == path and path not in self._names]
+        # Checkpoints from before this counter existed are complete without it, and inference does not read it.
+        missing = [path for path in missing if not path.endswith("num_batches_tracked")]
         extra = [name for name in self._state if name not in self._members]
         if missing:
             yield error(
@@ -92,6 +94,10 @@ class Weights:
         for path, name in self._names.items():
             if path in self._members:
                 yield from self._misfit(path, name)
+        for name, array in self._state.items():
+            first = self._names[self.owner(name)]
+            if first != name and not _same(self._state[first], array):
+                yield error("NNS502", f"`{name}` and `{first}` are one parameter, but differ in the weights", None)
 
     def _misfit(self, path: str, name: str) -> Iterator[Diagnostic]:
         member, array = self._members[path], self._state[name]
@@ -99,10 +105,14 @@ class Weights:
         if array.shape != member.type.dims:
             wanted, found = list(member.type.dims), list(array.shape)
             yield error("NNS502", f"`{path}` has shape {wanted} in the model and {found} in the weights", member.span)
-        elif array.dtype.name != member.type.dtype and not (is_float(array.dtype.name) and is_float(member.type.dtype)):
+        elif is_float(array.dtype.name) != is_float(member.type.dtype):
             yield error(
                 "NNS502", f"`{path}` is {member.type.dtype} in the model and {array.dtype} in the weights", member.span
             )
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    return a is b or np.array_equal(a, b)
 
 
 def _listed(names: list[str]) -> str:

@@ -60,7 +60,7 @@ def _write_functions(graphs: Sequence[tuple[ir.Graph, str]], parameters: Sequenc
         lines, used = function_lines(graph, name, arguments)
         texts.append(lines)
         roots |= used
-    lines = header(roots)
+    lines = header(roots)[1:]
     for part in texts:
         lines += ["", "", *part] if lines else part
     return Written("\n".join(lines) + "\n", tuple(names))

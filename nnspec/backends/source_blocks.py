@@ -11,7 +11,8 @@ from nnspec.backends.source_body import as_lists
 from nnspec.backends.source_forward import Forward, Variant, forward_lines, written_forward
 from nnspec.backends.source_init import Constructor
 from nnspec.backends.source_names import IMPORTED, identifier
-from nnspec.backends.source_plan import Layout, Step, count_uses, find_steps, live_nodes
+from nnspec.backends.source_plan import Layout, Step, count_uses, live_nodes
+from nnspec.backends.source_steps import Finder
 from nnspec.backends.source_text import WIDTH, Piece, Printer, bracketed, docstring, quote
 from nnspec.dims import Dim, show
 from nnspec.layer import Code, Layer, Ref, call
@@ -109,13 +110,13 @@ class Blocks:
     def _doc(self, number: int) -> str:
         module = self._program.modules[number]
         doc = (self._entry.doc if number == self._entry.module else "") or module.doc
-        if doc:
-            return doc
         arguments = ", ".join(f"{name}={_say(attr.value)}" for name, attr in module.arguments.items())
         sizes = ", ".join(f"{name} = {size}" for name, size in module.sizes.items())
         text = f"{module.name}({arguments})" if arguments else module.name
         text += f" for {sizes}." if sizes else "."
-        return text if len(text) <= WIDTH - 10 else f"{module.name}."
+        if len(text) > WIDTH - 10:
+            text = f"{module.name}."
+        return f"{doc}\n\n{text}" if doc and (arguments or sizes) else doc or text
 
     def _construct(self, number: int, printer: Printer) -> Piece:
         layer = self._layers.get(number)
@@ -136,8 +137,8 @@ class Blocks:
             graph = self._program.methods[m].graph
             nodes = live_nodes(graph)
             uses = count_uses(graph, nodes)
-            way = self._way_in(layout, mode)
-            plans[mode, m] = find_steps(graph, layout, way, nodes, uses), uses
+            finder = Finder(graph, layout, self._way_in(layout, mode), uses)
+            plans[mode, m] = finder.steps(nodes), uses
         if layout.base == "Sequential":
             self._variants.update(dict.fromkeys(wanted, "forward"))
             return []
@@ -162,20 +163,25 @@ class Blocks:
         method = self._program.methods[number]
         requires = method.requires if number in self._entry.methods.values() else ()
 
-        def express(step: Step, operands: Sequence[Any]) -> Code:
-            return self._call(layout, mode, step, operands)
+        def express(step: Step, text: str, operands: Sequence[Any]) -> Code:
+            return self._call(layout, mode, step, text, operands)
 
+        reserved = frozenset(self._names.values())
         return written_forward(
-            method, steps, uses, requires, frozenset(self._names.values()), reach=layout.access, call=express
+            method, steps, uses, requires, reserved, reach=layout.access, call=express, words=self._input_words
         )
 
-    def _call(self, layout: Layout, mode: ir.Mode, step: Step, operands: Sequence[Any]) -> Code:
-        """How the layer of a step is called; `step.path` is a whole container, or a loop's variable."""
+    def _input_words(self, step: Step) -> Sequence[str]:
+        node = step.node
+        called = isinstance(node, ir.Call) and node.method is not None
+        return self._program.methods[node.method].input_names if called else ()  # type: ignore[union-attr, index]
+
+    def _call(self, layout: Layout, mode: ir.Mode, step: Step, text: str, operands: Sequence[Any]) -> Code:
+        """How the layer or container of a step is called; `text` reaches it."""
         node = step.node
         assert isinstance(node, ir.Call)
         if step.kind == "run":
-            return call(layout.access(step.path), *operands)
-        text = step.path or layout.access(node.path)
+            return call(text, *operands)
         layer = self._layers.get(self._program.module_at(layout.number, node.path))
         if layer is not None:
             return layer.forward(Ref(text), *as_lists(layer, operands))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from nnspec import ir, registry
 from nnspec.backends.source_names import Names, identifier, singular
 from nnspec.backends.source_plan import Step
-from nnspec.backends.source_text import SUM, WIDTH, Piece, Printer, Slot, layout, symbols_of
+from nnspec.backends.source_text import POSTFIX, WIDTH, Piece, Printer, Slot, layout, symbols_of
 from nnspec.diagnostics import Span
 from nnspec.dims import render
 from nnspec.layer import Code, Operation
@@ -18,11 +18,14 @@ from nnspec.types import TensorType
 DEPTH = 3
 """How deep an expression may nest before it becomes several statements."""
 
+MOST_WAITING = 8
+"""How many expressions may wait at once: more of them would not fit into a line."""
+
 INDENT = 12
 """The deepest a statement of a method stands; what is nested fits from there."""
 
-CallCode = Callable[[Step, Sequence[Any]], Code]
-"""How the layer of a step is called with operands: known to who knows the members."""
+CallCode = Callable[[Step, str, Sequence[Any]], Code]
+"""How the layer of a step is called: the text that reaches it, and the operands."""
 
 
 class Line:
@@ -98,24 +101,37 @@ class Body:
         output_names: Sequence[str] = (),
         reach: Callable[[str], str] = str,
         call: CallCode | None = None,
+        wish: str = "",
+        words: Callable[[Step], Sequence[str]] = lambda _: (),
     ) -> None:
-        words = [identifier(v.hint) for v in graph.values if v.hint] + [identifier(n) for n in output_names if n]
+        hints = [identifier(v.hint) for v in graph.values if v.hint] + [identifier(n) for n in output_names if n]
         self.lines: list[Line] = []
         self.symbols: set[str] = set()
         device = next((name for value, name in parameters.items()), None)
         self._print = Printer(symbols_of(symbols, self.symbols), f"{device}.device" if device else None)
-        self._names = Names([*reserved, *symbols.values()], [*words, *parameters.values()])
+        self._names = Names([*reserved, *symbols.values()], [*hints, *parameters.values()])
         self._graph = graph
         self._where = dict(parameters)
         self._parameters = frozenset(parameters.values())
         for name in parameters.values():
             self._names.take(name)
+        self._forced: dict[int, str] = {}
+        """Values whose variable a loop decided."""
+        self._members: list[tuple[str, str]] = []
+        """Members that a loop's variable stands for, outermost first."""
+        self._deeper = 0
         self._inline: dict[int, Piece] = {}
         self._pending: list[Pending] = []
         self._left = uses.copy()
         self._uses = uses
         self._reach = reach
         self._call = call
+        self._words = words
+        """What the callee of a step calls its inputs."""
+        self._wish = [""] * len(graph.values)
+        for value in ir.refs(graph.outputs) if wish else ():
+            self._wish[value] = identifier(wish)
+        self._output_names = frozenset(identifier(name) for name in output_names if name)
         self._hints = [identifier(v.hint) if v.hint else "" for v in graph.values]
         for operand, name in zip(graph.outputs, output_names, strict=False):
             if name and isinstance(operand, ir.Ref) and not self._hints[operand.id]:
@@ -133,16 +149,17 @@ class Body:
 
     def write(self, steps: Sequence[Step]) -> None:
         """Write the steps; what is left over goes into `result` or `finish`."""
-        wishes = self._wishes(steps)
-        self._wish = wishes
+        self._make_wishes(steps)
+        self._steps(steps)
+
+    def _steps(self, steps: Sequence[Step]) -> None:
         for number, step in enumerate(steps):
-            last = number == len(steps) - 1
-            if isinstance(step.node, ir.Read):
-                self._inline[step.node.outputs[0]] = Piece(self._reach(step.node.path), SUM + 5)
-            elif step.kind == "loop":
+            if step.kind == "loop":
                 self._loop(step)
+            elif isinstance(step.node, ir.Read):
+                self._inline[step.node.outputs[0]] = Piece(self._reach(step.node.path), POSTFIX)
             else:
-                self._apply(step, last)
+                self._apply(step, last=number == len(steps) - 1 and not self._deeper)
 
     def finish(self) -> None:
         """Write the `return`."""
@@ -150,27 +167,32 @@ class Body:
         waited = bool(self._pending)
         piece, holds = self.result()
         note = self._note(tuple(ir.refs(outputs)), holds) if waited else ""
-        self.lines.append(Line("return ", piece, note=note))
+        self._line("return ", piece, "", note)
 
     def result(self) -> tuple[Piece, list[int]]:
         """The outputs as one expression (a tuple without brackets when there are several) and what it needs."""
         outputs = self._graph.outputs
         if len(outputs) == 1:
-            piece, holds, _ = self._express(lambda ops: ops[0], outputs, WIDTH - INDENT - 8)
+            if len(self._pending) == 1 and outputs[0] == ir.Ref(self._pending[0].value):
+                last = self._pending.pop()
+                return last.piece, last.holds
+            piece, holds, _ = self._express(lambda ops: ops[0], outputs, self._room - 8)
             return piece, holds
-        piece, holds, _ = self._express(lambda ops: tuple(ops), outputs, WIDTH - INDENT - 8)
+        piece, holds, _ = self._express(tuple, outputs, self._room - 8)
         return Piece(piece.text[1:-1], 0, head="(", items=piece.items), holds
 
-    def _apply(self, step: Step, last: bool) -> None:
+    def _apply(self, step: Step, *, last: bool) -> None:
         node, outputs = step.node, step.outputs
         value = outputs[0] if len(outputs) == 1 and isinstance(outputs[0], int) else None
         build = self._builder(step)
         target = self._hints[value] or self._wish[value] if value is not None else ""
-        room = WIDTH - INDENT - max(7, len(target) + 3)
+        room = self._room - max(7, len(target) + 3)
         ends = last and isinstance(node, ir.Call) and value is not None and self._is_output(value)
         waits = value is not None and not self._hints[value] and self._uses[value] == 1
-        waits = waits and (isinstance(node, ir.Op) or ends)
-        piece, holds, depth = self._express(build, step.inputs, room)
+        waits = waits and (isinstance(node, ir.Op) or ends) and value not in self._forced
+        piece, holds, depth = self._express(build, step.inputs, room, is_call=isinstance(node, ir.Call))
+        if len(self._pending) == MOST_WAITING:
+            self._flush()
         if waits and value is not None and len(piece.text) <= room:
             self._pending.append(Pending(value, piece, depth, holds, node.span))
             return
@@ -186,11 +208,11 @@ class Body:
             function = function_class(node.function)(**node.attributes)
             return lambda operands: function.torch(*as_lists(function, operands))
         assert self._call is not None
-        call = self._call
-        return lambda operands: call(step, operands)
+        call, text = self._call, self._text(step.path)
+        return lambda operands: call(step, text, operands)
 
     def _express(
-        self, build: Callable[[list[Any]], Any], inputs: Sequence[ir.Operand], room: int
+        self, build: Callable[[list[Any]], Any], inputs: Sequence[ir.Operand], room: int, *, is_call: bool = False
     ) -> tuple[Piece, list[int], int]:
         """An expression over operands: its text, the values that it needs, and its depth.
 
@@ -198,13 +220,21 @@ class Body:
         """
         used = list(ir.refs(tuple(inputs)))
         waiting = {p.value for p in self._pending}.intersection(used)
+        if is_call and any(self._outlives(p) for p in self._pending if p.value in waiting):
+            self._flush()
+            waiting = set()
         if waiting:
             tail = self._pending[-len(waiting) :]
             depth = 1 + max(p.depth for p in tail)
             self._print.seen.clear()
             piece = self._print(build([self._operand(i) for i in inputs]))
             order = [v for v in self._print.seen if v in waiting]
-            if order == [p.value for p in tail] and depth <= DEPTH and len(piece.text) <= room and "_slot" not in piece.text:
+            if (
+                order == [p.value for p in tail]
+                and depth <= DEPTH
+                and len(piece.text) <= room
+                and "_slot" not in piece.text
+            ):
                 del self._pending[-len(waiting) :]
                 holds = [v for p in tail for v in p.holds] + [v for v in used if v not in waiting]
                 return piece, holds, depth
@@ -215,6 +245,11 @@ class Body:
         if len(piece.text) > room:
             piece = self._print(self._split(code))
         return piece, used, 1
+
+    def _outlives(self, waiting: Pending) -> bool:
+        """Whether a variable that is done with would keep its tensor during the call of a layer."""
+        done = (v for v in waiting.holds if self._left[v] <= waiting.holds.count(v))
+        return any(v in self._where and v not in self._graph.inputs for v in done)
 
     def _split(self, code: Any) -> Any:
         """A long expression of a single node with its nested parts moved to statements of their own."""
@@ -227,7 +262,7 @@ class Body:
                 piece = self._print(self._split(arg))
                 name = self._names.temporary()
                 taken.append(name)
-                self.lines.append(Line(f"{name} = ", piece))
+                self._line(f"{name} = ", piece)
                 args[at] = Slot(name, Piece(name), -1)
         for name in taken:
             self._names.release(name)
@@ -259,35 +294,36 @@ class Body:
     def _assign(self, outputs: tuple[Any, ...], piece: Piece, holds: Sequence[int], span: Span | None) -> None:
         free = self._consume(holds)
         if not any(self._uses[v] for v in ir.flat(outputs)):
-            self.lines.append(Line("", piece, span=span))
+            self._line("", piece, span=span)
             return
         single = len(outputs) == 1 and isinstance(outputs[0], int)
         target = self._choose(outputs[0], free, holds) if single else self._targets(outputs, free)
         note = self._note(outputs, holds)
-        self.lines.append(Line(f"{target} = ", piece, note=note, span=span))
+        self._line(f"{target} = ", piece, "", note, span)
 
     def _note(self, outputs: tuple[Any, ...], holds: Sequence[int]) -> str:
-        """The new shapes, where they are not that of the first operand."""
-        types = [self._graph.values[v].type for v in ir.flat(outputs) if self._uses[v]]
-        if holds and self._graph.values[holds[0]].type.dims == types[0].dims and len(types) == 1:
+        """The new shapes; nothing to say where an operand has the same."""
+        values = self._graph.values
+        types = [values[v].type for v in ir.flat(outputs) if self._uses[v]]
+        if len(types) == 1 and any(values[v].type.dims == types[0].dims for v in holds):
             return ""
-        return ", ".join(map(shape, types))
+        return ", ".join(map(shape, types)) if any(t.dims for t in types) else ""
 
     # --- names ---
 
-    def _wishes(self, steps: Sequence[Step]) -> list[str]:
+    def _make_wishes(self, steps: Sequence[Step]) -> None:
         """For nameless values, the name that they flow into; outputs' names stay with the outputs."""
-        wishes = [""] * len(self._graph.values)
-        last = set(ir.refs(self._graph.outputs))
-        for step in reversed(steps):
+        wishes = self._wish
+        for step in _innermost(steps):
             outputs = list(ir.flat(step.outputs))
-            if len(outputs) != 1:
-                continue
             value = outputs[0]
-            wish = wishes[value] if value in last or not self._hints[value] else self._hints[value]
-            for operand in ir.refs(step.inputs) if wish else ():
+            hint = self._hints[value]
+            wish = hint if hint and hint not in self._output_names else wishes[value]
+            for operand in ir.refs(step.inputs) if wish and len(outputs) == 1 else ():
                 wishes[operand] = wish
-        return wishes
+            for operand, word in zip(step.inputs[1:], self._words(step)[1:], strict=False):
+                if isinstance(operand, ir.Ref):
+                    wishes[operand.id] = identifier(word)
 
     def _consume(self, holds: Sequence[int]) -> list[str]:
         """Count the uses of values down; the names of those that are needed no more."""
@@ -303,7 +339,11 @@ class Body:
     def _choose(self, value: int, free: Sequence[str], holds: Sequence[int]) -> str:
         """The variable for a value: the author's name, else the one it flows into, else one that came free."""
         hint, wish = self._hints[value], self._wish[value]
-        if hint:
+        if value in self._forced:
+            name = self._forced[value]
+            if self._names.is_free(name):
+                self._names.take(name)
+        elif hint:
             name = self._names.take(hint)
         elif wish and self._names.is_free(wish):
             name = self._names.take(wish)
@@ -330,30 +370,79 @@ class Body:
     def _loop(self, step: Step) -> None:
         """`for layer in self.layers: x = layer(x, mask)`."""
         self._flush()
-        assert self._call is not None
-        start = step.inputs[step.flow]
-        assert isinstance(start, ir.Ref)
-        result = step.outputs[0]
-        others = [v for i, each in enumerate(step.inputs) if i != step.flow for v in ir.refs(each)]
-        name = self._where.get(start.id)
-        if name is None or self._left[start.id] > 1 + others.count(start.id):
-            before = self._slot(start.id).piece
-            self._where[result] = name = self._choose(result, (), ())
-            self.lines.append(Line(f"{name} = ", before))
-        else:
-            self._where[result] = name
-        variable = self._names.take(singular(step.path.rpartition(".")[2]) if step.path else "layer")
-        operands = [self._operand(each) for each in step.inputs]
-        operands[step.flow] = Slot(name, Piece(name), start.id)
-        inner = Step("node", step.node, step.inputs, step.outputs, path=variable)
-        call = self._print(self._call(inner, operands))
-        path = self._reach(step.path) if step.path else "self"
-        self.lines.append(Line(f"for {variable} in ", Piece(path), ":", span=step.node.span))
-        note = self._note((result,), (start.id,))
-        self.lines.append(Line(f"{name} = ", call, note=note, deeper=4, span=step.node.span))
-        self._names.release(variable)
-        for value in [start.id, *others * len(step.calls)]:
-            self._left[value] -= 1
-            if not self._left[value] and self._where.get(value, name) != name:
-                self._names.release(self._where[value])
+        turn = sum(max(1, len(each.covers)) for each in step.inner)
+        made = {v for node in step.covers for v in ir.flat(node.outputs)}
+        first, rest = (
+            [v for node in nodes if not isinstance(node, ir.Read) for v in ir.refs(node.inputs) if v not in made]
+            for nodes in (step.covers[:turn], step.covers[turn:])
+        )
+        start, result = next(ir.refs(step.inputs)), step.outputs[0]
+        before, left, own = self._where.get(start), self._left[start], first.count(start)
+        name = self._flow_name(start, result, dies=left == own)
+        # What else comes from outside is needed in every turn: nothing inside may take its name.
+        held = set(first) - {start}
+        for value in held:
+            self._left[value] += 1
+        self._left[start] = own
+        self._where[start] = self._forced[step.inner[-1].outputs[0]] = name
+        self._turns(step)
+        self._left[start] = left - own
+        if before is not None:
+            self._where[start] = before
+            if left == own:
+                self._names.release(before)
+        self._consume([*held, *rest])
+        self._finish_loop(result, name)
 
+    def _turns(self, step: Step) -> None:
+        variable = self._names.take(singular(step.path.rpartition(".")[2]))
+        self._line(f"for {variable} in ", Piece(self._text(step.path)), ":", span=step.node.span)
+        self._members.append((step.first, variable))
+        self._deeper += 4
+        self._steps(step.inner)
+        self._deeper -= 4
+        self._members.pop()
+        self._names.release(variable)
+
+    def _flow_name(self, start: int, result: int, *, dies: bool) -> str:
+        """The variable that goes from turn to turn; where the first value has another, it is copied."""
+        before = self._where.get(start)
+        wish = self._hints[result] or self._wish[result]
+        if before is not None and dies and (wish in ("", before) or before not in self._parameters):
+            return before
+        piece = self._slot(start).piece
+        name = self._names.take(wish) if wish else self._names.temporary()
+        self._line(f"{name} = ", piece)
+        return name
+
+    def _finish_loop(self, result: int, name: str) -> None:
+        wanted = self._forced.get(result, name)
+        if wanted != name:
+            self._line(f"{wanted} = ", Piece(name))
+            self._names.release(name)
+        self._where[result] = wanted
+        if not self._uses[result]:
+            self._names.release(wanted)
+        elif self._names.is_free(wanted):
+            self._names.take(wanted)
+
+    def _text(self, path: str) -> str:
+        """The text that reaches a member, from a loop's variable where one holds it."""
+        for first, variable in reversed(self._members):
+            if path == first or path.startswith(f"{first}."):
+                return variable + self._reach(path)[len(self._reach(first)) :]
+        return self._reach(path) if path else "self"
+
+    def _line(self, prefix: str, piece: Piece, suffix: str = "", note: str = "", span: Span | None = None) -> None:
+        self.lines.append(Line(prefix, piece, suffix, note, deeper=self._deeper, span=span))
+
+    @property
+    def _room(self) -> int:
+        return WIDTH - INDENT - self._deeper
+
+
+def _innermost(steps: Sequence[Step]) -> Iterator[Step]:
+    """The steps, last first, each loop in front of what it repeats."""
+    for step in reversed(steps):
+        yield step
+        yield from _innermost(step.inner)

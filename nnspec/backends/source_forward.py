@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from nnspec import ir
 from nnspec.backends.source_body import Body, CallCode, Line, shape
 from nnspec.backends.source_names import IMPORTED, unique
-from nnspec.backends.source_plan import Step, count_uses, find_steps, live_nodes
+from nnspec.backends.source_plan import Step, count_uses, live_nodes
+from nnspec.backends.source_steps import single_steps
 from nnspec.backends.source_text import Piece, bracketed, quote
 from nnspec.dims import Dim, Size, render, terms_of
 from nnspec.dims_algebra import from_terms
@@ -80,6 +81,7 @@ def written_forward(
     *,
     reach: Callable[[str], str],
     call: CallCode,
+    words: Callable[[Step], Sequence[str]],
 ) -> Forward:
     """Write what a method computes."""
     names = unique(method.input_names, {*IMPORTED, *reserved})
@@ -96,6 +98,7 @@ def written_forward(
         output_names=method.output_names,
         reach=reach,
         call=call,
+        words=words,
     )
     body.write(steps)
     body.finish()
@@ -118,7 +121,7 @@ def function_lines(graph: ir.Graph, name: str, parameters: Sequence[str]) -> tup
     variables = _symbol_names(sources, {*parameters, name})
     given = {value: p for value, p in zip(graph.inputs, parameters, strict=True) if value is not None}
     body = Body(graph, parameters=given, symbols=variables, reserved={name}, uses=uses)
-    body.write([Step("node", n, () if isinstance(n, ir.Read) else n.inputs, n.outputs) for n in nodes])
+    body.write(single_steps(nodes))
     body.finish()
     reads = [Line(f"{variables[s]} = ", Piece(text)) for s, text in sources.items() if s in body.symbols]
     head = Line("", bracketed(f"def {name}(", [("", Piece(p)) for p in parameters], ")"), ":")
@@ -127,26 +130,54 @@ def function_lines(graph: ir.Graph, name: str, parameters: Sequence[str]) -> tup
 
 
 def forward_lines(variant: Variant) -> list[str]:
-    """The lines of a Python method; where the modes differ, what they share comes first."""
+    """The lines of a Python method; where the modes differ, what they share comes first (and last)."""
     infer = variant.bodies.get("infer") or variant.first
     train = variant.bodies.get("train") or infer
     items = [("", Piece(text)) for text in ("self", *infer.parameters)]
     lines = Line("", bracketed(f"def {variant.name}(", items, ")"), ":", infer.note).render(4)
-    shared = 0
-    if train is not infer:
-        for mine, theirs in zip(infer.lines, train.lines, strict=False):
-            if mine.text != theirs.text:
-                break
-            shared += 1
-    for line in infer.lines[:shared]:
-        lines += line.render(8)
-    if train is not infer:
-        lines.append("        if self.training:")
-        for line in train.lines[shared:]:
-            lines += line.render(12)
-    for line in infer.lines[shared:]:
-        lines += line.render(8)
-    return lines
+    if train is infer:
+        return lines + _rendered(infer.lines, 8)
+    first = _common_start(infer.lines, train.lines)
+    last = _common_end(infer.lines[first:], train.lines[first:])
+    ours, theirs = len(infer.lines) - last, len(train.lines) - last
+    lines += _rendered(infer.lines[:first], 8)
+    if theirs == first:
+        lines += ["        if not self.training:", *_rendered(infer.lines[first:ours], 12)]
+    elif ours == first:
+        lines += ["        if self.training:", *_rendered(train.lines[first:theirs], 12)]
+    else:
+        # Two ways that part for good: the first one returns.
+        last, ours = 0, len(infer.lines)
+        lines += ["        if self.training:", *_rendered(train.lines[first:], 12), *_rendered(infer.lines[first:], 8)]
+    return lines + _rendered(infer.lines[ours:] if last else [], 8)
+
+
+def _common_start(ours: Sequence[Line], theirs: Sequence[Line]) -> int:
+    """How many lines at the start are the same; a loop is shared whole or not at all."""
+    count = 0
+    for mine, other in zip(ours, theirs, strict=False):
+        if mine.text != other.text:
+            break
+        count += 1
+    while any(line.deeper for line in (*ours[count : count + 1], *theirs[count : count + 1])):
+        count -= 1
+    return count
+
+
+def _common_end(ours: Sequence[Line], theirs: Sequence[Line]) -> int:
+    """How many lines at the end are the same; a loop is shared whole or not at all."""
+    count = 0
+    for mine, other in zip(reversed(ours), reversed(theirs), strict=False):
+        if mine.text != other.text:
+            break
+        count += 1
+    while count and ours[-count].deeper:
+        count -= 1
+    return count
+
+
+def _rendered(lines: Sequence[Line], indent: int) -> list[str]:
+    return [text for line in lines for text in line.render(indent)]
 
 
 def _symbol_names(sources: Mapping[str, str], taken: set[str]) -> dict[str, str]:
@@ -185,5 +216,3 @@ def _check(need: ir.Requirement, variables: Mapping[str, str], used: set[str]) -
     condition = f"{render(left, name)} {relation} {render(right, name)}"
     items = [("", Piece(condition)), ("lambda: ", Piece(quote(need.message)))]
     return Line("", bracketed("torch._check(", items, ")"), span=need.span)
-
-

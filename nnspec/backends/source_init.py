@@ -8,7 +8,8 @@ from typing import Any
 from nnspec import ir
 from nnspec.backends.source_body import Body, Line
 from nnspec.backends.source_names import plain
-from nnspec.backends.source_plan import Layout, count_uses, find_steps, live_nodes
+from nnspec.backends.source_plan import Layout, count_uses, live_nodes
+from nnspec.backends.source_steps import single_steps
 from nnspec.backends.source_text import Piece, Printer, bracketed, checked, comment, generator, layout, quote
 from nnspec.layer import Code, call, torch_dtype
 from nnspec.types import TensorType, is_float
@@ -65,7 +66,9 @@ class Constructor:
                 self._param(owner, at, member)
             elif member.kind == "buffer":
                 value = self._tensor(member)
-                self._add_piece("", bracketed(f"{owner}.register_buffer(", [("", Piece(quote(member.name))), ("", value)], ")"))
+                self._add_piece(
+                    "", bracketed(f"{owner}.register_buffer(", [("", Piece(quote(member.name))), ("", value)], ")")
+                )
             else:
                 self._module(owner, at, member)
 
@@ -111,7 +114,7 @@ class Constructor:
         self.roots.add("OrderedDict")
         if all(plain(m.name) for m, _ in members):
             named = [(f"{m.name}=", piece) for m, piece in members]
-            ordered = bracketed("OrderedDict(", named, ")", exploded=exploded)
+            ordered = _members_apart(bracketed("OrderedDict(", named, ")", exploded=exploded))
         else:
             entries = [(f"{quote(m.name)}: ", piece) for m, piece in members]
             ordered = bracketed("OrderedDict(", [("", bracketed("{", entries, "}", exploded=exploded))], ")")
@@ -120,8 +123,9 @@ class Constructor:
     def _sequence(self, members: list[tuple[ir.Member, Piece]], holder: str, name: str, *, is_repeat: bool) -> Piece:
         """`nn.Sequential(a, b)` or `nn.ModuleList([a, b])`; equal members of a repeat are a generator."""
         runs: list[list[Any]] = []
+        folds = is_repeat or (len(members) >= EXPLODE and len({(m.module, piece.text) for m, piece in members}) == 1)
         for member, piece in members:
-            if is_repeat and runs and runs[-1][1:] == [member.module, piece.text]:
+            if folds and runs and runs[-1][1:] == [member.module, piece.text]:
                 runs[-1][0].append(piece)
             else:
                 runs.append([[piece], member.module, piece.text])
@@ -137,7 +141,7 @@ class Constructor:
         starred = [("", bracketed("*(", [("", p)], ")") if not p.level else p) for _, p in items]
         exploded = len(items) >= EXPLODE
         if not listed:
-            return bracketed(f"{name}(", starred, ")", exploded=exploded)
+            return _members_apart(bracketed(f"{name}(", starred, ")", exploded=exploded))
         inner = bracketed("[", starred, "]", exploded=exploded)
         return bracketed(f"{name}(", [("", inner)] if items else [], ")")
 
@@ -177,13 +181,27 @@ class Constructor:
         assert graph is not None
         nodes = live_nodes(graph)
         uses = count_uses(graph, nodes)
-        body = Body(graph, parameters={}, symbols={}, reserved=self._reserved, uses=uses, reach=self._layout.access)
-        body.write(find_steps(graph, self._layout, lambda _: "call", nodes, uses))
+        body = Body(
+            graph,
+            parameters={},
+            symbols={},
+            reserved=self._reserved,
+            uses=uses,
+            reach=self._layout.access,
+            wish=member.name,
+        )
+        body.write(single_steps(nodes))
         piece, _ = body.result()
         for line in body.lines:
             self.lines += line.render(8)
         self.roots |= body.roots
         return piece
+
+
+def _members_apart(piece: Piece) -> Piece:
+    """Members never share a line with each other once the brackets are broken."""
+    piece.dense = len(piece.items) == 1
+    return piece
 
 
 def _allocate(name: str, type_: TensorType) -> Code:

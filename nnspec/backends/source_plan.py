@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,7 +20,8 @@ _METHODS = frozenset(("append", "clear", "extend", "insert", "items", "keys", "p
 class Step:
     """One statement of a body: a node, a whole container called at once (`run`), or a loop over one.
 
-    `flow` is the position of the input that goes from call to call; `calls` are all the nodes of a run or loop.
+    `path` is what is called: a layer, or a container. A run or loop stands for the nodes that it `covers`; a loop's
+    input is what goes from turn to turn, and `inner` are the steps of its first turn, for the member `first`.
     """
 
     kind: Literal["node", "run", "loop"]
@@ -28,8 +29,9 @@ class Step:
     inputs: tuple[ir.Operand, ...]
     outputs: tuple[Any, ...]
     path: str = ""
-    flow: int = 0
-    calls: tuple[ir.Call, ...] = ()
+    covers: tuple[ir.Node, ...] = ()
+    first: str = ""
+    inner: tuple[Step, ...] = ()
 
 
 def live_nodes(graph: ir.Graph) -> list[ir.Node]:
@@ -175,106 +177,3 @@ class Layout:
                 yield inner
             else:
                 yield from self.leaves(inner)
-
-
-def find_steps(
-    graph: ir.Graph, layout: Layout, calling: Callable[[ir.Call], str], nodes: list[ir.Node], uses: list[int]
-) -> list[Step]:
-    """The nodes of a graph as statements; notes in `layout.runs` what is called as a whole.
-
-    `calling` says how a layer is called: "" when it is plainly `layer(x, ...)`, else what tells it from other ways.
-    """
-    steps = []
-    at = 0
-    while at < len(nodes):
-        node = nodes[at]
-        step = None
-        if isinstance(node, ir.Call):
-            for path in layout.starts(node.path):
-                step = _run(layout, path, graph, nodes, at, uses, calling) or _loop(layout, path, nodes, at, uses, calling)
-                if step is not None:
-                    break
-        if step is None:
-            inputs = () if isinstance(node, ir.Read) else node.inputs
-            step = Step("node", node, inputs, node.outputs)
-        elif step.kind == "run":
-            _note_run(layout, step.path)
-        steps.append(step)
-        at += max(1, len(step.calls))
-    return steps
-
-
-def _note_run(layout: Layout, path: str) -> None:
-    layout.runs.add(path)
-    for member in layout.inner(path).members:
-        assert member.module is not None
-        if layout.program.modules[member.module].kind not in ("block", "layer"):
-            _note_run(layout, f"{path}.{member.name}" if path else member.name)
-
-
-def _run(
-    layout: Layout,
-    path: str,
-    graph: ir.Graph,
-    nodes: list[ir.Node],
-    at: int,
-    uses: list[int],
-    calling: Callable[[ir.Call], str],
-) -> Step | None:
-    """All layers of a container in order, each fed what the one before it gave and nothing else."""
-    calls: list[ir.Call] = []
-    for leaf in layout.leaves(path):
-        node = nodes[at + len(calls)] if at + len(calls) < len(nodes) else None
-        if not isinstance(node, ir.Call) or node.path != leaf or calling(node):
-            return None
-        if len(node.inputs) != 1 or not isinstance(node.inputs[0], ir.Ref) or not _single(node.outputs):
-            return None
-        if calls and (node.inputs[0].id != calls[-1].outputs[0] or uses[node.inputs[0].id] != 1):
-            return None
-        calls.append(node)
-    if not path and not _is_all(layout, calls, nodes, graph):
-        return None
-    return Step("run", calls[0], calls[0].inputs, calls[-1].outputs, path, calls=tuple(calls))
-
-
-def _is_all(layout: Layout, calls: list[ir.Call], nodes: list[ir.Node], graph: ir.Graph) -> bool:
-    """Whether a block is its own chain of layers and nothing else."""
-    ends = calls[0].inputs == tuple(map(ir.Ref, graph.inputs)) and graph.outputs == (ir.Ref(calls[-1].outputs[0]),)  # type: ignore[arg-type]  # None is no input
-    return layout.only_body and len(calls) == len(nodes) and ends
-
-
-def _loop(
-    layout: Layout, path: str, nodes: list[ir.Node], at: int, uses: list[int], calling: Callable[[ir.Call], str]
-) -> Step | None:
-    """The members of a container in order, one input going from each to the next and the others the same for all."""
-    members = layout.inner(path).members
-    calls = nodes[at : at + len(members)]
-    if len(members) < 2 or len(calls) < len(members):
-        return None
-    first = calls[0]
-    assert isinstance(first, ir.Call)
-    how = calling(first)
-    flow: int | None = None
-    for previous, node, member in zip([None, *calls], calls, members, strict=False):
-        path_of = f"{path}.{member.name}" if path else member.name
-        if not isinstance(node, ir.Call) or node.path != path_of or calling(node) != how or not _single(node.outputs):
-            return None
-        if previous is None:
-            continue
-        into = ir.Ref(previous.outputs[0])
-        if uses[into.id] != 1 or len(node.inputs) != len(first.inputs) or into not in node.inputs:
-            return None
-        place = node.inputs.index(into)
-        flow = place if flow is None else flow
-        same = (a == b for i, (a, b) in enumerate(zip(first.inputs, node.inputs, strict=True)) if i != place)
-        if place != flow or not all(same):
-            return None
-    assert flow is not None
-    if not isinstance(first.inputs[flow], ir.Ref):
-        return None
-    done = tuple(n for n in calls if isinstance(n, ir.Call))
-    return Step("loop", first, first.inputs, done[-1].outputs, path, flow, done)
-
-
-def _single(outputs: tuple[Any, ...]) -> bool:
-    return len(outputs) == 1 and isinstance(outputs[0], int)

@@ -191,7 +191,9 @@ def _is_path(text: str) -> bool:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     while not isinstance(node, ast.Name):
-        if isinstance(node, ast.Attribute) or (isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant)):
+        if isinstance(node, ast.Attribute) or (
+            isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant)
+        ):
             node = node.value
         elif _is_getattr(node):
             node = node.args[0]  # type: ignore[attr-defined]  # a call
@@ -223,7 +225,7 @@ class Printer:
         self._symbol = symbol
         self._device = device
 
-    def __call__(self, value: Any) -> Piece:  # noqa: PLR0911 - one case for each kind of value
+    def __call__(self, value: Any) -> Piece:
         """The value as Python would have it written."""
         if isinstance(value, Slot):
             self.seen.append(value.value)

@@ -28,8 +28,11 @@ def build(
     *,
     device: str | torch.device | None = None,
     state: Mapping[str, torch.Tensor] | None = None,
+    seed: int | None = None,
 ) -> nn.Module:
     """The module of an entry (the main one if none is named), made by running its source.
+
+    Fresh weights are drawn from torch's generator, or from one of their own that starts with `seed`.
 
     With `state` nothing is initialised at random, and the module takes over the given tensors, without a copy where
     device and type allow; `WeightsError` says what is missing, unexpected or of another shape.
@@ -37,7 +40,7 @@ def build(
     entry = entry or program.main
     written = write_module(program, entry)
     model_class = _execute(written, entry.name)[0]
-    model = model_class() if state is None else _with_state(model_class, state)
+    model = _fresh(model_class, seed) if state is None else _with_state(model_class, state)
     # Initialised on the CPU first: the same seed gives the same weights on every device.
     return model if device is None else model.to(device)
 
@@ -46,6 +49,14 @@ def training_functions(training: ir.Training) -> tuple[Function, dict[str, Funct
     """The loss and the metrics by name, as functions of `training.names` in order."""
     loss, *metrics = _execute(write_training(training), "training")
     return loss, {metric.name: function for metric, function in zip(training.metrics, metrics, strict=True)}
+
+
+def _fresh(model_class: type[nn.Module], seed: int | None) -> nn.Module:
+    if seed is None:
+        return model_class()
+    with torch.random.fork_rng(devices=()):
+        torch.default_generator.manual_seed(seed)
+        return model_class()
 
 
 def _with_state(model_class: type[nn.Module], state: Mapping[str, torch.Tensor]) -> nn.Module:
@@ -84,7 +95,7 @@ def _home(source: str, title: str) -> ModuleType:
         raise
     for value in list(vars(home).values()):
         if isinstance(value, type) and value.__module__ == name:
-            value.__reduce_ex__ = _reducer(value, source, title)  # type: ignore[method-assign]  # as GraphModule does
+            setattr(value, "__reduce_ex__", _reducer(value, source, title))  # noqa: B010 - mypy knows another signature
     return home
 
 

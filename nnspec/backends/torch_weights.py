@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 _LISTED = 5
@@ -53,8 +54,6 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
 
 def _read(path: Path) -> Any:
     if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
         return load_file(path)
     return torch.load(path, map_location="cpu", weights_only=True)
 
@@ -65,18 +64,83 @@ def weights_of(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def load_state(model: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
-    """Copy weights into a module; tied parameters may come under any of their names."""
+    """Copy weights into a module; a tied parameter may come under any of its names."""
     with torch.no_grad():
-        for names, own in _named(model):
-            source = _found(names, state)
-            if source is not None:
-                _fit(model, state)
-                break
-        else:
-            _fit(model, state)
-        for names, own in _named(model):
-            source = _found(names, state)
-            if source is None:
-                own.zero_()
+        for _, own, tensor in _fitting(model, state):
+            own.copy_(tensor)
+
+
+def adopt(model: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
+    """Make the given tensors the module's own (its tensors may be on the meta device); ties stay ties."""
+    taken: dict[str, torch.Tensor] = {}
+    for names, own, tensor in _fitting(model, state):
+        value = tensor.detach().to(own.dtype)
+        if isinstance(own, nn.Parameter):
+            value = nn.Parameter(value, requires_grad=own.requires_grad)
+        taken.update(dict.fromkeys(names, value))
+    model.load_state_dict(taken, strict=True, assign=True)
+
+
+def _named(model: nn.Module) -> list[tuple[list[str], torch.Tensor]]:
+    """Every tensor of the state with all its names, the canonical one first."""
+    found: dict[int, tuple[list[str], torch.Tensor]] = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        found.setdefault(id(tensor), ([], tensor))[0].append(name)
+    return list(found.values())
+
+
+def _fitting(model: nn.Module, state: Mapping[str, torch.Tensor]) -> list[tuple[list[str], torch.Tensor, torch.Tensor]]:
+    """The module's tensors with their names and what the weights hold for them; all faults in one error."""
+    named = _named(model)
+    known = {name for names, _ in named for name in names}
+    missing, mismatched, pairs = [], [], []
+    for names, own in named:
+        given = [name for name in names if name in state]
+        if not given:
+            if names[0].endswith("num_batches_tracked"):
+                # Checkpoints from before this counter existed are complete without it.
+                pairs.append((names, own, torch.zeros((), dtype=own.dtype)))
             else:
-                own.copy_(source)
+                missing.append(names[0])
+            continue
+        tensor = state[given[0]]
+        mismatched += _faults(given, own, state)
+        pairs.append((names, own, tensor))
+    unexpected = [name for name in state if name not in known]
+    if missing or unexpected or mismatched:
+        raise _misfit(missing, unexpected, mismatched)
+    return pairs
+
+
+def _faults(given: list[str], own: torch.Tensor, state: Mapping[str, torch.Tensor]) -> Iterator[str]:
+    first = state[given[0]]
+    for name in given:
+        tensor = state[name]
+        if tensor.shape != own.shape:
+            yield f"`{name}` has shape {list(own.shape)} in the model and {list(tensor.shape)} in the weights"
+        elif tensor.is_floating_point() != own.is_floating_point():
+            yield f"`{name}` is {_word(own)} in the model and {_word(tensor)} in the weights"
+        elif tensor is not first and tensor.data_ptr() != first.data_ptr() and not torch.equal(tensor, first):
+            yield f"`{name}` and `{given[0]}` are one parameter in the model, but differ in the weights"
+
+
+def _word(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _misfit(missing: list[str], unexpected: list[str], mismatched: list[str]) -> WeightsError:
+    parts = []
+    if missing:
+        parts.append(f"the weights lack {_listed(missing)}")
+    if unexpected:
+        parts.append(f"the weights hold {_listed(unexpected)}, which the model does not have")
+    parts += mismatched[:_LISTED]
+    if len(mismatched) > _LISTED:
+        parts.append(f"{len(mismatched) - _LISTED} more tensors do not fit")
+    return WeightsError("; ".join(parts), missing=missing, unexpected=unexpected, mismatched=mismatched)
+
+
+def _listed(names: list[str]) -> str:
+    text = ", ".join(f"`{name}`" for name in names[:_LISTED])
+    more = len(names) - _LISTED
+    return f"{text} and {more} more" if more > 0 else text

@@ -56,7 +56,8 @@ def nnspec() -> None:
 
     Exit codes: 0 all is well, 1 the input has errors, 2 wrong usage or a fault of nnspec itself.
 
-    Completion: put `eval "$(_NNSPEC_COMPLETE=bash_source nnspec)"` into ~/.bashrc (zsh_source and fish_source likewise).
+    Completion: put `eval "$(_NNSPEC_COMPLETE=bash_source nnspec)"` into ~/.bashrc; there are zsh_source and fish_source
+    as well.
     """
 
 

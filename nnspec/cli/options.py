@@ -15,14 +15,12 @@ _SETTING = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)=(.*)", re.DOTALL)
 _SIZE = re.compile(r"([A-Za-z_]\w*)=([0-9][0-9_]*)")
 
 
-class Setting(click.ParamType):
+class Setting(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only
     """`NAME=VALUE`, the value in the language's own notation."""
 
     name = "setting"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
         """The name and the text of the value."""
         match = _SETTING.fullmatch(value)
         if match is None or not match[2].strip():
@@ -35,7 +33,7 @@ class Setting(click.ParamType):
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
-class Sizes(click.ParamType):
+class Sizes(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only
     """`N=1,T=128`: numbers for symbols."""
 
     name = "sizes"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -10,6 +11,7 @@ from typing import Any, TextIO
 
 import click
 
+from nnspec.compiler import Compiled
 from nnspec.diagnostics import Diagnostic, NnspecError, Sources
 from nnspec.render import as_json, concise, render, tally
 
@@ -43,12 +45,16 @@ def show(reports: Iterable[Report], form: str = "text", stream: TextIO | None = 
 
 def _joined(pairs: list[tuple[Diagnostic, Sources]]) -> str:
     """One JSON object for diagnostics of several inputs."""
-    import json
-
     objects = [json.loads(as_json([diagnostic], sources)) for diagnostic, sources in pairs]
     whole = json.loads(as_json([], Sources()))
     whole["diagnostics"] = [entry for each in objects for entry in each["diagnostics"]]
     return json.dumps(whole)
+
+
+def warn(compiled: Compiled, form: str) -> None:
+    """Print the warnings about what was compiled, if there are any."""
+    if compiled.diagnostics:
+        show([(compiled.diagnostics, compiled.sources)], form)
 
 
 def note(text: str) -> None:

@@ -11,17 +11,22 @@ import textwrap
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A diagnostic code: `example` is a spec that is reported with it, `repair` the same one without errors."""
+    """A diagnostic code: `example` is a spec that is reported with it, `repair` the same one without errors.
+
+    `when` says whether checking the spec reports it, or only running it does (on files and machines that may differ).
+    """
 
     code: str
     title: str
     meaning: str
     example: str
     repair: str
+    when: Literal["check", "run"] = "check"
 
 
 @cache

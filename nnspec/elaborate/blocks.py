@@ -17,6 +17,7 @@ from nnspec.elaborate.frame import Frame, GraphBuilder, param_ref
 from nnspec.elaborate.inputs import check_hyperparameter, input_statements, match_type
 from nnspec.elaborate.place import Place
 from nnspec.elaborate.session import MAX_DEPTH, Session
+from nnspec.elaborate.shape_faults import from_origin
 from nnspec.elaborate.values import (
     UNKNOWN,
     BlockRecipe,
@@ -239,7 +240,10 @@ def bind_inputs(
                     "not a tensor",
                 )
             )
-        type_ = match_type(frame, callee, statement, value.type, number, span, block.name.id)
+        try:
+            type_ = match_type(frame, callee, statement, value.type, number, span, block.name.id)
+        except Fault as fault:
+            raise Fault(from_origin(frame, fault.diagnostic, value)) from None
         types.append(type_)
         tensor = callee.builder(span).value(type_, statement.span)
         callee.builder(span).hint(tensor, statement.name.id)

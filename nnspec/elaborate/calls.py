@@ -20,6 +20,7 @@ from nnspec.elaborate.expressions import evaluate
 from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.place import Place
 from nnspec.elaborate.session import MAX_ELEMENTS
+from nnspec.elaborate.shape_faults import shape_fault
 from nnspec.elaborate.values import Fault, FunctionValue, LayerRecipe, Owned, Tensor, describe, is_number
 from nnspec.layer import Function, Layer, Operation, ShapeError
 from nnspec.syntax import ast
@@ -158,7 +159,7 @@ def _infer_layer(
         result = layer.infer(frame.proof, *types)
     except ShapeError as fault:
         fixes = _drop_argument(frame, recipe, fault)
-        raise frame.shape_fault(fault, recipe.span, spans=recipe.spans, sources=values, fixes=fixes) from None
+        raise shape_fault(frame, fault, recipe.span, spans=recipe.spans, sources=values, fixes=fixes) from None
     except DimTooLarge as fault:
         raise Fault(error("NNS310", f"this size is too large to reason about: {fault}", span)) from None
     for name, weight in layer.weights().items():
@@ -352,7 +353,7 @@ def apply_function(
     try:
         result = function.infer(frame.proof, *(p[0] for p in pairs))
     except ShapeError as fault:
-        raise frame.shape_fault(fault, at, spans=spans, sources=tuple(values)) from None
+        raise shape_fault(frame, fault, at, spans=spans, sources=tuple(values)) from None
     except DimTooLarge as fault:
         raise Fault(error("NNS310", f"this size is too large to reason about: {fault}", span)) from None
     tensors, ids = allocate(frame, result, span, first_tensor(values))

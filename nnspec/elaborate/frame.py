@@ -6,12 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from nnspec import ir
-from nnspec.diagnostics import Diagnostic, Fix, Label, Span, Step, error
+from nnspec.diagnostics import Diagnostic, Label, Span, error
 from nnspec.elaborate.place import Place
 from nnspec.elaborate.session import Session
 from nnspec.elaborate.values import UNKNOWN, Fault, Owned, ParamRef, Silent, Tensor
 from nnspec.facts import Facts
-from nnspec.layer import ShapeError
 from nnspec.proof import Proof
 from nnspec.syntax import ast
 from nnspec.types import TensorType
@@ -133,50 +132,6 @@ class Frame:
             use = Label(at, f"in this use of {self.title}")
             diagnostic = replace(diagnostic, labels=(*diagnostic.labels, use))
         self.session.sink.report(diagnostic)
-
-    def shape_fault(
-        self,
-        fault: ShapeError,
-        span: Span,
-        *,
-        spans: dict[str, Span] | None = None,
-        sources: tuple[Any, ...] = (),
-        fixes: tuple[Fix, ...] = (),
-    ) -> Fault:
-        """A shape rule's complaint with its place, the way the shape came about, and the assert that would help."""
-        place = (spans or {}).get(fault.at or "", span)
-        helps = list(fault.helps)
-        if fault.fact is not None:
-            helps.append(f"if it always holds, say so before: `assert {fault.fact}`")
-        source = sources[fault.input] if fault.input is not None and fault.input < len(sources) else None
-        if source is None:
-            source = next((s for s in sources if isinstance(s, Tensor)), None)
-        trace = self.trace(source) if isinstance(source, Tensor) else ()
-        return Fault(
-            error(
-                fault.code,
-                fault.message,
-                place,
-                fault.label,
-                notes=fault.notes,
-                helps=helps,
-                fixes=fixes,
-                trace=trace if len(trace) > 1 else (),
-            )
-        )
-
-    def trace(self, tensor: Tensor) -> tuple[Step, ...]:
-        """The steps from an input of the body to a tensor, first to last."""
-        steps: list[Step] = []
-        graph = self.graph
-        at: int | None = tensor.id
-        while graph is not None and at is not None and len(steps) < 12:
-            span, previous = graph.origins[at]
-            what = self.session.text(span) if span is not None else ""
-            what = graph.hints.get(at, what) if previous is None else what
-            steps.append(Step(" ".join(what.split())[:60], str(graph.values[at].type), span))
-            at = previous
-        return tuple(reversed(steps))
 
 
 def param_ref(value: Any, span: Span) -> ParamRef | None:

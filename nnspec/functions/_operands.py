@@ -55,9 +55,9 @@ def broadcast(rules: Rules, *operands: Operand, helps: Sequence[str] = ()) -> tu
     return rules.broadcast(*shapes, helps=tuple(helps))
 
 
-def expect_numbers(function: Operation, x: Any, input: int = 0) -> TensorType:  # noqa: A002 - the word of the language
+def expect_numbers(function: Operation, operand: Any, input: int = 0) -> TensorType:
     """The operand, which must be a tensor of numbers, not of bools."""
-    x = expect_tensor(function, x, input)
+    x = expect_tensor(function, operand, input)
     if x.dtype == "bool":
         raise ShapeError(
             f"`{type(function).__name__}` needs numbers, but its input is {x}",
@@ -69,9 +69,9 @@ def expect_numbers(function: Operation, x: Any, input: int = 0) -> TensorType:  
     return x
 
 
-def expect_dtype(function: Operation, x: Any, dtype: str, what: str, input: int = 0) -> TensorType:  # noqa: A002
+def expect_dtype(function: Operation, operand: Any, dtype: str, what: str, input: int = 0) -> TensorType:
     """The operand called `what`, which must be of that element type."""
-    x = expect_tensor(function, x, input)
+    x = expect_tensor(function, operand, input)
     if x.dtype != dtype:
         raise ShapeError(
             f"the {what} of `{type(function).__name__}` must be of type {show_dtype(dtype)}, but it is {x}",

@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Literal
 from nnspec.arguments import arg
 from nnspec.functions._operands import as_float, axis, expect_numbers
 from nnspec.layer import Example, Function, Layer, OnnxGraph, Rules
+from nnspec.layers._expect import expect_float, expect_tensor
 from nnspec.layers.activation import ELU, GELU, Hardswish, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from nnspec.layers.softmax import LogSoftmax, Softmax
-from nnspec.layers._expect import expect_float, expect_tensor
 from nnspec.types import DType, TensorType
 
 

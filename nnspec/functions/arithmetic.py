@@ -8,6 +8,7 @@ from nnspec.dims import Dim
 from nnspec.functions._lowering import choose, computed, kind, tensor, wide
 from nnspec.functions._operands import as_float, broadcast, expect_numbers, expect_tensors, result_type
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, infix, prefix
+from nnspec.layers._expect import expect_tensor
 from nnspec.types import Operand, Scalar, TensorType, is_float
 
 
@@ -70,11 +71,7 @@ class add(_Binary):
 
     def infer(self, rules: Rules, x: Operand, other: Operand) -> TensorType:
         expect_tensors(self, (x, other))
-        helps = ()
-        if isinstance(x, TensorType) and isinstance(other, TensorType) and x.rank == other.rank:
-            # The usual case is a residual whose branch changed the shape.
-            helps = ("bring both to one shape before, for instance by a projection of the shorter way",)
-        return TensorType(self.result(x, other), broadcast(rules, x, other, helps=helps))
+        return TensorType(self.result(x, other), broadcast(rules, x, other))
 
     def onnx(self, g: OnnxGraph, x: Any, other: Any) -> Any:
         dtype = self.result(kind(g, x), kind(g, other))
@@ -295,8 +292,8 @@ class where(Function):
     )
 
     def infer(self, rules: Rules, condition: TensorType, x: Operand, other: Operand) -> TensorType:
-        expect_tensors(self, (condition, x, other))
-        if not isinstance(condition, TensorType) or condition.dtype != "bool":
+        expect_tensors(self, (expect_tensor(self, condition), x, other))
+        if condition.dtype != "bool":
             raise ShapeError(
                 f"the condition of `where` must be of type bool, but it is {condition}",
                 code="NNS406",

@@ -9,7 +9,7 @@ from nnspec.arguments import arg
 from nnspec.dims import Dim, Size, show
 from nnspec.functions._lowering import tensor
 from nnspec.layer import Code, Example, Function, OnnxGraph, Ref, Rules, ShapeError, call, torch_dtype
-from nnspec.types import DType, TensorType, is_float
+from nnspec.types import DType, TensorType
 
 DEVICE = Ref("DEVICE")
 """Where a tensor is made; the emitter puts the device of the method's first tensor in its place."""
@@ -59,7 +59,7 @@ class arange(Function):
             code="NNS411",
             label="its end lies on the wrong side of its start",
         )
-        return TensorType(dtype, (rules.simplify((end - start + step - 1) // step),))
+        return TensorType(dtype, checked_sizes(self, rules, (rules.simplify((end - start + step - 1) // step),)))
 
     def _range(self) -> tuple[Any, Any, Any]:
         if self.end is None:
@@ -83,7 +83,7 @@ class arange(Function):
             )
         if step == 0 or not all(map(isfinite, (start, end, step))):
             raise ShapeError(f"`{self._text()}` has no end", code="NNS411")
-        count = ceil((end - start) / step)
+        count: int = ceil((end - start) / step)
         if not 0 <= count <= _MOST_ELEMENTS:
             why = "ends before it starts" if count < 0 else f"has more than {_MOST_ELEMENTS:,} elements"
             raise ShapeError(f"`{self._text()}` {why}", code="NNS411")
@@ -99,12 +99,11 @@ class arange(Function):
     def onnx(self, g: OnnxGraph) -> Any:
         start, end, step = self._range()
         dtype = self._dtype()
-        if all(isinstance(v, (int, float)) for v in (start, end, step)):
-            # Known numbers, and run-times add up the steps of floats, errors and all.
+        if any(isinstance(v, float) for v in (start, end, step)):
+            # Run-times would add up the steps of floats, errors and all.
             import numpy as np
 
-            values = start + step * np.arange(self._count(start, end, step))
-            return g.constant(values.astype(np.float64 if is_float(dtype) else np.int64), dtype)
+            return g.constant(start + step * np.arange(self._count(start, end, step)), dtype)
         y = g.node("Range", g.size(start), g.size(end), g.size(step))
         return y if dtype == "int64" else g.cast(y, dtype)
 
@@ -124,7 +123,7 @@ class _Filled(Function):
 
     def _sizes(self) -> tuple[Size, ...]:
         first: Any = self.size[0] if self.size else None
-        return first if isinstance(first, tuple) else self.size  # type: ignore[return-value] # one or the other
+        return first if isinstance(first, tuple) else self.size
 
     def torch(self, *inputs: Any) -> Code:
         options = {} if self.dtype is None else {"dtype": torch_dtype(self.dtype)}
@@ -200,7 +199,11 @@ def checked_sizes(function: Function, rules: Rules, sizes: tuple[Size, ...]) -> 
     elements = 1
     for size in sizes:
         rules.require_at_least(
-            size, 0, f"`{type(function).__name__}` cannot make a dimension of size {show(size)}", code="NNS411", at="size"
+            size,
+            0,
+            f"`{type(function).__name__}` cannot make a dimension of size {show(size)}",
+            code="NNS411",
+            at="size",
         )
         elements *= size if isinstance(size, int) else 1
     if elements > _MOST_ELEMENTS:

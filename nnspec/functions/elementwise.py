@@ -15,7 +15,7 @@ from nnspec.functions._operands import (
 )
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, method, torch_dtype
 from nnspec.layers._expect import expect_tensor
-from nnspec.types import Operand, Scalar, TensorType, category, show_dtype
+from nnspec.types import DType, Operand, Scalar, TensorType, category, show_dtype
 
 
 class _Real(Function):
@@ -125,7 +125,7 @@ class abs(Function):
 
 
 class clamp(Function):
-    """`x`, but at least `min` and at most `max`: numbers, or tensors that broadcast with it. One of them may be left out.
+    """`x`, but at least `min` and at most `max`: numbers, or tensors that broadcast with it; one may be left out.
 
     Source: `torch.clamp`.
     """

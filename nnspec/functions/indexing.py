@@ -45,7 +45,7 @@ class getitem(Function):
         Example("x[:, -2:]", x="float[N, 5]"),
         Example("x[i]", x="float[10, 8]", i="int[N, T]"),
         Example("x[:, i, 1:]", x="float[N, 6, 8]", i="int[T]"),
-        Example("x[i, j]", x="float[N, 6, 8]", i="int[N]", j="int[N]"),
+        Example("x[i, j]", x="float[7, 6, 8]", i="int[N]", j="int[N]"),
         Example("x[i, :, j]", x="float[5, 6, 8]", i="int32[N, 1]", j="int[3]"),
         Example("x[..., i, j]", x="float[N, 6, 8]", i="int[T, 1]", j="int[T, 4]"),
     )
@@ -120,8 +120,8 @@ class getitem(Function):
         return _lower_picks(g, y, len(left), picked, tensors)
 
 
-def _expect_index(function: Function, x: Any, position: int) -> TensorType:
-    x = expect_tensor(function, x, position)
+def _expect_index(function: Function, operand: Any, position: int) -> TensorType:
+    x = expect_tensor(function, operand, position)
     if x.dtype not in ("int64", "int32"):
         helps = ["`where` or `masked_fill` choose by bools"] if x.dtype == "bool" else []
         helps += ["convert it with `to(x, int)`"] if is_int(x.dtype) else []
@@ -153,7 +153,8 @@ def _sliced(rules: Rules, x: TensorType, at: int, start: Any, stop: Any, step: A
     size = x.dims[at]
     if start is None and stop is None and step is None:
         return size
-    text = ":".join("" if part is None else str(part) for part in ((start, stop) if step is None else (start, stop, step)))
+    written = (start, stop) if step is None else (start, stop, step)
+    text = ":".join("" if part is None else str(part) for part in written)
     for part in (start, stop, step):
         if part is not None and (not isinstance(part, (int, Dim)) or isinstance(part, bool)):
             raise ShapeError(f"a slice cannot have the bound {part!r}", code="NNS405", label="not a whole number")

@@ -45,20 +45,25 @@ class _Join(Function):
         for x in tensors[1:]:
             for i, (a, b) in enumerate(zip(first.dims, x.dims, strict=True)):
                 if i != skip and a != b:
+                    label = f"{show(a)} and {show(b)} in dimension {i}"
                     rules.require_equal(
                         a,
                         b,
                         f"`{type(self).__name__}` cannot join {shape_text(first.dims)} and {shape_text(x.dims)}: "
                         f"dimension {i} is {show(a)} and {show(b)}",
-                        label=f"{show(a)} and {show(b)} in dimension {i}",
-                        helps=self._advice(rules, first, x, skip, i),
+                        **({"label": label, "axis": i} | self._advice(rules, first, x, skip, i)),
                     )
 
-    def _advice(self, rules: Rules, a: TensorType, b: TensorType, skip: int | None, at: int) -> tuple[str, ...]:
+    def _advice(self, rules: Rules, a: TensorType, b: TensorType, skip: int | None, at: int) -> dict[str, Any]:
         others = [i for i in range(a.rank) if i != at and rules.equal(a.dims[i], b.dims[i]) is not True]
-        if skip is not None and not others:
-            return (f"they can be joined along dimension {at}: `dim={at}`",)
-        return ()
+        if skip is None or others:
+            return {}
+        return {
+            "at": "dim",
+            "label": f"they differ in dimension {at}, not in this one",
+            "helps": (f"they can be joined along dimension {at}: `dim={at}`",),
+            "instead": ("dim", str(at)),
+        }
 
 
 class cat(_Join):
@@ -158,7 +163,7 @@ class chunk(_Pieces):
 
     examples = (
         Example("chunk(x, 3, dim=-1)", x="float[N, 12]"),
-        Example("chunk(x, 2, dim=1)", x="float[N, 2 * T]"),
+        Example("chunk(x, 2, dim=1)", t="float[T]", x="float[N, 2 * T]"),
         Example("chunk(x, 2)", x="int[5, N]"),
         Example("chunk(x, 1)", x="float[N]"),
     )
@@ -186,6 +191,10 @@ class chunk(_Pieces):
             )
         return sizes
 
+    def torch(self, *inputs: Any) -> Code:
+        options = {"dim": self.dim} if self.dim else {}
+        return call("torch.chunk", *inputs, self.chunks, **options)
+
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         kind = g.type(x)
         at = self._axis(kind)
@@ -212,8 +221,8 @@ class split(_Pieces):
     examples = (
         Example("split(x, [4, 8], dim=1)", x="float[N, 12]"),
         Example("split(x, 4, dim=-1)", x="float[N, 10]"),
-        Example("split(x, T, dim=1)", x="float[N, 3 * T]", y="float[T]"),
-        Example("split(x, (S, T))", x="int[S + T, 3]", y="float[S]", z="float[T]"),
+        Example("split(x, T, dim=1)", t="float[T]", x="float[N, 3 * T]"),
+        Example("split(x, (S, T))", s="float[S]", t="float[T]", x="int[S + T, 3]"),
     )
 
     def pieces(self, rules: Rules, size: Size) -> Sequence[Size]:
@@ -250,7 +259,10 @@ class split(_Pieces):
         total: Size = 0
         for section in sections:
             rules.require_at_least(
-                section, 0, f"`split` needs sizes that are not negative, not {show(section)}", at="split_size_or_sections"
+                section,
+                0,
+                f"`split` needs sizes that are not negative, not {show(section)}",
+                at="split_size_or_sections",
             )
             total = total + section
         total = rules.simplify(total)

@@ -106,7 +106,14 @@ class mean(_Reduction):
         return dtype
 
 
-class amax(_Reduction):
+class _Extreme(_Reduction):
+    """The largest or smallest element; bools have an order too."""
+
+    def torch(self, *inputs: Any) -> Code:
+        return call(f"torch.{type(self).__name__}", *inputs, **self.options())
+
+
+class amax(_Extreme):
     """The largest element over some dimensions, or all: [N, T, D] to [N, D] for `dim=1`.
 
     Source: `torch.amax`.
@@ -122,11 +129,8 @@ class amax(_Reduction):
         Example("amax(x, keepdim=true)", x="uint8[N, 3]"),
     )
 
-    def torch(self, *inputs: Any) -> Code:
-        return call(f"torch.{type(self).__name__}", *inputs, **self.options())
 
-
-class amin(amax):
+class amin(_Extreme):
     """The smallest element over some dimensions, or all: [N, T, D] to [N, D] for `dim=1`.
 
     Source: `torch.amin`.

@@ -13,7 +13,9 @@ from nnspec.layers._expect import expect_tensor, volume
 from nnspec.types import TensorType
 
 
-def fill(function: Function, rules: Rules, total: Size, sizes: tuple[Size, ...], what: str, at: str) -> tuple[Size, ...]:
+def fill(
+    function: Function, rules: Rules, total: Size, sizes: tuple[Size, ...], what: str, at: str
+) -> tuple[Size, ...]:
     """The sizes with their -1 worked out; together they must hold `total` elements, those of `what`."""
     holes = sizes.count(-1)
     name = type(function).__name__
@@ -68,7 +70,7 @@ class reshape(Function):
         Example("reshape(x, (N, T * 8))", x="float[N, T, 8]"),
         Example("reshape(x, (N, H * W, 3))", x="float[N, 3, H, W]"),
         Example("reshape(x, ())", x="int[1, 1]"),
-        Example("reshape(x, (2, -1))", x="float[2 * N]"),
+        Example("reshape(x, (2, -1))", n="float[N]", x="float[2 * N]"),
     )
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
@@ -134,8 +136,8 @@ class unflatten(Function):
 
     examples = (
         Example("unflatten(x, 1, (3, 4))", x="float[N, 12]"),
-        Example("unflatten(x, -1, (2, -1))", x="float[N, 2 * T]"),
-        Example("unflatten(x, 0, (N, 2))", x="int[N * 2, 5]"),
+        Example("unflatten(x, -1, (2, -1))", t="float[T]", x="float[N, 2 * T]"),
+        Example("unflatten(x, 0, (N, 2))", n="float[N]", x="int[N * 2, 5]"),
     )
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:

@@ -6,9 +6,13 @@ from collections.abc import Sequence
 
 from nnspec.dims import Size, minimum, show
 from nnspec.layer import Operation, Rules, ShapeError
+from nnspec.types import TensorType
 
 AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 """Names of the spatial dimensions by their number."""
+
+AXIS = {"depth": -3, "height": -2, "width": -1, "length": -1}
+"""Where in a shape each of them is."""
 
 UNBATCHED = {1: "C, L", 2: "C, H, W", 3: "C, D, H, W"}
 BATCHED = {n: f"N, {layout}" for n, layout in UNBATCHED.items()}
@@ -58,6 +62,18 @@ def count_windows(rules: Rules, axis: str, size: Size, window: Window, *, ceil: 
     return count
 
 
+def derive_windows(x: TensorType, y: TensorType, windows: Sequence[Window]) -> str:
+    """The sum behind the first size that changed in a way that is not plain: `(14 - 5) / 1 + 1 = 10`."""
+    rank = len(windows)
+    for size, count, window in zip(x.dims[-rank:], y.dims[-rank:], windows, strict=True):
+        if not isinstance(size, int) or size == count or (size == count * window.stride and not window.padding):
+            continue
+        room = f"{size}{f' + {window.padding}' if window.padding else ''} - {window.span}"
+        sign = "//" if (size + window.padding - window.span) % window.stride else "/"
+        return f"({room}) {sign} {window.stride} + 1 = {show(count)}"
+    return ""
+
+
 def _require_room(rules: Rules, axis: str, size: Size, window: Window, room: Size) -> None:
     kernel = f"kernel {window.kernel}"
     if window.dilation > 1:
@@ -77,6 +93,7 @@ def _require_room(rules: Rules, axis: str, size: Size, window: Window, room: Siz
         label=f"needs a {axis} of at least {window.span - window.padding}",
         at="kernel_size",
         helps=helps,
+        axis=AXIS[axis],
     )
 
 

@@ -40,7 +40,12 @@ class ReLU(_Activation):
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         dtype = g.type(x).dtype
-        return g.node("Relu", x) if is_float(dtype) else g.node("Max", x, g.constant(0, dtype))
+        if is_float(dtype):
+            return g.node("Relu", x)
+        if dtype in ("int32", "int64"):
+            return g.node("Max", x, g.constant(0, dtype))
+        # ONNX Runtime has no maximum of shorter integers.
+        return g.cast(g.node("Max", g.cast(x, "int32"), g.constant(0, "int32")), dtype)
 
 
 class LeakyReLU(_Activation):
@@ -265,4 +270,9 @@ class Step(nn.Module):
         dtype = g.type(x).dtype
         if dtype == "bool":
             return g.node("Or", x, g.node("Not", x))
-        return g.cast(g.node("GreaterOrEqual", x, g.constant(0, dtype)), dtype)
+        if dtype in ("uint8", "int8", "int16"):
+            # ONNX Runtime has no comparison of shorter integers.
+            x, at = g.cast(x, "int32"), "int32"
+        else:
+            at = dtype
+        return g.cast(g.node("GreaterOrEqual", x, g.constant(0, at)), dtype)

@@ -10,7 +10,7 @@ from nnspec.dims import Size, show
 from nnspec.layer import Example, Layer, OnnxGraph, Rules, ShapeError, Weight
 from nnspec.layers._expect import expect_divisor, expect_rank, expect_weight_type, volume
 from nnspec.layers._lowering import batched, pad
-from nnspec.layers._window import AXES, BATCHED, UNBATCHED, Window, count_windows, each
+from nnspec.layers._window import AXES, BATCHED, UNBATCHED, Window, count_windows, derive_windows, each
 from nnspec.types import Operand, TensorType
 
 
@@ -85,6 +85,9 @@ class _Conv(Layer):
 
     def macs(self, inputs: Sequence[Operand], output: Any) -> Size:
         return volume(output.dims) * (self.in_channels // self.groups) * volume(each(self.kernel_size, self.rank))
+
+    def derivation(self, inputs: Sequence[Any], output: Any) -> str:
+        return derive_windows(inputs[0], output, self._windows())
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         x, unbatched = batched(g, x, self.rank + 2)

@@ -10,8 +10,20 @@ from nnspec.dims import Size
 from nnspec.layer import Example, Layer, OnnxGraph, Rules
 from nnspec.layers._expect import expect_float, expect_rank
 from nnspec.layers._lowering import batched, pad, reduce
-from nnspec.layers._window import AXES, BATCHED, UNBATCHED, Window, count_windows, each, refuse_wide_padding
+from nnspec.layers._window import (
+    AXES,
+    BATCHED,
+    UNBATCHED,
+    Window,
+    count_windows,
+    derive_windows,
+    each,
+    refuse_wide_padding,
+)
 from nnspec.types import TensorType
+
+_LARGEST_TABLE = 2**16
+"""Of weights that are written into an ONNX file instead of being worked out by it."""
 
 
 class _Pool(Layer):
@@ -43,6 +55,9 @@ class _Pool(Layer):
         columns = (self.kernel_size, stride, getattr(self, "dilation", 1), self.padding)
         rows = zip(*(each(c, self.rank) for c in columns), strict=True)
         return [Window(kernel, stride, dilation, padding, padding) for kernel, stride, dilation, padding in rows]
+
+    def derivation(self, inputs: Sequence[Any], output: Any) -> str:
+        return "" if self.ceil_mode else derive_windows(inputs[0], output, self._windows())
 
     def _attributes(self) -> dict[str, Any]:
         windows = self._windows()
@@ -222,7 +237,7 @@ class AdaptiveAvgPool2d(Layer):
 
     def _averages(self, g: OnnxGraph, size: Size, out: Size, dtype: str) -> str:
         """[out, size]: row i averages from `i * size // out` to `ceil((i + 1) * size / out)`."""
-        if isinstance(size, int) and isinstance(out, int):
+        if isinstance(size, int) and isinstance(out, int) and size * out <= _LARGEST_TABLE:
             spans = [(i * size // out, -(-(i + 1) * size // out)) for i in range(out)]
             rows = [[1 / (end - start) if start <= j < end else 0.0 for j in range(size)] for start, end in spans]
             return g.constant(rows, dtype)

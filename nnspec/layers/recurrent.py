@@ -182,7 +182,7 @@ class RNN(_Recurrent):
 
     input_size: int = inferred(axis=-1)
     hidden_size: int = arg(ge=1, doc="size of the state")
-    num_layers: int = arg(1, ge=1, doc="how many layers are stacked")
+    num_layers: int = arg(1, ge=1, le=1000, doc="how many layers are stacked")
     nonlinearity: Literal["tanh", "relu"] = arg("tanh", doc="what makes a state of the sum")
     bias: bool = arg(True, doc="add learned offsets")
     batch_first: bool = arg(False, doc="the batch is the first dimension of input and output, not the second")
@@ -217,7 +217,7 @@ class GRU(_Recurrent):
 
     input_size: int = inferred(axis=-1)
     hidden_size: int = arg(ge=1, doc="size of the state")
-    num_layers: int = arg(1, ge=1, doc="how many layers are stacked")
+    num_layers: int = arg(1, ge=1, le=1000, doc="how many layers are stacked")
     bias: bool = arg(True, doc="add learned offsets")
     batch_first: bool = arg(False, doc="the batch is the first dimension of input and output, not the second")
     dropout: float = arg(0.0, ge=0, le=1, doc="dropout between the layers of the stack")
@@ -250,7 +250,7 @@ class LSTM(_Recurrent):
 
     input_size: int = inferred(axis=-1)
     hidden_size: int = arg(ge=1, doc="size of the state")
-    num_layers: int = arg(1, ge=1, doc="how many layers are stacked")
+    num_layers: int = arg(1, ge=1, le=1000, doc="how many layers are stacked")
     bias: bool = arg(True, doc="add learned offsets")
     batch_first: bool = arg(False, doc="the batch is the first dimension of input and output, not the second")
     dropout: float = arg(0.0, ge=0, le=1, doc="dropout between the layers of the stack")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from nnspec.arguments import arg
@@ -63,6 +64,12 @@ class Flatten(Layer):
                 at="end_dim",
             )
         return x.with_dims(*x.dims[:start], rules.simplify(volume(x.dims[start : end + 1])), *x.dims[end + 1 :])
+
+    def derivation(self, inputs: Sequence[Any], output: Any) -> str:
+        start, end = self._range(inputs[0])
+        sizes = inputs[0].dims[start : end + 1]
+        plain = len(sizes) < 2 or not all(isinstance(size, int) for size in sizes)
+        return "" if plain else f"{' * '.join(map(str, sizes))} = {output.dims[start]}"
 
     def _range(self, x: TensorType) -> tuple[int, int]:
         return expect_axis(self, x, "start_dim", self.start_dim), expect_axis(self, x, "end_dim", self.end_dim)

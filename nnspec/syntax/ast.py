@@ -447,7 +447,9 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, Node) and isinstance(b, Node):
         if type(a) is not type(b):
             return False
-        names = [n for c in type(a).__mro__ for n in getattr(c, "__slots__", ()) if not n.endswith("span") and n != "head"]
+        names = [
+            n for c in type(a).__mro__ for n in getattr(c, "__slots__", ()) if not n.endswith("span") and n != "head"
+        ]
         return all(same(getattr(a, n), getattr(b, n)) for n in names)
     if isinstance(a, tuple) and isinstance(b, tuple):
         return len(a) == len(b) and all(map(same, a, b))

@@ -6,22 +6,29 @@ general one, and recovery works on this stack instead of on private state.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any
 
 from nnspec.diagnostics import Span
-from nnspec.syntax.lexer import END, Token
+from nnspec.syntax.lexer import CLOSERS, END, NEWLINE, Token
 from nnspec.syntax.tables import Rule, Tables
 
 # Builds the value of a rule from the values of its symbols and the range of the text that they cover.
 Action = Callable[[list[Any], int, int], Any]
+# How many symbols a rule takes, what it makes of them, and how; None where its only value passes on as it is.
+Reduction = tuple[int, str, Action | None]
+
+
+def reductions(tables: Tables, builder: object, source: int) -> tuple[Reduction, ...]:
+    """What to do for each rule of the grammar, with the builder's method of that name."""
+    return tuple((rule.size, rule.origin, _action(rule, builder, source)) for rule in tables.rules)
 
 
 class Automaton:
     """One parse: a stack of `states`, and above its first the `values` that were read and the offsets they begin at."""
 
-    def __init__(self, tables: Tables, builder: object, start: str, source: int) -> None:
+    def __init__(self, tables: Tables, reductions: Sequence[Reduction], start: str) -> None:
         self.rows = tables.rows
         self.rules = tables.rules
         self.states = [tables.starts[start]]
@@ -29,7 +36,7 @@ class Automaton:
         self.begins: list[int] = []
         self.end = 0
         self._final = tables.ends[start]
-        self._reductions = [(rule.size, rule.origin, _action(rule, builder, source)) for rule in tables.rules]
+        self._reductions = reductions
 
     def feed(self, tokens: Iterable[Token]) -> Token | None:
         """Take tokens to the last; returns the one that does not fit, if any."""
@@ -66,6 +73,18 @@ class Automaton:
         self.end = end
         return None
 
+    def settle(self) -> None:
+        """Finish what a line end or a closing bracket completes: the automaton waits for a token that fits to do so."""
+        last = self.values[-1] if self.values else None
+        if not isinstance(last, Token) or (last.type != NEWLINE and last.type not in CLOSERS):
+            return
+        while len(goals := set(self.rows[self.states[-1]].values())) == 1 and (goal := goals.pop()) < 0:
+            size, origin, action = self._reductions[~goal]
+            first = len(self.values) - size
+            begin, taken = self.begins[first], self.values[first:]
+            del self.states[-size:]
+            self.cut(len(self.states) - 1, action(taken, begin, self.end) if action else taken[0], origin, begin)
+
     def accepts(self, *kinds: str) -> bool:
         """Whether tokens of these types could follow, one after the other."""
         states = self.states.copy()
@@ -89,7 +108,6 @@ class Automaton:
 
 
 def _action(rule: Rule, builder: object, source: int) -> Action | None:
-    """What to do for a rule; None where the only value passes on as it is."""
     if not rule.method and not rule.origin.startswith("<_"):
         index = rule.keep[0][0]
         return None if rule.size == 1 else lambda values, begin, end: values[index]

@@ -119,17 +119,17 @@ class Builder:
     def bracketed(self, span: Span, *arguments: ast.Argument) -> Expr:
         first = arguments[0]
         if len(arguments) > 1 or first.name is not None:
-            return self.tuple(span, *arguments)
+            return self.tuple_(span, *arguments)
         self.bracketed_nodes[id(first.value)] = first.value
         return first.value
 
-    def tuple(self, span: Span, *arguments: ast.Argument) -> Expr:
+    def tuple_(self, span: Span, *arguments: ast.Argument) -> Expr:
         return ast.Tuple(span, self._ordered(arguments))
 
     def record(self, span: Span, arguments: tuple[ast.Argument, ...]) -> Expr:
         return ast.Tuple(span, arguments)
 
-    def list(self, span: Span, *items: Expr | None) -> Expr:
+    def list_(self, span: Span, *items: Expr | None) -> Expr:
         return ast.List(span, tuple(item for item in items if item is not None))
 
     def comprehension(self, span: Span, element: Expr, target: Any, iterable: Expr, test: Expr | None) -> Expr:
@@ -200,7 +200,7 @@ class Builder:
     def subscripts(self, span: Span, *items: Any) -> tuple[Any, ...]:
         return items
 
-    def slice(self, span: Span, start: Expr | None, stop: Expr | None, step: Expr | None = None) -> ast.Slice:
+    def slice_(self, span: Span, start: Expr | None, stop: Expr | None, step: Expr | None = None) -> ast.Slice:
         return ast.Slice(span, start, stop, step)
 
     def ellipsis(self, span: Span) -> ast.Ellipsis:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from nnspec.syntax import ast
 
 MAX_DEPTH = 400
+_FIELDS: dict[type[Any], tuple[str, ...]] = {}
 
 
 def too_deep(root: ast.Node) -> ast.Node | None:
@@ -33,7 +33,8 @@ def _children(node: Any) -> list[Any]:
     return found
 
 
-@cache
-def _fields(kind: type) -> tuple[str, ...]:
-    slots = [name for base in kind.__mro__ for name in getattr(base, "__slots__", ())]
-    return tuple(name for name in slots if name != "head" and not name.endswith("span"))
+def _fields(kind: type[Any]) -> tuple[str, ...]:
+    if kind not in _FIELDS:
+        slots = [name for base in kind.__mro__ for name in getattr(base, "__slots__", ())]
+        _FIELDS[kind] = tuple(name for name in slots if name != "head" and not name.endswith("span"))
+    return _FIELDS[kind]

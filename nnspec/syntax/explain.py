@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
 
-from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, Span, error
-from nnspec.syntax.automaton import Automaton
-from nnspec.syntax.lexer import CLOSERS, END, NEWLINE, OPENERS, RESERVED, Token, starts_line
+from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, error
+from nnspec.syntax.fault import FORMS, Fault, expected, found, opened
+from nnspec.syntax.lexer import CLOSERS, END, NEWLINE, OPENERS, RESERVED, starts_line
 
 _OPERANDS = frozenset(("NAME", "NUMBER", "STRING", "BROKEN", "(", "[", "{", "true", "false", "none", "not"))
 _DECLARATIONS = ("import", "from", "block", "model", "extern", "train")
 _STATEMENTS = ("input", "output", "param", "buffer", "params", "update", "yield", "if", "for")
 _WORD = re.compile(r"[A-Za-z_]\w*")
+_NAMED = re.compile(r"[ \t]*(?:=(?!=)|:)")
 
 # Words of other languages at the head of a statement, and what is written here.
 _FOREIGN = {
@@ -41,106 +41,7 @@ _FOREIGN = {
     "raise": 'conditions are stated with `assert test, "message"`',
     "print": "a spec computes nothing that could be printed: see `nnspec summary`",
 }
-# How a statement is written, shown when something in it is missing.
-_FORMS = {
-    "input": "`input x: float[N, 3]`",
-    "output": "`output name = value`",
-    "param": "`param weight: float[3] = zeros()`",
-    "buffer": "`buffer mask: float[3] = ones(3)`",
-    "block": "`block Name(width = 64) { ... }`",
-    "model": "`model Name(width = 64) { ... }`",
-    "extern": '`extern block Name(width) from "package.module:Class" { ... }`',
-    "import": '`import "blocks/resnet.nns" as resnet`',
-    "from": '`from "blocks/resnet.nns" import Stage`',
-    "for": "`for i in range(4) { ... }`",
-    "if": "`if test { ... } else { ... }`",
-    "assert": '`assert test, "message"`',
-    "params": '`params "*.bias" { ... }`',
-    "update": "`update name { ... }`",
-    "nnspec": "`nnspec 1`",
-}
-_EXPECTED = (
-    ("(", "`(`"),
-    (")", "`)`"),
-    ("]", "`]`"),
-    (",", "`,`"),
-    ("=", "`=`"),
-    (":", "`:`"),
-    ("->", "`->`"),
-    ("in", "`in`"),
-    ("over", "`over`"),
-    ("with", "`with`"),
-    ("{", "`{`"),
-    ("}", "`}`"),
-    ("+", "an operator"),
-    (NEWLINE, "the end of the line"),
-)
-
-
-class Opener(NamedTuple):
-    """A bracket that is open: its token, its place on the stack, where its statement begins, whether it is a chain's."""
-
-    token: Token
-    index: int
-    begin: int
-    chain: bool
-
-
-class Fault(NamedTuple):
-    """A token that does not fit, and what stands around it."""
-
-    text: str
-    source: int
-    automaton: Automaton
-    wrong: Token
-    begin: int
-    outer: tuple[Opener, ...]
-    inner: tuple[Opener, ...]
-
-    def span(self, start: int, end: int) -> Span:
-        """A place in this text."""
-        return Span(start, end, self.source)
-
-    @property
-    def place(self) -> Span:
-        """What to underline: the token, or for an end the last word in front of it."""
-        if self.wrong.type in (NEWLINE, END):
-            return self.span(self.automaton.end, self.automaton.end)
-        return self.span(self.wrong.start, self.wrong.end)
-
-    @property
-    def head(self) -> str:
-        """The first word of the statement."""
-        found = _WORD.match(self.text, self.begin)
-        return found[0] if found else ""
-
-    @property
-    def last(self) -> Token | None:
-        """The token in front, if it was not yet made part of something."""
-        value = self.automaton.values[-1] if self.automaton.values else None
-        return value if type(value) is Token else None
-
-
 # --- brackets --------------------------------------------------------------------------------------------------------
-
-
-def opened(fault: Fault, opener: Opener) -> str:
-    """What a bracket belongs to, in the author's words."""
-    head = fault.text[opener.begin : opener.token.start].strip()
-    if opener.token.type != "{":
-        before = re.search(
-            r"([\w.]+)[ \t]*\Z", fault.text[max(opener.begin, opener.token.start - 80) : opener.token.start]
-        )
-        return f"`{before[1]}{opener.token.type}`" if before else f"`{opener.token.type}`"
-    if opener.chain:
-        return "a chain"
-    named = re.match(r"(?:extern\s+)?(block|model|update)\s+(\w+)", head)
-    if named:
-        return f"{named[1]} `{named[2]}`"
-    if head.endswith(":"):
-        return f"group `{head[:-1].strip()}`"
-    word = _WORD.match(head)
-    return f"`{word[0]}`" if word else "a body"
 
 
 def unclosed(fault: Fault, stop: int) -> Diagnostic:
@@ -227,7 +128,7 @@ def _closes_nothing(fault: Fault) -> Diagnostic | None:
 
 
 def _assigns_in_condition(fault: Fault) -> Diagnostic | None:
-    if fault.wrong.type != "=" or fault.last is not None or not fault.automaton.accepts("=="):
+    if fault.wrong.type != "=":
         return None
     before = fault.text[fault.begin : fault.wrong.start]
     if fault.head not in ("if", "assert") and " if " not in before and "else if" not in before:
@@ -268,11 +169,11 @@ def _foreign(fault: Fault) -> Diagnostic | None:
 
 def _misplaced(fault: Fault) -> Diagnostic | None:
     wrong = fault.wrong
-    if wrong.start != fault.begin:
-        return None
-    if wrong.type == "else":
+    if wrong.type == "else" and (wrong.start == fault.begin or starts_line(fault.text, wrong.start)):
         helps = ("`else` follows the `}` of an `if`, on the same line or the next",)
         return error("NNS122", "`else` without an `if` in front of it", fault.place, "belongs to no `if`", helps=helps)
+    if wrong.start != fault.begin:
+        return None
     if wrong.type in _DECLARATIONS and fault.outer:
         what = opened(fault, fault.outer[0])
         message = f"{_article(wrong.text)} cannot stand inside {what}"
@@ -283,6 +184,20 @@ def _misplaced(fault: Fault) -> Diagnostic | None:
         helps = ("is a `}` in front of it one too many?",)
         return error("NNS116", message, fault.place, "outside of all braces", helps=helps)
     return None
+
+
+def _bare_point(fault: Fault) -> Diagnostic | None:
+    text, wrong = fault.text, fault.wrong
+    if wrong.type == "." and text[wrong.end : wrong.end + 1].isdigit():
+        fix = Fix("write the 0", (Edit(fault.span(wrong.start, wrong.start), "0"),), safe=True)
+        message = "a number does not begin with its point"
+        return error("NNS111", message, fault.place, "write the 0 in front of it", fixes=(fix,))
+    last = fault.last
+    if last is None or last.type != "." or not text[last.start - 1 : last.start].isdigit():
+        return None
+    place = fault.span(last.start, last.end)
+    fix = Fix("write the 0", (Edit(fault.span(last.end, last.end), "0"),), safe=True)
+    return error("NNS111", "a number does not end with its point", place, "write a 0 behind it", fixes=(fix,))
 
 
 def _no_arrow(fault: Fault) -> Diagnostic | None:
@@ -305,7 +220,12 @@ def _no_arrow(fault: Fault) -> Diagnostic | None:
 
 
 def _reserved(fault: Fault) -> Diagnostic | None:
-    if fault.wrong.type not in RESERVED or not fault.automaton.accepts("NAME"):
+    wrong = fault.wrong
+    if wrong.type not in RESERVED:
+        return None
+    # A line that begins with a reserved word goes on with the line above, unless the word is meant as a name.
+    named = bool(_NAMED.match(fault.text, wrong.end)) and starts_line(fault.text, wrong.start)
+    if not named and (not fault.automaton.accepts("NAME") or fault.automaton.accepts("NUMBER")):
         return None
     message = f"`{fault.wrong.text}` is a reserved word and cannot be a name"
     return error("NNS109", message, fault.place, "choose another name")
@@ -336,11 +256,26 @@ def _no_equals(fault: Fault) -> Diagnostic | None:
     between = fault.text[head_end : fault.wrong.start]
     if not fault.head or between.strip() or fault.wrong.start <= fault.begin or fault.wrong.type not in _OPERANDS:
         return None
-    if fault.head in _FORMS or fault.wrong.type == "{":
+    if fault.head in FORMS or fault.wrong.type == "{":
         return None
     fix = Fix("insert `=`", (Edit(fault.span(fault.wrong.start, fault.wrong.start), "= "),))
     message = f"missing `=` behind `{fault.head}`"
     return error("NNS102", message, fault.place, "expected `=` in front of this", fixes=(fix,))
+
+
+def _no_colon(fault: Fault) -> Diagnostic | None:
+    head_end = fault.begin + len(fault.head)
+    if fault.wrong.type != "{" or not fault.head or fault.text[head_end : fault.wrong.start].strip():
+        return None
+    if fault.head in FORMS:
+        return None
+    if not fault.outer:
+        helps = tuple(f"the form is {FORMS[kind]}" for kind in ("block", "model"))
+        message = f"`{fault.head}` does not begin a declaration"
+        return error("NNS102", message, fault.span(fault.begin, head_end), "not a declaration", helps=helps)
+    fix = Fix("insert `:`", (Edit(fault.span(head_end, head_end), ":"),))
+    message = f"missing `:` behind the name of the group `{fault.head}`"
+    return error("NNS102", message, fault.place, "expected `:` in front of this", fixes=(fix,))
 
 
 def _second_statement(fault: Fault) -> Diagnostic | None:
@@ -359,34 +294,21 @@ _QUESTIONS: tuple[Callable[[Fault], Diagnostic | None], ...] = (
     _updates_in_place,
     _foreign,
     _misplaced,
+    _bare_point,
     _no_arrow,
     _reserved,
     _colon_for_brace,
     _no_comma,
     _no_equals,
+    _no_colon,
     _second_statement,
 )
 
 
-def found(fault: Fault) -> str:
-    """A token in words."""
-    wrong = fault.wrong
-    if wrong.type == NEWLINE:
-        return "the end of the line"
-    if wrong.type == END:
-        return "the end of the file"
-    text = wrong.text if len(wrong.text) <= 40 else wrong.text[:37] + "..."
-    if wrong.type == "NUMBER":
-        return f"the number `{text}`"
-    if wrong.type == "STRING":
-        return f"the string `{text}`"
-    return f"the word `{text}`" if wrong.type == wrong.text and text[0].isalpha() else f"`{text}`"
-
-
 def _general(fault: Fault) -> Diagnostic:
-    expected = _expected(fault.automaton)
-    helps = (f"the form is {_FORMS[fault.head]}",) if fault.head in _FORMS else ()
-    label = f"expected {expected}" if expected else "not expected here"
+    follows = expected(fault.automaton)
+    helps = (f"the form is {FORMS[fault.head]}",) if fault.head in FORMS else ()
+    label = f"expected {follows}" if follows else "not expected here"
     message = f"{found(fault)} cannot stand here" if fault.wrong.type not in (NEWLINE, END) else _incomplete(fault)
     return error("NNS102", message, fault.place, label, helps=helps)
 
@@ -401,25 +323,10 @@ def interpolation(fault: Fault) -> Diagnostic:
         place = fault.span(fault.wrong.start - 1, fault.wrong.end)
         return error("NNS120", message, place, "expected an expression between the braces", helps=helps)
     message = f"{found(fault)} cannot stand here, in an expression inside a string"
-    return error("NNS120", message, fault.place, f"expected {_expected(fault.automaton) or 'less'}", helps=helps)
+    return error("NNS120", message, fault.place, f"expected {expected(fault.automaton) or 'less'}", helps=helps)
 
 
 def _incomplete(fault: Fault) -> str:
     what = "line" if fault.wrong.type == NEWLINE else "file"
     before = fault.text[max(fault.begin, fault.automaton.end - 30) : fault.automaton.end].split()
     return f"the {what} ends behind `{before[-1]}`, where more must follow" if before else f"the {what} ends too early"
-
-
-def _expected(automaton: Automaton) -> str:
-    phrases = []
-    if automaton.accepts("NUMBER"):
-        phrases.append("a value")
-    elif automaton.accepts("NAME"):
-        phrases.append("a name")
-    elif automaton.accepts("STRING"):
-        phrases.append("a string")
-    taken = bool(phrases)
-    phrases += [words for kind, words in _EXPECTED if not (taken and kind in ("(", "{")) and automaton.accepts(kind)]
-    if len(phrases) > 4:
-        phrases = [p for p in phrases if p != "`(`"][:4]
-    return " or ".join((", ".join(phrases[:-1]), phrases[-1])) if len(phrases) > 1 else "".join(phrases)

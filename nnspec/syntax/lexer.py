@@ -50,6 +50,7 @@ DECLARATIONS = frozenset(("block", "model", "extern", "train", "import", "from")
 _INFIX = frozenset(("as", "from", "import", "over", "with"))
 _CONTEXTUAL = frozenset(HEADS) | _INFIX | {"scan"}
 _OPERAND_ENDS = frozenset(("NAME", "MEMBER", "NUMBER", "STRING", "BROKEN", ")", "]", "}", "true", "false", "none"))
+_COMMENTS = re.compile(r"#[^\n]*")
 _CONTINUES = re.compile(r"[ \t]*(?:->|[-+*/%@<>]|[=!]=|(?:else|and|or|in|not)\b)")
 
 # What people type for something else: the token that is meant, its spelling, and what to say.
@@ -84,10 +85,10 @@ class Token(NamedTuple):
 
 
 class LimitError(Exception):
-    """The text passes a limit of the language: reading it ends here."""
+    """The text passes a limit of the language, or there are too many errors: reading it ends here."""
 
-    def __init__(self, diagnostic: Diagnostic) -> None:
-        super().__init__(diagnostic.message)
+    def __init__(self, diagnostic: Diagnostic | None = None) -> None:
+        super().__init__(diagnostic.message if diagnostic else "too many errors")
         self.diagnostic = diagnostic
 
 
@@ -101,7 +102,7 @@ def _master(names: str, signs: tuple[str, ...]) -> re.Pattern[str]:
     groups = (
         r"((?<=\.)\w+)",
         f"({names})",
-        r"((?:#[^\n]*)?\r?\n(?:[ \t]*(?:#[^\n]*)?\r?\n)*)",
+        r"((?:#[^\n]*)?\r?\n(?:[ \t]*(?:#[^\n]*)?\r?\n){0,500})",
         f"((?!=>)(?:{operators}))",
         r"(\d\w*(?:\.\d\w*)?(?:(?<=[eE])[+-]\d\w*)?)",
         r'("[^"\\\n]*(?:\\[^\n][^"\\\n]*)*("?))',
@@ -128,6 +129,7 @@ class Lexer:
         stop = len(text) if end is None else end
         stack: list[Token] = [] if brackets is None else brackets
         last = NEWLINE
+        behind = start
         for found in self._pattern.finditer(text, start, stop):
             kind = found.lastindex or _COMMENT
             first, at = found.span(kind)
@@ -140,8 +142,8 @@ class Lexer:
                     type_ = self._keyword(word, first, at, last)
                     if stack and type_ in DECLARATIONS and last != "extern" and text[first - 1] == "\n":
                         stack.clear()
-                        if last != NEWLINE:
-                            yield Token(NEWLINE, "", first, first)
+                        if last not in (NEWLINE, "{"):
+                            yield Token(NEWLINE, "", behind, behind)
             elif kind == _SIGN:
                 type_ = word
                 if word in OPENERS:
@@ -155,7 +157,8 @@ class Lexer:
                     self._document(first, at)
                 if (stack and stack[-1][0] != "{") or last in (NEWLINE, "{") or _CONTINUES.match(text, at, stop):
                     continue
-                type_ = NEWLINE
+                # A line end stands right behind its line's last token: whatever follows is no part of anything.
+                type_, word, first, at = NEWLINE, "", behind, behind
             elif kind == _MEMBER:
                 type_ = "MEMBER"
             elif kind == _NUMBER:
@@ -169,10 +172,20 @@ class Lexer:
                 if not type_ or (type_ == NEWLINE and last in (NEWLINE, "{")):
                     continue
             last = type_
+            behind = at
             yield new(Token, (type_, word, first, at))
         if last != NEWLINE:
-            yield Token(NEWLINE, "", stop, stop)
+            yield Token(NEWLINE, "", behind, behind)
         yield Token(END, "", stop, stop)
+
+    def comments(self) -> Iterator[Token]:
+        """All comments, which `tokens` leaves out."""
+        for found in self._pattern.finditer(self.text):
+            if found.lastindex in (_LINE, _COMMENT):
+                for comment in _COMMENTS.finditer(self.text, found.start(), found.end()):
+                    yield Token(
+                        "COMMENT", comment[0].rstrip(), comment.start(), comment.start() + len(comment[0].rstrip())
+                    )
 
     def _keyword(self, word: str, first: int, at: int, last: str) -> str:
         """The type of a word that is a keyword in some places."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 from nnspec.diagnostics import Diagnostic, Sink, Span, error
 from nnspec.syntax import ast, explain, tables
-from nnspec.syntax.automaton import Automaton
+from nnspec.syntax.automaton import Automaton, reductions
 from nnspec.syntax.build_statements import StatementBuilder
 from nnspec.syntax.depth import too_deep
-from nnspec.syntax.lexer import NEWLINE, Lexer, LimitError, Token
+from nnspec.syntax.fault import Fault
+from nnspec.syntax.lexer import END, NEWLINE, Lexer, LimitError, Token
 from nnspec.syntax.recover import Recovery
 
 MAX_SOURCE = 4 * 1024 * 1024
@@ -32,9 +32,15 @@ def parse(text: str, sink: Sink, source: int = 0) -> ast.File:
             gc.enable()
 
 
-def tokens(text: str) -> Iterator[Token]:
-    """The tokens of a text, line ends that end nothing and comments left out; errors are not reported."""
-    return Lexer(text, _tables(), 0, lambda diagnostic: None).tokens()
+def tokens(text: str) -> tuple[Token, ...]:
+    """The tokens of a text in order, comments among them as COMMENT; what is wrong with it is not reported."""
+    lexer = Lexer(text, _tables(), 0, lambda diagnostic: None)
+    found = [*lexer.comments()]
+    try:
+        found += lexer.tokens()
+    except LimitError:
+        found.append(Token(END, "", len(text), len(text)))
+    return tuple(sorted(found, key=lambda token: token.start))
 
 
 @lru_cache(maxsize=1)
@@ -51,10 +57,10 @@ class _Parse:
         self.sink = sink
         self.source = source
         self.tables = loaded
-        self.errors = 0
         self.lexer = Lexer(text, loaded, source, self.report)
         number = re.compile(loaded.patterns["NUMBER"])
         self.builder = StatementBuilder(text, source, self.lexer.docs, number, self.report, self.expression)
+        self.reductions = reductions(loaded, self.builder, source)
         # Lines that were reported: what else is wrong with them mostly follows from the first fault.
         self.bad_lines: set[int] = set()
 
@@ -64,18 +70,20 @@ class _Parse:
         if line in self.bad_lines:
             return
         self.bad_lines.add(line)
-        self.errors += 1
         self.sink.report(diagnostic)
+        if len(self.bad_lines) >= MAX_ERRORS:
+            raise LimitError
 
     def file(self) -> ast.File:
         """Read the whole text."""
         whole = Span(0, len(self.text), self.source)
         try:
             self._check_size()
-            automaton = Automaton(self.tables, self.builder, "file", self.source)
+            automaton = Automaton(self.tables, self.reductions, "file")
             self._run(automaton)
         except LimitError as limit:
-            self.sink.report(limit.diagnostic)
+            if limit.diagnostic is not None:
+                self.sink.report(limit.diagnostic)
             return ast.File(whole, None, (ast.Broken(whole),))
         file = automaton.values[0] if automaton.values else None
         if not isinstance(file, ast.File):
@@ -94,8 +102,6 @@ class _Parse:
             diagnostic, stream = recovery.resume(wrong)
             if diagnostic is not None:
                 self.report(diagnostic)
-            if self.errors >= MAX_ERRORS:
-                return
 
     def _check_size(self) -> None:
         size = len(self.text)
@@ -113,12 +119,12 @@ class _Parse:
     def expression(self, start: int, end: int) -> Any:
         """The expression in a range of the text: what a string interpolates."""
         span = Span(start, end, self.source)
-        automaton = Automaton(self.tables, self.builder, "flow", self.source)
+        automaton = Automaton(self.tables, self.reductions, "flow")
         automaton.end = start
         inner = (token for token in self.lexer.tokens(start, end) if token.type != NEWLINE)
         wrong = automaton.feed(inner)
         if wrong is None:
             return automaton.values[0]
-        fault = explain.Fault(self.text, self.source, automaton, wrong, start, (), ())
+        fault = Fault(self.text, self.source, automaton, wrong, start, (), ())
         self.report(explain.interpolation(fault))
         return ast.Broken(span)

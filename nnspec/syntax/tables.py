@@ -1,4 +1,4 @@
-"""The grammar's LALR tables: built by Lark from `grammar/nnspec.lark`, and kept in a cache that only the user can write.
+"""The grammar's LALR tables: built by Lark from `grammar/nnspec.lark`, kept in a cache that only the user can write.
 
 Lark and its table construction cost more CPU than checking a spec, so a warm start reads the tables from the cache
 and imports no Lark. The cache is JSON, never code, and is believed only if it stems from this very grammar text.

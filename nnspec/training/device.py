@@ -32,7 +32,7 @@ def resolve(name: str) -> torch.device:
     near = None if known else suggest(name, (*KINDS, "auto"))
     raise Fault(
         f"device `{name}` is not there" if known else f"`{name}` is not the name of a device",
-        code="NNS606",
+        code="NNS620",
         notes=(f"devices that are there: {', '.join(there)}",),
         helps=(f"did you mean `{near}`?",) if near else ("`auto` takes the best that is there",),
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from math import isfinite
 
 import torch
 
+from nnspec.backends.torch import weights_of
 from nnspec.training.progress import Row
-from nnspec.training.rundir import RunDirectory, canonical_state
+from nnspec.training.rundir import RunDirectory
 from nnspec.version import __version__
 
 SAVE_EVERY = 10.0
@@ -33,7 +33,7 @@ class Keeper:
         value = _judged(row)
         if isfinite(value) and (self.best is None or value < _judged(self.best)):
             self.best = row
-            self._waiting = canonical_state(self.module)[0] if self.run is not None else None
+            self._waiting = self._copy() if self.run is not None else None
         if time.monotonic() - self._saved > SAVE_EVERY:
             self.save(row.epoch, row.step)
 
@@ -41,7 +41,7 @@ class Keeper:
         """Write the weights as they are now, and the best ones if they are not on disk yet."""
         self.save_best()
         if self.run is not None:
-            self._write("last.safetensors", canonical_state(self.module)[0], epoch, step)
+            self._write("last.safetensors", self._copy(), epoch, step)
         self._saved = time.monotonic()
 
     def save_best(self) -> None:
@@ -50,12 +50,13 @@ class Keeper:
             self._write("best.safetensors", self._waiting, self.best.epoch, self.best.step)
             self._waiting = None
 
+    def _copy(self) -> dict[str, torch.Tensor]:
+        """The module's weights as they are now, each once."""
+        return {name: tensor.to("cpu", copy=True) for name, tensor in weights_of(self.module).items()}
+
     def _write(self, name: str, state: dict[str, torch.Tensor], epoch: int, step: int) -> None:
         assert self.run is not None
         metadata = {"format": "pt", "nnspec": __version__, "epoch": str(epoch), "step": str(step)}
-        aliases = canonical_state(self.module)[1]
-        if aliases:
-            metadata["tied"] = json.dumps(aliases)
         self.run.write_tensors(name, state, metadata)
 
 

@@ -92,7 +92,7 @@ def fit(
         run.write_json("data.json", _describe(samples, loaded))
     progress.start(fitting.outline(_headline(title, module, samples, device), loaded.notes))
     try:
-        return _finished(fitting, fitting.run(), run)
+        return _finished(fitting, _in_memory(fitting), run)
     except Fault as fault:
         fitting.keeper.save_best()
         if run is not None:
@@ -101,6 +101,20 @@ def fit(
         raise
     finally:
         progress.close()
+
+
+def _in_memory(fitting: _Fitting) -> Result:
+    try:
+        return fitting.run()
+    except torch.OutOfMemoryError as error:
+        half = max(fitting.batches.size // 2, 1)
+        reason = str(error).partition("\n")[0]
+        raise Fault(
+            f"{fitting.device} has not enough memory for batches of {fitting.batches.size:,}",
+            code="NNS625",
+            notes=(reason,),
+            helps=(f"try batch_size = {half}",),
+        ) from None
 
 
 def _finished(fitting: _Fitting, result: Result, run: RunDirectory | None) -> Result:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from nnspec.training.fault import Fault
 from nnspec.version import __version__
@@ -79,53 +79,6 @@ class RunDirectory:
             raise _unwritable(place, error) from None
 
 
-def canonical_state(module: torch.nn.Module) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """A copy of a module's state on the CPU, each tensor once; and its other names: alias -> name.
-
-    The name it keeps is the first in the module's own order, which is the order of first use in the spec.
-    """
-    state: dict[str, torch.Tensor] = {}
-    aliases: dict[str, str] = {}
-    names: dict[int, str] = {}
-    for name, tensor in module.state_dict(keep_vars=True).items():
-        if names.setdefault(id(tensor), name) == name:
-            state[name] = tensor.detach().to("cpu", copy=True).contiguous()
-        else:
-            aliases[name] = names[id(tensor)]
-    return state, aliases
-
-
-def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a safetensors file; `Fault` when it is not there or is something else."""
-    if not path.is_file():
-        raise Fault(f"there is no file {path}", code="NNS622", helps=("`weights` names a safetensors file",))
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise Fault(f"{path.name} is not a safetensors file", code="NNS622", notes=(str(error)[:200],)) from None
-
-
-def load_weights(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], name: str) -> None:
-    """Put tensors into a module under its names; `Fault` names those that are missing, unknown or of another shape."""
-    state, aliases = canonical_state(module)
-    missing = [key for key in state if key not in tensors]
-    unknown = [key for key in tensors if key not in state and key not in aliases]
-    notes = []
-    if missing:
-        notes.append(f"not in the file: {_listed(missing)}")
-    if unknown:
-        notes.append(f"not in the model: {_listed(unknown)}")
-    for key, tensor in state.items():
-        if key in tensors and tensors[key].shape != tensor.shape:
-            notes.append(f"`{key}` is {list(tensors[key].shape)} in the file and {list(tensor.shape)} in the model")
-    if notes:
-        raise Fault(f"{name} does not fit the model", code="NNS622", notes=notes[:6])
-    with torch.no_grad():
-        for key, own in module.state_dict(keep_vars=True).items():
-            if key in state:
-                own.copy_(tensors[key])
-
-
 def environment(device: torch.device) -> dict[str, Any]:
     """Versions and hardware: what one needs to know to repeat a run."""
     kind = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
@@ -151,10 +104,6 @@ def _sync(place: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _unwritable(place: Path, error: Exception) -> Fault:

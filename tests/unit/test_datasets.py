@@ -1,4 +1,4 @@
-"""Data sets: their types are known without numpy, their arrays are of exactly those types, their faults name a place."""
+"""Data sets: types are known without numpy, arrays are of exactly those types, and faults name a place."""
 
 from __future__ import annotations
 
@@ -246,7 +246,10 @@ def test_faults_of_an_archive(tmp_path: Path) -> None:
 
     np.savez(tmp_path / "good.npz", x=np.zeros((3, 2)))
     good = (tmp_path / "good.npz").read_bytes()
-    huge = b"\x93NUMPY\x01\x00\x76\x00" + b"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 9), }".ljust(118)
+    huge = (
+        b"\x93NUMPY\x01\x00\x76\x00"
+        + b"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 9), }".ljust(118)
+    )
     assert "is damaged" in message(good[:100])
     assert "is damaged" in message(good[:180] + b"\xff" + good[181:])
     assert message(archive()) == "a.npz holds no arrays"

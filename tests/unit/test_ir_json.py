@@ -29,8 +29,10 @@ dims = st.sampled_from(
 )
 sizes = dims | counts
 types = st.builds(TensorType, st.sampled_from(DTYPES), st.lists(sizes, max_size=3).map(tuple))
-scalars: st.SearchStrategy[Any] = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | words | dims
-scalars = st.one_of(scalars, st.builds(ir.Ref, counts), types)
+scalars: st.SearchStrategy[Any] = st.one_of(
+    *(st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), words, dims),
+    *(st.builds(ir.Ref, counts), types),
+)
 
 
 def tuples(items: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:

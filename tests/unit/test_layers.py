@@ -1,4 +1,4 @@
-"""Every layer against torch: shapes, state, cost; arguments at random; and what a wrong input is told."""
+"""Every layer against torch: shapes, state, cost; and arguments at random."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layer_harness import (
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from nnspec import registry
+from nnspec.dims import Size, evaluate
+from nnspec.layer import Example, ShapeError
+from nnspec.types import TensorType
+
+from .layer_harness import (
+    Case,
     NestedDims,
     all_examples,
     apply,
@@ -27,13 +36,6 @@ from layer_harness import (
     sizes_for,
     tensors,
 )
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
-
-from nnspec import registry
-from nnspec.dims import evaluate
-from nnspec.layer import Example, ShapeError
-from nnspec.types import TensorType
 
 EXAMPLES = all_examples()
 LAYERS = sorted(registry.index("layer"))
@@ -96,7 +98,9 @@ def test_the_shape_rule_is_torchs(name: str, example: Example) -> None:
     found = sizes_for(case, seed=1)
     assert found, "no sizes fit the requirements"
     for sizes in found:
-        result = apply(case.layer, module, tensors(case, sizes))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "LSTM with projections")
+            result = apply(case.layer, module, tensors(case, sizes))
         theirs = nested(result, lambda y: (str(y.dtype).removeprefix("torch."), NestedDims(y.shape)))
         assert theirs == nested(case.output, lambda t, s=sizes: (t.dtype, NestedDims(shape_of(t, s))))
 
@@ -106,10 +110,8 @@ def test_weights_are_the_state_of_the_module(name: str, example: Example) -> Non
     case = feed_example(example)
     module = build(case.layer)
     trained = {n for n, _ in module.named_parameters()}
-    theirs = [
-        (n, tuple(v.shape), str(v.dtype).removeprefix("torch."), n in trained) for n, v in module.state_dict().items()
-    ]
-    assert [(n, w.shape, w.dtype, w.trained) for n, w in case.layer.weights().items()] == theirs
+    theirs = [(n, tuple(v.shape), str(v.dtype), n in trained) for n, v in module.state_dict().items()]
+    assert [(n, w.shape, f"torch.{w.dtype}", w.trained) for n, w in case.layer.weights().items()] == theirs
 
 
 @pytest.mark.parametrize(("name", "example"), EXAMPLES, ids=IDS)
@@ -146,12 +148,19 @@ def pair(number: st.SearchStrategy[int]) -> st.SearchStrategy[Any]:
     return st.one_of(number, st.tuples(number, number))
 
 
-def agree(name: str, arguments: dict[str, Any], *shapes: tuple[int, ...], state: Any = None) -> None:
+def attempt(name: str, arguments: dict[str, Any], types: list[TensorType]) -> Case | None:
+    """The layer fed with these types, or None where it refuses them."""
+    try:
+        return feed(make(name, **arguments), *types)
+    except ShapeError:
+        return None
+
+
+def agree(name: str, arguments: dict[str, Any], *shapes: tuple[int, ...]) -> None:
     """Our shape is torch's, or both refuse."""
     types = [TensorType("float32", shape) for shape in shapes]
-    try:
-        case = feed(make(name, **arguments), *types, *([state] if state else []))
-    except ShapeError as error:
+    case = attempt(name, arguments, types)
+    if case is None:
         layer = make(name, **arguments)
         complete = layer.replace(**{n: shapes[f.input][f.axis] for n, f in layer.fields.items() if f.axis is not None})
         try:
@@ -159,9 +168,7 @@ def agree(name: str, arguments: dict[str, Any], *shapes: tuple[int, ...], state:
         except (RuntimeError, ValueError, IndexError):
             pass
         else:
-            assert any(y.numel() == 0 for y in leaves(result)), error.message
-        assert error.message[0] not in ".ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-        assert not error.message.endswith(".")
+            assert any(y.numel() == 0 for y in leaves(result)), "torch accepts it"
         return
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Using padding='same'|LSTM with projections")
@@ -170,7 +177,12 @@ def agree(name: str, arguments: dict[str, Any], *shapes: tuple[int, ...], state:
     symbolic(name, arguments, case, types)
 
 
-def symbolic(name: str, arguments: dict[str, Any], case: Any, types: list[TensorType]) -> None:
+def cost(case: Case) -> Size:
+    found: Size = case.layer.macs(case.inputs, case.output)
+    return found
+
+
+def symbolic(name: str, arguments: dict[str, Any], case: Case, types: list[TensorType]) -> None:
     """With symbols for the batch and the places, the shape at these sizes is the same."""
     fields = case.layer.fields.values()
     fixed = {(f.input, f.axis % types[f.input].rank) for f in fields if f.axis is not None}
@@ -179,7 +191,7 @@ def symbolic(name: str, arguments: dict[str, Any], case: Any, types: list[Tensor
     for number, kind in enumerate(types):
         dims = []
         for axis, size in enumerate(kind.dims):
-            if (number, axis) in fixed:
+            if (number, axis) in fixed or not isinstance(size, int):
                 dims.append(str(size))
             else:
                 sizes[f"S{axis}"] = size
@@ -189,9 +201,7 @@ def symbolic(name: str, arguments: dict[str, Any], case: Any, types: list[Tensor
     assert all(evaluate(r.size, sizes) >= 0 for r in general.proof.requires)
     dims_then = [shape_of(t, sizes) for t in leaves(general.output)]
     assert dims_then == [t.dims for t in leaves(case.output)]
-    assert evaluate(general.layer.macs(general.inputs, general.output), sizes) == case.layer.macs(
-        case.inputs, case.output
-    )
+    assert evaluate(cost(general), sizes) == cost(case)
 
 
 convolution = {
@@ -307,145 +317,3 @@ def test_flatten_agrees_with_torch(shape: list[int], start: int, end: int) -> No
 @given(st.integers(1, 4), st.integers(1, 6), st.lists(st.integers(1, 4), min_size=1, max_size=3))
 def test_group_norm_agrees_with_torch(groups: int, channels: int, rest: list[int]) -> None:
     agree("GroupNorm", {"num_groups": groups}, (2, channels, *rest))
-
-
-# --- what a wrong input is told --------------------------------------------------------------------------------------
-
-REFUSALS = [
-    ("Linear(3)", ["int[N, 4]"], "NNS406", "`Linear` has float32 parameters, but its input is int[N, 4]"),
-    ("Linear(3)", ["float64[N, 4]"], "NNS406", "`Linear` has float32 parameters, but its input is float64[N, 4]"),
-    ("Linear(3)", ["float[]"], "NNS402", "`Linear` needs at least 1 dimension, but its input is float[]"),
-    (
-        "Linear(3, in_features=256)",
-        ["float[N, 400]"],
-        "NNS401",
-        "`Linear(in_features=256)` cannot follow a tensor of shape [N, 400]",
-    ),
-    (
-        "Linear(3)",
-        ["float[N, T]"],
-        "NNS405",
-        "`Linear` takes in_features from the last dimension of its input, which is `T`: not a fixed number",
-    ),
-    (
-        "Bilinear(3)",
-        ["float[2, 4]", "float[3, 4]"],
-        "NNS401",
-        "the inputs of `Bilinear`, float[2, 4] and float[3, 4], differ in dimension 0",
-    ),
-    (
-        "Bilinear(3)",
-        ["float[N, 4]", "float[M, 4]"],
-        "NNS410",
-        "the inputs of `Bilinear`, float[N, 4] and float[M, 4], differ in dimension 0",
-    ),
-    (
-        "Conv2d(8, 3)",
-        ["float[N, 784]"],
-        "NNS402",
-        "`Conv2d` needs 4 or 3 dimensions, [N, C, H, W] or [C, H, W], but its input is float[N, 784]",
-    ),
-    ("Conv2d(8, 7)", ["float[N, 3, 5, 9]"], "NNS403", "kernel 7 does not fit an input of height 5"),
-    (
-        "Conv2d(8, 4, dilation=3, padding=1)",
-        ["float[N, 3, 12, 6]"],
-        "NNS403",
-        "kernel 4 with dilation 3, which reaches over 10, does not fit an input of width 6, padded to 8",
-    ),
-    ("Conv2d(6, 3, groups=4)", ["float[N, 6, 9, 9]"], "NNS404", "groups 4 does not divide in_channels 6"),
-    ('Conv2d(8, 3, stride=2, padding="same")', ["float[N, 6, 9, 9]"], "NNS304", None),
-    (
-        'Conv2d(8, 3, padding=4, padding_mode="reflect")',
-        ["float[N, 6, 9, 4]"],
-        "NNS403",
-        'padding 4 with padding_mode="reflect" does not fit an input of width 4',
-    ),
-    ("ConvTranspose2d(2, 1, padding=4)", ["float[N, 6, 5, 5]"], "NNS403", None),
-    (
-        "MaxPool2d(2, padding=2)",
-        ["float[N, 6, 5, 5]"],
-        "NNS304",
-        "padding 2 of `MaxPool2d` is more than half of kernel 2",
-    ),
-    (
-        "MaxPool2d(2)",
-        ["int[N, 6, 5, 5]"],
-        "NNS406",
-        "`MaxPool2d` needs a float tensor, but its input is int[N, 6, 5, 5]",
-    ),
-    (
-        "BatchNorm2d",
-        ["float[N, 8]"],
-        "NNS402",
-        "`BatchNorm2d` needs 4 dimensions, [N, C, H, W], but its input is float[N, 8]",
-    ),
-    ("LayerNorm(normalized_shape=(4, 5))", ["float[N, 5, 4]"], "NNS401", None),
-    ("GroupNorm(4)", ["float[N, 6]"], "NNS404", "num_groups 4 does not divide num_channels 6"),
-    ("Embedding(9, 4)", ["float[N, T]"], "NNS406", "`Embedding` looks numbers up, but its input is float[N, T]"),
-    ("Embedding(9, 4, padding_idx=9)", ["int[N]"], "NNS411", "padding_idx 9 is out of range for 9 embeddings"),
-    ("LSTM(4)", ["float[T, N, 3]", "float[1, N, 4]"], "NNS402", "`LSTM` starts from a pair of states"),
-    (
-        "GRU(4)",
-        ["float[T, N, 3]", "float[2, N, 4]"],
-        "NNS401",
-        "h0 of `GRU` must be float[1, N, 4], not float[2, N, 4]",
-    ),
-    ("LSTM(4, proj_size=4)", ["float[T, N, 3]"], "NNS304", None),
-    ("MultiheadAttention(7)", ["float[T, N, 512]"], "NNS404", "num_heads 7 does not divide embed_dim 512"),
-    (
-        "MultiheadAttention(2)",
-        ["float[T, N, 8]", "float[S, M, 8]"],
-        "NNS410",
-        "query and key of `MultiheadAttention` differ in batch: N and M",
-    ),
-    (
-        "Flatten(2)",
-        ["float[N, 6]"],
-        "NNS411",
-        "`Flatten(start_dim=2)` is out of range for float[N, 6], which has 2 dimensions",
-    ),
-    ("Unflatten(1, (4, 4))", ["float[N, 12]"], "NNS408", "a dimension of 12 cannot become (4, 4), which holds 16"),
-    (
-        "Unflatten(1, (5, -1))",
-        ["float[N, 12]"],
-        "NNS408",
-        "a dimension of 12 cannot become (5, -1): 5 does not divide it",
-    ),
-    ("Unflatten(1, (5, -1))", ["float[N, T]"], "NNS410", None),
-    ("Softmax(2)", ["float[N, 6]"], "NNS411", None),
-    ("PReLU(3)", ["float[N, 6]"], "NNS401", "`PReLU(3)` needs 3 channels, but its input is float[N, 6]"),
-    ("ReLU", ["bool[N]"], "NNS406", "`ReLU` needs numbers, but its input is bool[N]"),
-    ("GELU", ["int[N]"], "NNS406", "`GELU` needs a float tensor, but its input is int[N]"),
-]
-
-
-@pytest.mark.parametrize(
-    ("text", "inputs", "code", "message"), REFUSALS, ids=[f"{r[0]} of {r[1][0]}" for r in REFUSALS]
-)
-def test_a_wrong_input_is_refused(text: str, inputs: list[str], code: str, message: str | None) -> None:
-    with pytest.raises(ShapeError) as caught:
-        feed(read_layer(text), *inputs)
-    assert caught.value.code == code
-    if message is not None:
-        assert caught.value.message == message
-
-
-def test_the_help_names_what_would_fit() -> None:
-    with pytest.raises(ShapeError) as caught:
-        feed(read_layer("MultiheadAttention(7)"), "float[T, N, 512]")
-    assert caught.value.helps == ("the nearest that do: `num_heads=4` and `num_heads=8`",)
-    with pytest.raises(ShapeError) as caught:
-        feed(read_layer("Conv2d(8, 7)"), "float[N, 3, 5, 9]")
-    assert caught.value.helps == ("use a smaller kernel, or padding=1",)
-    assert caught.value.at == "kernel_size"
-
-
-def test_what_cannot_be_decided_becomes_a_requirement() -> None:
-    case = feed(read_layer("Conv2d(8, 7, padding=1)"), "float[N, 3, H, W]")
-    assert [str(r.size) for r in case.proof.requires] == ["H - 5", "W - 5"]
-    assert case.proof.requires[0].message == "kernel 7 does not fit an input of height H, padded to H + 2"
-
-
-def test_a_stride_of_two_rounds_as_a_person_would_write_it() -> None:
-    case = feed(read_layer("Conv2d(8, 3, stride=2, padding=1)"), "float[N, 3, H, W]")
-    assert str(case.output) == "float[N, 8, (H + 1) // 2, (W + 1) // 2]"

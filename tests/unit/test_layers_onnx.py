@@ -13,7 +13,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layer_harness import (
+
+from nnspec.layer import Example, ShapeError
+
+from .layer_harness import (
     TOLERANCE,
     Case,
     all_examples,
@@ -29,8 +32,6 @@ from layer_harness import (
     sizes_for,
     tensors,
 )
-
-from nnspec.layer import Example, ShapeError
 
 EXAMPLES = [(name, example) for name, example in all_examples() if example.onnx]
 OPSETS = (17, 18, 19, 20, 21, 22, 23)
@@ -70,6 +71,12 @@ def compare(results: Any, expected: list[np.ndarray], who: str) -> None:
 def test_onnx_computes_what_torch_does(name: str, example: Example, opset: int) -> None:
     case = feed_example(example)
     agree(case, sizes_for(case, seed=2), opset)
+
+
+@pytest.mark.parametrize("mode", ["zeros", "circular", "reflect"])
+def test_an_uneven_padding_is_on_torchs_side(mode: str) -> None:
+    case = feed(read_layer(f'Conv2d(4, (4, 3), padding="same", padding_mode="{mode}")'), "float[N, 3, H, W]")
+    agree(case, [{"N": 2, "H": 5, "W": 4}], 21, reference=False)
 
 
 @pytest.mark.parametrize("opset", OPSETS)
@@ -257,6 +264,19 @@ def test_attention(arguments: dict[str, Any], batched: bool, inputs: int, paddin
 def test_other_floats(text: str, dtype: str) -> None:
     case = feed(read_layer(text), f"{dtype}[N, 4, H, W]")
     agree(case, [{"N": 2, "H": 4, "W": 5}], 21, reference=False)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "int64"])
+@pytest.mark.parametrize("text", ["ReLU", "Sigmoid", "Flatten", "Step", "Identity"])
+def test_integers(text: str, dtype: str) -> None:
+    agree(feed(read_layer(text), f"{dtype}[N, 4]"), [{"N": 3}], 21)
+
+
+def test_a_large_table_is_worked_out_by_the_graph() -> None:
+    case = feed(read_layer("AdaptiveAvgPool2d((300, 1))"), "float[N, 1, 400, 2]")
+    agree(case, [{"N": 1}], 21, reference=False)
+    model = onnx_model(case, {}, 21)
+    assert model.ByteSize() < 10_000
 
 
 def test_the_lowering_uses_the_operator_that_there_is() -> None:

@@ -21,7 +21,7 @@ from nnspec.training.dataset import BATCH, Loaded, field_type
 from nnspec.training.fault import Fault
 from nnspec.training.loop import Measure, Result, fit
 from nnspec.training.progress import Progress, Row
-from nnspec.training.rundir import RunDirectory, canonical_state, load_weights, read_weights
+from nnspec.training.rundir import RunDirectory
 from nnspec.training.samples import Batches
 
 NO_GRAPH = ir.Graph((), (), (), ())
@@ -97,7 +97,7 @@ def test_training_equals_a_hand_written_loop_to_the_last_bit() -> None:
     for row in result.rows[:epochs]:
         mine.train()
         total = 0.0
-        for picked in torch.randperm(72, generator=generator).split(size):
+        for picked in _parts(torch.randperm(72, generator=generator), size):
             optimizer.zero_grad()
             loss = F.cross_entropy(mine(x_train[picked]), label_train[picked])
             loss.backward()  # type: ignore[no-untyped-call]
@@ -106,11 +106,15 @@ def test_training_equals_a_hand_written_loop_to_the_last_bit() -> None:
         assert row.train["loss"] == pytest.approx(total / 72, rel=1e-12)
         mine.eval()
         with torch.no_grad():
-            scores = torch.cat([mine(part) for part in x_held.split(size)])
+            scores = torch.cat([mine(part) for part in _parts(x_held, size)])
         assert row.validation["loss"] == pytest.approx(F.cross_entropy(scores, label_held).item(), rel=1e-6)
-        assert row.validation["accuracy"] == pytest.approx(accuracy(scores, label_held).item(), rel=1e-12)
+        assert row.validation["accuracy"] == pytest.approx(accuracy(scores, label_held).item(), rel=1e-7)
     for mine_weight, weight in zip(mine.parameters(), module.parameters(), strict=True):
         assert torch.equal(mine_weight, weight)
+
+
+def _parts(x: torch.Tensor, size: int) -> list[torch.Tensor]:
+    return [x[i : i + size] for i in range(0, len(x), size)]
 
 
 def test_equal_seeds_give_equal_runs_and_others_do_not() -> None:
@@ -125,7 +129,7 @@ def test_means_weigh_a_smaller_last_batch_by_its_size() -> None:
     loaded, module = blobs(40), network()
     row = fitted(module, section, loaded=loaded).rows[0]
     scores, label = module(torch.from_numpy(loaded.fields["x"])), torch.from_numpy(loaded.fields["label"])
-    assert row.train["accuracy"] == pytest.approx(accuracy(scores, label).item(), rel=1e-12)
+    assert row.train["accuracy"] == pytest.approx(accuracy(scores, label).item(), rel=1e-7)
     assert row.train["loss"] == pytest.approx(F.cross_entropy(scores, label).item(), rel=1e-6)
 
 
@@ -194,7 +198,7 @@ def test_the_best_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:
 
     class Watch(Progress):
         def epoch(self, row: Row) -> None:
-            states.append(canonical_state(module)[0])
+            states.append({name: w.clone() for name, w in module.state_dict().items()})
 
     section = training(ir.Record("SGD", {"lr": 3.0}), epochs=8, batch_size=8)  # too high: the loss jumps about
     result = fitted(module, section, run=run, progress=Watch())
@@ -268,37 +272,29 @@ def test_weights_are_written_now_and_then_in_long_runs(tmp_path: Path, monkeypat
     assert written == [True] * 3
 
 
-def test_tied_weights_are_saved_once_and_come_back(tmp_path: Path) -> None:
-    def tied(seed: int) -> nn.Module:
-        torch.manual_seed(seed)
-        module = nn.ModuleDict({"wte": nn.Embedding(5, 4), "head": nn.Linear(4, 5, bias=False)})
-        module["head"].weight = module["wte"].weight
-        return module
+def test_tied_weights_are_saved_once(tmp_path: Path) -> None:
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Linear(4, 4), nn.Linear(4, 4)
+            self.last.weight = self.first.weight
 
-    module, other = tied(0), tied(1)
-    state, aliases = canonical_state(module)
-    assert list(state) == ["wte.weight"]
-    assert aliases == {"head.weight": "wte.weight"}
-    RunDirectory(tmp_path).write_tensors("w.safetensors", state, {})
-    load_weights(other, read_weights(tmp_path / "w.safetensors"), "w.safetensors")
-    assert torch.equal(other["head"].weight, module["wte"].weight)  # type: ignore[index]
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = self.last(self.first(x))
+            return found
+
+    fitted(Tied(), training(), run=RunDirectory(tmp_path))
+    assert sorted(load_file(tmp_path / "last.safetensors")) == ["first.bias", "first.weight", "last.bias"]
 
 
-def test_weights_that_do_not_fit_are_refused_with_all_reasons(tmp_path: Path) -> None:
-    module, before = network(), network()
-    tensors = {n: w for n, w in network(1).state_dict().items() if n != "0.bias"} | {"3.bias": torch.zeros(7)}
+def test_too_little_memory_suggests_a_smaller_batch() -> None:
+    def loss(scores: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError("out of memory. Tried to allocate 20 MiB")
+
     with pytest.raises(Fault) as caught:
-        load_weights(module, tensors | {"more": torch.zeros(1)}, "w.safetensors")
-    assert caught.value.notes == (
-        "not in the file: `0.bias`",
-        "not in the model: `more`",
-        "`3.bias` is [7] in the file and [3] in the model",
-    )
-    assert all(torch.equal(a, b) for a, b in zip(module.parameters(), before.parameters(), strict=True))
-    (tmp_path / "bad").write_bytes(b"hello world, this is no safetensors file")
-    for name in ("bad", "missing"):
-        with pytest.raises(Fault):
-            read_weights(tmp_path / name)
+        fitted(network(), training(), loss)
+    assert caught.value.code == "NNS625"
+    assert caught.value.helps == ("try batch_size = 8",)
 
 
 def test_a_single_sample_cannot_be_split() -> None:

@@ -154,7 +154,11 @@ def _header(file: IO[bytes], place: Path, rank: int, at: str) -> tuple[str, tupl
     if start[3] != rank:
         what = "images" if rank == 3 else "labels"
         helps = ("are the two files exchanged?",) if start[3] in (1, 3) else ()
-        raise DataError(f"{place.name} has {start[3]} dimension{'s' * (start[3] != 1)}, and a file of {what} has {rank}", at=at, helps=helps)
+        raise DataError(
+            f"{place.name} has {start[3]} dimension{'s' * (start[3] != 1)}, and a file of {what} has {rank}",
+            at=at,
+            helps=helps,
+        )
     sizes = file.read(4 * rank)
     if len(sizes) != 4 * rank:
         raise DataError(f"{place.name} ends in the middle of its header", at=at)

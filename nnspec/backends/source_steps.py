@@ -1,0 +1,192 @@
+"""Finding statements in a graph: calls of whole containers, and loops that were written out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nnspec import ir
+from nnspec.backends.source_plan import Layout, Step
+
+Calling = Callable[[ir.Call], str]
+"""How a layer is called: "" when it is plainly `layer(x, ...)`, else what tells it from other ways."""
+
+
+class Finder:
+    """Groups the nodes of one graph into steps; notes in the layout which containers are called as a whole."""
+
+    def __init__(self, graph: ir.Graph, layout: Layout, calling: Calling, uses: Sequence[int]) -> None:
+        self._graph = graph
+        self._layout = layout
+        self._calling = calling
+        self._uses = uses
+
+    def steps(self, nodes: Sequence[ir.Node], within: str = "") -> list[Step]:
+        """The steps of some nodes in a row; only containers at or below `within` are called as a whole."""
+        steps = []
+        at = 0
+        while at < len(nodes):
+            step = self._container_step(nodes, at, within) or _single_step(nodes[at])
+            steps.append(step)
+            at += max(1, len(step.covers))
+        return steps
+
+    def _container_step(self, nodes: Sequence[ir.Node], at: int, within: str) -> Step | None:
+        node = nodes[at]
+        if not isinstance(node, ir.Call):
+            return None
+        for path in self._layout.starts(node.path):
+            if f"{path}.".startswith(f"{within}.") or not within:
+                step = self._run(path, nodes, at) or self._loop(path, nodes, at)
+                if step is not None:
+                    return step
+        return None
+
+    # --- runs ---
+
+    def _run(self, path: str, nodes: Sequence[ir.Node], at: int) -> Step | None:
+        """All layers of a container in order, each fed what the one before it gave and nothing else."""
+        calls: list[ir.Call] = []
+        for leaf in self._layout.leaves(path):
+            node = nodes[at + len(calls)] if at + len(calls) < len(nodes) else None
+            if not isinstance(node, ir.Call) or node.path != leaf or self._calling(node):
+                return None
+            if len(node.inputs) != 1 or not isinstance(node.inputs[0], ir.Ref) or not _is_single(node.outputs):
+                return None
+            flowing = node.inputs[0].id
+            if calls and (flowing != calls[-1].outputs[0] or self._uses[flowing] != 1):
+                return None
+            calls.append(node)
+        if not path and not self._is_all(calls, nodes):
+            return None
+        self._note_run(path)
+        return Step("run", calls[0], calls[0].inputs, calls[-1].outputs, path, tuple(calls))
+
+    def _is_all(self, calls: Sequence[ir.Call], nodes: Sequence[ir.Node]) -> bool:
+        """Whether a block is its own chain of layers and nothing else."""
+        graph = self._graph
+        whole = len(graph.inputs) == 1 and calls[0].inputs == (ir.Ref(graph.inputs[0] or 0),)
+        ends = graph.outputs == (ir.Ref(calls[-1].outputs[0]),)
+        return self._layout.only_body and len(calls) == len(nodes) and whole and ends
+
+    def _note_run(self, path: str) -> None:
+        self._layout.runs.add(path)
+        for member in self._layout.inner(path).members:
+            assert member.module is not None
+            if self._layout.program.modules[member.module].kind not in ("block", "layer"):
+                self._note_run(_join(path, member.name))
+
+    # --- loops ---
+
+    def _loop(self, path: str, nodes: Sequence[ir.Node], at: int) -> Step | None:
+        """The same nodes for each member of a container, one value going from turn to turn."""
+        members = [_join(path, m.name) for m in self._layout.inner(path).members]
+        length = _length_of_turn(members, nodes, at)
+        if not length or at + length * len(members) > len(nodes):
+            return None
+        turns = [nodes[at + k * length : at + (k + 1) * length] for k in range(len(members))]
+        made = [[v for node in turn for v in ir.flat(node.outputs)] for turn in turns]
+        last = turns[0][-1]
+        flow = _flow(turns, made)
+        if flow is None or not _is_single(last.outputs) or made[0][-1] != flow[1]:
+            return None
+        if not all(len(each) == len(made[0]) for each in made):
+            return None
+        start = flow[0]
+        for k in range(1, len(turns)):
+            values = dict(zip(made[0], made[k], strict=True)) | {start: made[k - 1][-1]}
+            same = all(
+                self._is_same(a, b, members[0], members[k], values) for a, b in zip(turns[0], turns[k], strict=True)
+            )
+            if not same:
+                return None
+        if not self._closed([node for turn in turns for node in turn], made):
+            return None
+        inner = tuple(self.steps(turns[0], members[0]))
+        self._note_alike(members)
+        covers = tuple(node for turn in turns for node in turn)
+        return Step("loop", turns[0][0], (ir.Ref(start),), (made[-1][-1],), path, covers, members[0], inner)
+
+    def _is_same(self, a: ir.Node, b: ir.Node, first: str, other: str, values: dict[int, int]) -> bool:
+        """Whether a node of another turn is that of the first, for its own member and values."""
+        if isinstance(a, ir.Call) and isinstance(b, ir.Call):
+            ours = a.path.removeprefix(first) if _is_below(a.path, first) else None
+            theirs = b.path.removeprefix(other) if _is_below(b.path, other) else None
+            if ours != theirs or (ours is None and a.path != b.path) or self._calling(a) != self._calling(b):
+                return False
+        elif isinstance(a, ir.Op) and isinstance(b, ir.Op):
+            if a.function != b.function or repr(a.attributes) != repr(b.attributes):
+                return False
+        else:
+            return False
+        return _renamed(a.inputs, values) == b.inputs and _nesting(a.outputs) == _nesting(b.outputs)
+
+    def _closed(self, nodes: Sequence[ir.Node], made: Sequence[Sequence[int]]) -> bool:
+        """Whether nothing but the last value is used after the loop."""
+        inside: dict[int, int] = {}
+        for node in nodes:
+            for value in ir.refs(node.inputs) if not isinstance(node, ir.Read) else ():
+                inside[value] = inside.get(value, 0) + 1
+        values = [v for turn in made for v in turn]
+        return all(inside.get(v, 0) == self._uses[v] for v in values[:-1])
+
+    def _note_alike(self, members: Sequence[str]) -> None:
+        """What is called as a whole in the first turn is so in all."""
+        below = [run.removeprefix(members[0]) for run in self._layout.runs if _is_below(run, members[0])]
+        self._layout.runs.update(member + rest for member in members[1:] for rest in below)
+
+
+def _single_step(node: ir.Node) -> Step:
+    path = node.path if isinstance(node, ir.Call) else ""
+    return Step("node", node, () if isinstance(node, ir.Read) else node.inputs, node.outputs, path)
+
+
+def single_steps(nodes: Sequence[ir.Node]) -> list[Step]:
+    """Each node as a step of its own."""
+    return [_single_step(node) for node in nodes]
+
+
+def _length_of_turn(members: Sequence[str], nodes: Sequence[ir.Node], at: int) -> int:
+    """How many nodes lie between the first call in one member and the first in the next; 0 if there is no next."""
+    if len(members) < 2:
+        return 0
+    most = (len(nodes) - at) // len(members)
+    for length in range(1, most + 1):
+        node = nodes[at + length]
+        if isinstance(node, ir.Call) and _is_below(node.path, members[1]):
+            return length
+    return 0
+
+
+def _flow(turns: Sequence[Sequence[ir.Node]], made: Sequence[Sequence[int]]) -> tuple[int, int] | None:
+    """The value that goes into the first turn, and the one that takes its place in the second."""
+    own = set(made[0])
+    for a, b in zip(turns[0], turns[1], strict=True):
+        if isinstance(a, ir.Read) or isinstance(b, ir.Read):
+            return None
+        for first, second in zip(ir.refs(a.inputs), ir.refs(b.inputs), strict=False):
+            if first not in own and first != second:
+                return (first, second) if second in own else None
+    return None
+
+
+def _renamed(operand: Any, values: dict[int, int]) -> Any:
+    if isinstance(operand, ir.Ref):
+        return ir.Ref(values.get(operand.id, operand.id))
+    return tuple(_renamed(part, values) for part in operand) if isinstance(operand, tuple) else operand
+
+
+def _nesting(outputs: Any) -> Any:
+    return 0 if isinstance(outputs, int) else tuple(map(_nesting, outputs))
+
+
+def _is_single(outputs: tuple[Any, ...]) -> bool:
+    return len(outputs) == 1 and isinstance(outputs[0], int)
+
+
+def _is_below(path: str, prefix: str) -> bool:
+    return path == prefix or path.startswith(f"{prefix}.")
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

@@ -1,0 +1,128 @@
+"""`nnspec compile`: a spec as PyTorch source, as an ONNX model or as an IR."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nnspec.cli.options import file_argument, format_option, model_options
+from nnspec.cli.report import note, reported, warn
+from nnspec.compiler import Compiled
+from nnspec.compiler_input import compile_input, read_input
+from nnspec.compiler_output import (
+    build_module,
+    emit_ir,
+    emit_source,
+    module_arrays,
+    read_arrays,
+    verify_onnx,
+    write_onnx,
+    write_text,
+)
+from nnspec.diagnostics import NnspecError, error
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_SUFFIXES = {".py": "torch", ".onnx": "onnx", ".json": "ir"}
+_TEXTS: dict[str, Callable[[Compiled], str]] = {"torch": emit_source, "ir": emit_ir}
+
+
+@click.command("compile")
+@file_argument
+@click.option("-o", "--output", metavar="PATH", type=click.Path(allow_dash=True), help="Where to: .py, .onnx or .json.")
+@click.option(
+    "--format", "form", type=click.Choice(["torch", "onnx", "ir"]), help="What to write, whatever PATH ends with."
+)
+@model_options
+@click.option("--weights", metavar="PATH", type=click.Path(), help="ONNX: weights from .safetensors, .pt or .pth.")
+@click.option("--seed", type=click.IntRange(min=0), help="ONNX: seed of fresh weights.  [default: 0]")
+@click.option("--opset", type=int, metavar="N", help="ONNX: version of the operator set.  [default: 21]")
+@click.option(
+    "--external", is_flag=True, help="ONNX: weights in a file of their own, PATH.data, even if they are small."
+)
+@click.option("--verify", is_flag=True, help="ONNX: compare ONNX Runtime with torch at several sizes.")
+@format_option("text", "json", result=False)
+@reported
+def command(file: str, output: str | None, form: str | None, output_format: str, **options: Any) -> None:
+    """Compile a spec (or an IR that was compiled before): by default to PyTorch source on standard output.
+
+    \b
+    nnspec compile net.nns                                 PyTorch source, to read
+    nnspec compile net.nns -o net.py                       the same in a file
+    nnspec compile net.nns -o net.onnx --weights net.safetensors --verify
+    nnspec compile net.nns -o net.json                     the IR
+    """
+    form = form or _format_of(output)
+    onnx_options = [name for name in ("weights", "seed", "opset", "external", "verify") if options[name]]
+    if form != "onnx" and onnx_options:
+        raise click.UsageError(f"--{onnx_options[0]} is for ONNX, such as `-o net.onnx`")
+    if form == "onnx" and output in (None, "-"):
+        raise click.UsageError("an ONNX model goes to a file, such as `-o net.onnx`")
+    if options["weights"] and options["seed"] is not None:
+        raise click.UsageError("--seed is for fresh weights, and --weights names a file of them")
+    compiled = compile_input(read_input(file), model=options["model"], written=dict(options["settings"]))
+    warn(compiled, output_format)
+    if form == "onnx":
+        assert output is not None
+        _write_onnx(
+            compiled, Path(output), **{k: options[k] for k in ("weights", "seed", "opset", "external", "verify")}
+        )
+        return
+    text = _TEXTS[form](compiled)
+    if output in (None, "-"):
+        sys.stdout.write(text)
+    else:
+        assert output is not None
+        write_text(Path(output), text)
+        note(f"wrote {output}")
+
+
+def _format_of(output: str | None) -> str:
+    if output in (None, "-"):
+        return "torch"
+    assert output is not None
+    suffix = Path(output).suffix.lower()
+    if suffix not in _SUFFIXES:
+        raise click.UsageError(f"`{output}` ends with none of {', '.join(_SUFFIXES)}; say --format torch, onnx or ir")
+    return _SUFFIXES[suffix]
+
+
+def _write_onnx(
+    compiled: Compiled,
+    path: Path,
+    *,
+    weights: str | None,
+    seed: int | None,
+    opset: int | None,
+    external: bool,
+    verify: bool,
+) -> None:
+    module: nn.Module | None
+    if weights is None:
+        seed = seed or 0
+        module = build_module(compiled, seed=seed)
+        note(f"weights are fresh, drawn with seed {seed}; --weights takes those of a file")
+        state = module_arrays(module)
+    else:
+        module = build_module(compiled, weights=weights) if verify else None
+        state = read_arrays(weights)
+    for written in write_onnx(compiled, state, path, opset=opset, external=external):
+        note(f"wrote {written}")
+    if verify:
+        assert module is not None
+        _verify(compiled, path, module)
+
+
+def _verify(compiled: Compiled, path: Path, module: nn.Module) -> None:
+    report = verify_onnx(compiled, path, module)
+    if not report.ok:
+        notes = str(report).split("\n")
+        raise NnspecError([error("NNS508", f"`{path}` differs from torch in ONNX Runtime", None, notes=notes)])
+    for line in str(report).split("\n"):
+        note(f"  {line}")
+    note(f"ONNX Runtime agrees with torch in {len(report.cases)} cases")

@@ -1,0 +1,46 @@
+"""`nnspec explain`: what a diagnostic code means, or how a layer, a function or another library name is used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from nnspec.cli.report import reported
+from nnspec.codes import all_codes, explain_text, lookup
+from nnspec.diagnostics import NnspecError, error
+from nnspec.registry_pages import known_names, pages
+from nnspec.suggest import suggest
+
+
+class _Topic(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only
+    """A diagnostic code or a library name."""
+
+    name = "topic"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Codes and names that begin like this."""
+        codes = [code.code for code in all_codes()]
+        return [CompletionItem(name) for name in (*codes, *known_names()) if name.startswith(incomplete)]
+
+
+@click.command("explain")
+@click.argument("topics", metavar="CODE|NAME...", nargs=-1, required=True, type=_Topic())
+@reported
+def command(topics: tuple[str, ...], **_: Any) -> None:
+    """Explain a diagnostic code (NNS401), or a layer, function, optimizer, data set or metric (Conv2d)."""
+    found = [text for topic in topics for text in _explain(topic)]
+    click.echo("\n\n\n".join(found))
+
+
+def _explain(topic: str) -> list[str]:
+    code = lookup(topic)
+    if code is not None:
+        return [explain_text(code)]
+    found = pages(topic)
+    if found:
+        return found
+    near = suggest(topic, (*known_names(), *(code.code for code in all_codes())))
+    helps = (f"did you mean `{near}`?",) if near else ("nnspec explain NNS401", "nnspec explain Conv2d")
+    raise NnspecError([error("NNS201", f"there is nothing called `{topic}` to explain", None, helps=helps)])

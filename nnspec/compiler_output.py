@@ -1,0 +1,180 @@
+"""What comes out: PyTorch source, live modules, ONNX files, IRs. Each imports its backend when it is called.
+
+Whatever the author or the caller can repair is raised as `NnspecError`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnspec.compiler import Compiled
+from nnspec.diagnostics import Diagnostic, NnspecError, error
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import nn
+
+    from nnspec.backends.onnx_verify import Report
+    from nnspec.backends.torch import WeightsError
+
+State = Mapping[str, "np.ndarray"]
+"""Weights by name."""
+
+_PACKAGES = {
+    "ml_dtypes": "onnx",
+    "numpy": "onnx",
+    "onnx": "onnx",
+    "safetensors": "torch",
+    "sklearn": "train",
+    "torch": "torch",
+}
+"""Packages that may be absent, and the extra of nnspec that brings each."""
+
+
+def emit_source(compiled: Compiled) -> str:
+    """Readable PyTorch source of the model."""
+    from nnspec.backends.source import emit
+
+    return emit(compiled.program)
+
+
+def emit_ir(compiled: Compiled) -> str:
+    """The IR as JSON."""
+    from nnspec.ir_json import dumps
+
+    return dumps(compiled.program)
+
+
+def build_module(
+    compiled: Compiled,
+    *,
+    device: str | None = None,
+    weights: str | Path | None = None,
+    seed: int | None = None,
+) -> nn.Module:
+    """The model as a live module on a device, with fresh weights (from a seed, if one is given) or a checkpoint's."""
+    with installed():
+        from nnspec.backends import torch as backend
+        from nnspec.training.device import resolve
+        from nnspec.training.fault import Fault
+
+        try:
+            place = None if device is None else resolve(device)
+            state = None if weights is None else backend.load_weights(weights)
+            return backend.build(compiled.program, device=place, state=state, seed=seed)
+        except backend.WeightsError as fault:
+            raise NnspecError([_unfit(fault, weights, compiled)], compiled.sources) from None
+        except Fault as fault:
+            raise NnspecError([fault.diagnostic(None)], compiled.sources) from None
+
+
+def _unfit(fault: WeightsError, weights: object, compiled: Compiled) -> Diagnostic:
+    if not (fault.missing or fault.unexpected or fault.mismatched):
+        return error("NNS505", str(fault), None)
+    message = f"the weights in `{weights}` do not fit `{compiled.program.main.name}`"
+    return error("NNS502", message, None, notes=str(fault).split("; "))
+
+
+def read_arrays(path: str | Path) -> State:
+    """The weights in a file; a safetensors file is read without torch."""
+    with installed():
+        if Path(path).suffix == ".safetensors":
+            from nnspec.backends.onnx import WeightsFileError, load_state
+
+            try:
+                return load_state(path)
+            except WeightsFileError as fault:
+                raise NnspecError([error("NNS505", str(fault), None)]) from None
+        from nnspec.backends import torch as backend
+        from nnspec.backends.onnx_torch import arrays
+
+        try:
+            return arrays(backend.load_weights(path))
+        except backend.WeightsError as fault:
+            raise NnspecError([error("NNS505", str(fault), None)]) from None
+
+
+def module_arrays(module: nn.Module) -> State:
+    """The weights of a live module."""
+    from nnspec.backends.onnx_torch import arrays
+    from nnspec.backends.torch import weights_of
+
+    return arrays(weights_of(module))
+
+
+def write_onnx(
+    compiled: Compiled, state: State, path: Path, *, opset: int | None = None, external: bool = False
+) -> tuple[Path, ...]:
+    """Write the model with its weights as ONNX; returns the files, of which a second one holds large weights."""
+    with installed():
+        from nnspec.backends import onnx as backend
+
+        chosen = backend.DEFAULT_OPSET if opset is None else opset
+        target = _target(path)
+        try:
+            return backend.write(compiled.program, None, state, target, opset=chosen, external=external)
+        except backend.OnnxError as fault:
+            raise NnspecError(fault.diagnostics, compiled.sources) from None
+        except OSError as fault:
+            raise unwritable(path, fault) from None
+
+
+def verify_onnx(compiled: Compiled, path: Path, module: nn.Module) -> Report:
+    """Compare an ONNX file in ONNX Runtime with the live module at several sizes, batch 1 included."""
+    with installed():
+        from nnspec.backends import onnx_verify
+        from nnspec.backends.onnx_torch import reference
+
+        entry = compiled.program.main
+        method = compiled.program.methods[entry.methods["infer"]]
+        try:
+            return onnx_verify.verify(path, reference(module, method.input_names), compiled.program, entry)
+        except onnx_verify.VerifyError as fault:
+            raise NnspecError([fault.diagnostic], compiled.sources) from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, complete or not at all; what is no ordinary file, such as a pipe, is written to."""
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+            return
+        target = _target(path)
+        partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+        try:
+            partial.write_text(text, encoding="utf-8", newline="\n")
+            os.replace(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as fault:
+        raise unwritable(path, fault) from None
+
+
+def _target(path: Path) -> Path:
+    """Where a file goes that is moved into place: a link stays one, and a device is never replaced."""
+    if path.exists() and not path.is_file():
+        raise unwritable(path, IsADirectoryError(0, "it is a directory" if path.is_dir() else "it is no ordinary file"))
+    return path.resolve() if path.is_symlink() else path
+
+
+def unwritable(path: Path, fault: OSError) -> NnspecError:
+    """The error of a file that cannot be written."""
+    return NnspecError([error("NNS509", f"cannot write `{path}`: {(fault.strerror or str(fault)).lower()}", None)])
+
+
+@contextmanager
+def installed() -> Iterator[None]:
+    """A package that only some outputs need may be absent: say how to get it."""
+    try:
+        yield
+    except ModuleNotFoundError as fault:
+        package = (fault.name or "").partition(".")[0]
+        if package not in _PACKAGES:
+            raise
+        message = f"this needs the package `{package}`, which is not installed"
+        helps = (f'pip install "nnspec[{_PACKAGES[package]}]"',)
+        raise NnspecError([error("NNS504", message, None, helps=helps)]) from None

@@ -1,0 +1,161 @@
+"""Losses that do not go with what the model ends in: a softmax in front of one that applies it, scores without one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from nnspec import ir
+from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, Span, error
+from nnspec.elaborate.session import Session
+
+_TRANSPARENT = frozenset(
+    ("reshape", "flatten", "squeeze", "unsqueeze", "permute", "transpose", "getitem", "rearrange", "to", "Flatten")
+)
+"""What changes the shape of values and not the values."""
+
+_ACTIVATIONS = {
+    "Softmax": "softmax",
+    "softmax": "softmax",
+    "LogSoftmax": "log_softmax",
+    "log_softmax": "log_softmax",
+    "Sigmoid": "sigmoid",
+    "sigmoid": "sigmoid",
+}
+_SCORES = ("Linear", "Bilinear", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose2d", "matmul")
+
+_TWICE = {
+    ("cross_entropy", "softmax"): "`cross_entropy` applies the softmax itself, and the model ends in one",
+    ("cross_entropy", "log_softmax"): "`cross_entropy` applies the log-softmax itself, and the model ends in one",
+    ("cross_entropy", "sigmoid"): "`cross_entropy` takes scores, and the model ends in a sigmoid",
+    ("binary_cross_entropy_with_logits", "sigmoid"): "`binary_cross_entropy_with_logits` applies the sigmoid itself, "
+    "and the model ends in one",
+    ("binary_cross_entropy_with_logits", "softmax"): "`binary_cross_entropy_with_logits` takes scores, "
+    "and the model ends in a softmax",
+}
+_MISSING = {
+    ("binary_cross_entropy", "scores"): (
+        "`binary_cross_entropy` takes probabilities, and the model ends in scores",
+        "binary_cross_entropy_with_logits",
+    ),
+    ("nll_loss", "scores"): ("`nll_loss` takes log-probabilities, and the model ends in scores", "cross_entropy"),
+    ("nll_loss", "softmax"): ("`nll_loss` takes log-probabilities, and the model ends in probabilities", ""),
+    ("nll_loss", "sigmoid"): ("`nll_loss` takes log-probabilities, and the model ends in a sigmoid", ""),
+}
+
+
+class _Origin(NamedTuple):
+    """What made a value, behind all that only reshaped it."""
+
+    kind: str
+    span: Span | None
+
+
+def training_warnings(session: Session, program: ir.Program) -> Iterator[Diagnostic]:
+    """Warnings about the loss of a program's training."""
+    training = program.training
+    if training is None:
+        return
+    graph = training.loss
+    entry = program.entries[training.entry]
+    method = program.methods[entry.methods.get("train", entry.methods["infer"])]
+    names = dict(zip(graph.inputs, training.names, strict=False))
+    for node in graph.nodes:
+        if not isinstance(node, ir.Op) or not node.inputs or not isinstance(node.inputs[0], ir.Ref):
+            continue
+        origin = _origin(program, graph, node.inputs[0].id)
+        if origin is None:
+            given = names.get(_source(graph, node.inputs[0].id))
+            if given is None or given[0] != "model":
+                continue
+            output = method.graph.outputs[method.output_names.index(given[1])]
+            origin = _origin_in(program, method, output.id) if isinstance(output, ir.Ref) else None
+        if origin is not None:
+            yield from _judge(session, node, origin)
+
+
+def _judge(session: Session, node: ir.Op, origin: _Origin) -> Iterator[Diagnostic]:
+    others = (Label(origin.span, _ends(origin.kind)),) if origin.span is not None else ()
+    twice = _TWICE.get((node.function, origin.kind))
+    if twice is not None:
+        yield error(
+            "NNS630",
+            twice,
+            node.span,
+            "learns slowly, or not at all" if origin.kind != "log_softmax" else "does it once more",
+            severity="warning",
+            others=others,
+            helps=("give the loss the scores, and make probabilities in an output of their own",),
+        )
+    message, better = _MISSING.get((node.function, origin.kind), ("", ""))
+    if message:
+        fixes = _renamed(session, node, better) if better else ()
+        wanted = "Sigmoid" if node.function == "binary_cross_entropy" else "LogSoftmax(dim=-1)"
+        helps = () if fixes else (f"let the model end in `{wanted}`",)
+        yield error("NNS631", message, node.span, _needs(node), severity="warning", others=others, helps=helps, fixes=fixes)
+
+
+def _ends(kind: str) -> str:
+    return "makes scores of any size" if kind == "scores" else f"{kind.replace('_', '-')} here"
+
+
+def _needs(node: ir.Op) -> str:
+    return "needs values from 0 to 1" if node.function == "binary_cross_entropy" else "needs logarithms of probabilities"
+
+
+def _renamed(session: Session, node: ir.Op, better: str) -> tuple[Fix, ...]:
+    """The loss under the name of one that takes scores."""
+    if node.span is None or not session.text(node.span).startswith(node.function):
+        return ()
+    start = node.span.start
+    place = Span(start, start + len(node.function), node.span.source)
+    return (Fix(f"use `{better}`, which takes scores", (Edit(place, better),)),)
+
+
+def _maker(graph: ir.Graph, value: int) -> ir.Node | None:
+    return next((n for n in reversed(graph.nodes) if value in ir.flat(n.outputs)), None)
+
+
+def _source(graph: ir.Graph, value: int) -> int:
+    """The value that this one is but for its shape."""
+    while True:
+        node = _maker(graph, value)
+        if not isinstance(node, ir.Op) or node.function not in _TRANSPARENT or not isinstance(node.inputs[0], ir.Ref):
+            return value
+        value = node.inputs[0].id
+
+
+def _origin(program: ir.Program, graph: ir.Graph, value: int) -> _Origin | None:
+    """What an expression of the loss applied to a value."""
+    node = _maker(graph, _source(graph, value))
+    if isinstance(node, ir.Op):
+        return _named(node.function, node.span)
+    return None
+
+
+def _named(name: str, span: Span | None) -> _Origin | None:
+    if name in _ACTIVATIONS:
+        return _Origin(_ACTIVATIONS[name], span)
+    return _Origin("scores", span) if name in _SCORES else None
+
+
+def _origin_in(program: ir.Program, method: ir.Method, value: int) -> _Origin | None:
+    """What made a value of a model, looked for in the blocks that it calls as well."""
+    while True:
+        node = _maker(method.graph, _source(method.graph, value))
+        if isinstance(node, ir.Op):
+            return _named(node.function, node.span)
+        if not isinstance(node, ir.Call):
+            return None
+        if node.method is None:
+            module = program.modules[program.module_at(method.module, node.path)]
+            if module.name in _TRANSPARENT and isinstance(node.inputs[0], ir.Ref):
+                value = node.inputs[0].id
+                continue
+            return _named(module.name, node.span)
+        callee = program.methods[node.method]
+        position = next((i for i, made in enumerate(node.outputs) if made == value), None)
+        output = callee.graph.outputs[position] if position is not None else None
+        if not isinstance(output, ir.Ref):
+            return None
+        method, value = callee, output.id

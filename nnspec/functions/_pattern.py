@@ -1,0 +1,83 @@
+"""Einops patterns: read, checked, and turned into steps of reshaping."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from nnspec.layer import ShapeError
+
+DOTS = "..."
+_TOKEN = re.compile(r"\s*(\.\.\.|[A-Za-z_][A-Za-z0-9_]*|1(?!\w)|[()])")
+
+Group = tuple[str, ...]
+"""The names that make up one dimension; () is a dimension of size 1."""
+
+Side = tuple[Group | str, ...]
+"""Groups, and perhaps `...` by itself, which stands for any number of dimensions."""
+
+
+class Pattern(NamedTuple):
+    """Both sides of a pattern."""
+
+    left: Side
+    right: Side
+
+
+def fault(text: str, why: str, *helps: str) -> ShapeError:
+    """What is wrong with a pattern."""
+    return ShapeError(f'the pattern "{text}" {why}', code="NNS409", label=why, at="pattern", helps=helps)
+
+
+def parse(text: str) -> Pattern:
+    """The pattern that a text spells, whose two sides name the same dimensions."""
+    sides = text.split("->")
+    if len(sides) != 2:
+        raise fault(text, "needs one arrow", 'write both sides: "n t (h d) -> n h t d"')
+    left, right = (tuple(_side(side, text)) for side in sides)
+    names = [set(atoms(side)) for side in (left, right)]
+    for here, there, side in ((0, 1, "right"), (1, 0, "left")):
+        lost = sorted(names[here] - names[there])
+        if lost:
+            raise fault(text, f"has no `{lost[0]}` on its {side} side", "`rearrange` keeps all dimensions")
+    return Pattern(left, right)
+
+
+def _side(text: str, whole: str) -> Iterable[Group | str]:
+    seen: set[str] = set()
+    group: list[str] | None = None
+    at = 0
+    text = text.rstrip()
+    while at < len(text):
+        match = _TOKEN.match(text, at)
+        if match is None:
+            raise fault(whole, f"cannot be read at `{text[at:].strip()[:20]}`", "known are names, `1`, `...` and `()`")
+        token, at = match[1], match.end()
+        if token == "(":
+            if group is not None:
+                raise fault(whole, "has brackets in brackets")
+            group = []
+        elif token == ")":
+            if group is None:
+                raise fault(whole, "has a `)` too many")
+            yield tuple(group)
+            group = None
+        elif token == "1":
+            if group is None:
+                yield ()
+        else:
+            if token in seen:
+                raise fault(whole, f"has `{token}` twice on one side")
+            seen.add(token)
+            if group is None:
+                yield DOTS if token == DOTS else (token,)
+            else:
+                group.append(token)
+    if group is not None:
+        raise fault(whole, "lacks a `)`")
+
+
+def atoms(side: Side) -> list[str]:
+    """All names of a side, in order."""
+    return [name for group in side for name in ((group,) if isinstance(group, str) else group)]

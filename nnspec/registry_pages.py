@@ -1,0 +1,114 @@
+"""Pages about library names for the terminal, written from their classes: arguments, inputs, examples."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from nnspec import registry
+from nnspec.arguments import Field, describe_kind
+from nnspec.layer import Function, Operation
+
+_WIDTH = 88
+_WORDS = {
+    "layer": "a layer",
+    "function": "a function",
+    "optimizer": "an optimizer",
+    "dataset": "data",
+    "metric": "a metric",
+}
+
+
+def known_names() -> list[str]:
+    """Every library name, in order."""
+    return sorted({name for kind in registry.FOLDERS for name in registry.index(kind)})
+
+
+def pages(name: str) -> list[str]:
+    """What there is to say about a name, for each kind of thing that it names; none when it is unknown."""
+    found = [(kind, registry.find(kind, name)) for kind in registry.FOLDERS]
+    return [_page(kind, cls) for kind, cls in found if cls is not None]
+
+
+def _page(kind: str, cls: type[Any]) -> str:
+    written = [f for f in cls.fields.values() if not f.inferred]
+    filled = [f for f in cls.fields.values() if f.inferred]
+    parts = [f"{signature(cls)}    ({_WORDS[kind]})", *_paragraphs(cls)]
+    if written:
+        parts.append("\n".join(["Arguments:", *(line for f in written for line in _field(f))]))
+    if filled:
+        names = ", ".join(f.name for f in filled)
+        parts.append(_wrap(f"Worked out from the input, and checked when given by name: {names}."))
+    if issubclass(cls, Operation) and not issubclass(cls, Function):
+        parts.append("Inputs: " + ", ".join(_inputs(cls)))
+    examples = list(_examples(cls))
+    if examples:
+        parts.append("\n".join(["Examples:", *examples]))
+    return "\n\n".join(parts)
+
+
+def signature(cls: type[Any]) -> str:
+    """How it is written: `Conv2d(out_channels, kernel_size, stride=1, ...)`."""
+    inputs = _inputs(cls) if issubclass(cls, Function) else []
+    shown = {
+        f.name: f.name if f.required else f"{f.name}={spell(f.default)}" for f in cls.fields.values() if not f.inferred
+    }
+    order = getattr(cls, "order", ()) or (*inputs, *shown)
+    given = {name.partition("=")[0]: name for name in inputs}
+    return f"{cls.__name__}({', '.join(shown.get(name) or given.get(name, name) for name in order)})"
+
+
+def _inputs(cls: type[Operation]) -> list[str]:
+    names, required = cls.input_names(), cls.required_inputs()
+    return [name if i < required or name.startswith("*") else f"{name}=none" for i, name in enumerate(names)]
+
+
+def _paragraphs(cls: type[Any]) -> Iterator[str]:
+    for part in inspect.cleandoc(cls.__doc__ or "").split("\n\n"):
+        if part:
+            yield _wrap(part)
+
+
+def _field(field: Field) -> Iterator[str]:
+    bounds = [
+        f"{word} {spell(bound)}"
+        for word, bound in (
+            ("at least", field.ge),
+            ("greater than", field.gt),
+            ("at most", field.le),
+            ("less than", field.lt),
+        )
+        if bound is not None
+    ]
+    kind = ", ".join([describe_kind(field.kind), *bounds])
+    head = field.name if field.required else f"{field.name} = {spell(field.default)}"
+    yield f"  {head}"
+    yield textwrap.fill(field.doc, _WIDTH, initial_indent="      ", subsequent_indent="      ")
+    yield textwrap.fill(f"({kind})", _WIDTH, initial_indent="      ", subsequent_indent="      ")
+
+
+def _examples(cls: type[Any]) -> Iterator[str]:
+    for example in getattr(cls, "examples", ()):
+        types = [f"{name}: {_types(given)}" for name, given in example.inputs.items()]
+        yield f"  {example.text}" + (f"    with {', '.join(types)}" if types else "")
+
+
+def _types(given: str | tuple[str, ...]) -> str:
+    return given if isinstance(given, str) else f"[{', '.join(given)}]"
+
+
+def spell(value: Any) -> str:
+    """A value in the language's notation."""
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, tuple):
+        return f"({', '.join(map(spell, value))}{',' if len(value) == 1 else ''})"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _wrap(text: str) -> str:
+    return textwrap.fill(" ".join(text.split()), _WIDTH)

@@ -1,0 +1,180 @@
+"""A summary as an aligned table for people, and as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from nnspec.dims import Atom, Size, show, symbols, terms_of
+from nnspec.summary import Row, Summary, condition
+from nnspec.types import TensorType
+
+JSON_VERSION = 1
+"""Grows when a field goes or changes its meaning; fields may be added within a version."""
+
+_GAP = "  "
+_COST_LIMITS = (44, 20)
+"""A cost of more letters is not spelled out in a table: it would push everything else off the screen."""
+
+_NARROWEST = (16, 12, 12)
+"""Layer, type and output are not cut below this."""
+
+
+def as_text(summary: Summary, *, depth: int | None = None, width: int | None = None) -> str:
+    """The table, with totals and entry requirements; rows deeper than `depth` are left out, lines kept to `width`."""
+    rows = [row for row in summary.rows if depth is None or row.depth < depth]
+    for limit in _COST_LIMITS:
+        table = _table(summary, rows, limit)
+        if width is None or len(_aligned(table, None)[0]) <= width:
+            break
+    lines = [summary.model, *_doc(summary), *_signature(summary), "", *_aligned(table, width), ""]
+    lines += _totals(summary)
+    if any(cell[4].startswith("(") for cell in table[1:]):
+        names = ",".join(f"{name}=..." for name in summary.symbols)
+        lines.append(f"sizes       --size {names} gives costs as numbers")
+    return "\n".join(lines)
+
+
+def _table(summary: Summary, rows: Sequence[Row], limit: int) -> list[tuple[str, ...]]:
+    head = ("layer", "type", "output", "parameters", "multiply-adds")
+    total = ("total", "", "", _number(summary.weights.parameters), _cost(summary.macs, limit))
+    return [head, *(_cells(row, limit) for row in rows), total]
+
+
+def _doc(summary: Summary) -> list[str]:
+    return [line.strip() for line in summary.doc.strip().splitlines()]
+
+
+def _signature(summary: Summary) -> list[str]:
+    pairs = [("input", name, type_) for name, type_ in summary.inputs]
+    pairs += [("output", name, type_) for name, type_ in summary.outputs]
+    longest = max((len(name) for _, name, _ in pairs), default=0)
+    lines = [f"  {word:<6} {name:<{longest}}  {type_}" for word, name, type_ in pairs]
+    return lines + [
+        f"  requires {condition(each.size, each.relation)}" + (f"  ({each.message})" if each.message else "")
+        for each in summary.requires
+    ]
+
+
+def _cells(row: Row, limit: int) -> tuple[str, ...]:
+    kind = row.kind
+    if row.count > 1:
+        kind += f" (each of {row.count:,})"
+    if row.uses == 0 and row.kind not in ("parameter", "buffer"):
+        kind += " (not used)"
+    elif row.uses > 1:
+        kind += f" ({row.uses:,} uses)"
+    outputs = ", ".join(map(str, row.outputs)) or "-"
+    return "  " * row.depth + row.name, kind, outputs, _number(row.parameters), _cost(row.macs, limit)
+
+
+def _aligned(table: Sequence[tuple[str, ...]], width: int | None) -> list[str]:
+    """Columns under each other, numbers to the right; texts are cut where the terminal is too narrow."""
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+    if width is not None:
+        for i, narrowest in enumerate(_NARROWEST):
+            excess = sum(widths) + len(_GAP) * (len(widths) - 1) - width
+            widths[i] = max(min(widths[i], narrowest), widths[i] - max(excess, 0))
+    lines = []
+    for row in table:
+        texts = [_cut(cell, size).ljust(size) for cell, size in zip(row[:3], widths, strict=False)]
+        numbers = [cell.rjust(size) for cell, size in zip(row[3:], widths[3:], strict=True)]
+        lines.append(_GAP.join([*texts, *numbers]).rstrip())
+    return [lines[0], *lines[1:-1], "-" * max(map(len, lines)), lines[-1]]
+
+
+def _cut(text: str, size: int) -> str:
+    return text if len(text) <= size else text[: size - 3] + "..."
+
+
+def _totals(summary: Summary) -> list[str]:
+    weights = summary.weights
+    lines = [f"parameters  {weights.parameters:,} ({_bytes(weights.parameter_bytes)}), all trained"]
+    if not weights.parameters:
+        lines = ["parameters  none"]
+    if weights.buffers:
+        lines.append(f"buffers     {weights.buffers:,} ({_bytes(weights.buffer_bytes)}), not trained")
+    return lines
+
+
+def _bytes(size: int) -> str:
+    number, unit = float(size), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if number < 1000 or unit == "TB":
+            break
+        number /= 1000
+    return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+
+
+def _number(value: int) -> str:
+    return f"{value:,}" if value else "-"
+
+
+def _cost(size: Size | None, limit: int) -> str:
+    if size == 0:
+        return "-"
+    text = "" if size is None else spell(size)
+    if not text or len(text) > limit:
+        names = [] if size is None else sorted(symbols(size))
+        return f"(in {', '.join(names)})" if names else "(in sizes)"
+    return text
+
+
+def spell(size: Size) -> str:
+    """A polynomial with grouped digits, its symbols in front: `N * T * 7,077,888 + N * T * T * 1,536`."""
+    text = ""
+    for factors, coefficient in sorted(terms_of(size), key=lambda term: (-len(term[0]), term[0])):
+        names = [
+            f"({factor})" if isinstance(factor, Atom) and factor.kind == "floor" else str(factor) for factor in factors
+        ]
+        number = abs(coefficient)
+        parts = [*names, *([f"{number:,}"] if number != 1 or not names else [])]
+        sign = ("-" if coefficient < 0 else "") if not text else " - " if coefficient < 0 else " + "
+        text += sign + " * ".join(parts)
+    return text or "0"
+
+
+def as_json(summary: Summary) -> str:
+    """One JSON object on one line; sizes that depend on symbols are texts.
+
+    It has `version`, `model`, `inputs`, `outputs`, `symbols`, `requires`, `rows`, `parameters`, `buffers`, `bytes` and
+    `macs`; a row has `path`, `type`, `depth`, `outputs`, and of one copy `parameters` and `macs`, with how many `copies`
+    there are and how often (`uses`) each is called.
+    """
+    return json.dumps(
+        {
+            "version": JSON_VERSION,
+            "model": summary.model,
+            "inputs": _named(summary.inputs),
+            "outputs": _named(summary.outputs),
+            "symbols": list(summary.symbols),
+            "requires": [{"condition": condition(r.size, r.relation), "message": r.message} for r in summary.requires],
+            "rows": [_row(row) for row in summary.rows],
+            "parameters": summary.weights.parameters,
+            "buffers": summary.weights.buffers,
+            "bytes": summary.weights.parameter_bytes + summary.weights.buffer_bytes,
+            "macs": _size(summary.macs),
+        }
+    )
+
+
+def _named(pairs: Sequence[tuple[str, TensorType]]) -> list[dict[str, str]]:
+    return [{"name": name, "type": str(type_)} for name, type_ in pairs]
+
+
+def _row(row: Row) -> dict[str, Any]:
+    return {
+        "path": row.path,
+        "type": row.kind,
+        "depth": row.depth,
+        "outputs": list(map(str, row.outputs)),
+        "parameters": row.parameters,
+        "macs": _size(row.macs),
+        "copies": row.count,
+        "uses": row.uses,
+    }
+
+
+def _size(size: Size | None) -> int | str | None:
+    return size if size is None or isinstance(size, int) else show(size)

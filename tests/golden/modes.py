@@ -1,0 +1,74 @@
+"""Modes in PyTorch."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Gate(nn.Module):
+    """Gate for D = 8."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+
+    def forward(self, x, scale=None):  # [N, 8]
+        x = self.fc(x)
+        y = torch.sigmoid(x)
+        return y
+
+    def forward2(self, x, scale):  # [N, 8], [N, 8]
+        x = self.fc(x)
+        y = torch.sigmoid(x)
+        y = y * scale
+        return y
+
+
+class Head(nn.Module):
+    """Head(width=8) for D = 8."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+        self.dropout = nn.Dropout()
+
+    def forward(self, x):  # [N, 8]
+        x = self.fc(x)
+        h = F.relu(x)
+        if self.training:
+            h = self.dropout(h)
+        return h
+
+
+class Modes(nn.Module):
+    """Modes(width=8)."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(4, 8)
+        self.add_module("for", nn.Linear(8, 8))
+        self.tower = nn.ModuleList(nn.Sequential(nn.Linear(8, 8)) for _ in range(3))
+        self.blocks = nn.ModuleList(nn.Linear(8, 8) for _ in range(4))
+        self.gate = Gate()
+        self.head = Head()
+        self.aux = nn.Linear(8, 2)
+
+    def forward(self, series, lambda_):  # [N, T, 4], [N, 8]
+        y, (_, c) = self.lstm(series)  # [N, T, 8], [1, T, 8]
+        x = torch.mean(y, dim=1)  # [N, 8]
+        z = getattr(self, "for")(lambda_)
+        x = x + z
+        for layer in self.tower:
+            x = layer(x)
+            x = torch.tanh(x)
+        for block in self.blocks:
+            z = block(x)
+            x = x + F.relu(z) * 0.5
+        z = self.gate(x)
+        x = self.gate.forward2(x, lambda_)
+        x = z + x
+        x = self.head(x)
+        if self.training:
+            aux = self.aux(x)  # [N, 2]
+            return c, x, aux
+        return c, x

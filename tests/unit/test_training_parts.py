@@ -1,0 +1,441 @@
+"""What training is made of: optimizers and metrics, settings, devices, checks of the data, random inputs, progress."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import json
+import operator
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nnspec import ir, registry
+from nnspec.dims import Size, symbol
+from nnspec.facts import Facts
+from nnspec.layer import Code, Function, Ref, ShapeError
+from nnspec.proof import Proof
+from nnspec.training import build, device
+from nnspec.training.bar import Bar, progress_on
+from nnspec.training.check import check_fields
+from nnspec.training.dataset import Loaded, field_type
+from nnspec.training.fault import Fault, SettingError
+from nnspec.training.inputs import choose_sizes, index_bounds, random_batch
+from nnspec.training.optimizer import Optimizer
+from nnspec.training.progress import Lines, Outline, Progress, Row, number
+from nnspec.training.rundir import RunDirectory, environment
+from nnspec.training.settings import Settings
+from nnspec.training.wiring import Wiring, wire
+from nnspec.types import TensorType
+
+CPU = torch.device("cpu")
+OPTIMIZERS = sorted(registry.index("optimizer"))
+NO_GRAPH = ir.Graph((), (), (), ())
+
+
+def optimizer_class(name: str) -> type[Optimizer]:
+    cls = registry.find("optimizer", name)
+    assert cls is not None
+    return cls
+
+
+# --- optimizers ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_arguments_and_defaults_are_torchs(name: str) -> None:
+    theirs = dict(inspect.signature(getattr(torch.optim, name)).parameters)
+    for internal in ("params", "capturable", "differentiable"):
+        theirs.pop(internal, None)
+    mine = optimizer_class(name).fields
+    assert {n: f.default for n, f in mine.items()} == {n: p.default for n, p in theirs.items()}
+    positional = [n for n, f in mine.items() if not f.keyword]
+    assert positional == list(theirs)[: len(positional)]
+    assert all(field.doc for field in mine.values())
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_steps_are_torchs(name: str) -> None:
+    start, gradients = torch.randn(5), torch.randn(6, 5)
+    mine, theirs = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
+    optimizers = (
+        build.optimizer(ir.Record(name, {"lr": 0.1}), [mine], CPU),
+        getattr(torch.optim, name)([theirs], lr=0.1),
+    )
+    for gradient in gradients:
+        mine.grad, theirs.grad = gradient.clone(), gradient.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    assert not torch.equal(mine, start)
+    torch.testing.assert_close(mine, theirs)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_fast_implementation_is_taken_unless_the_author_chose_one(name: str) -> None:
+    def chosen(**arguments: Any) -> tuple[bool, bool]:
+        group = build.optimizer(ir.Record(name, arguments), [torch.nn.Parameter(torch.zeros(1))], CPU).param_groups[0]
+        return bool(group.get("fused")), bool(group["foreach"])
+
+    cls = optimizer_class(name)
+    fused = "cpu" in cls.fused_on
+    assert fused == ("fused" in cls.fields)
+    assert chosen() == ((True, False) if fused else (False, True))
+    assert not chosen(foreach=False)[1]
+    assert cls().options("xpu") == {"foreach": True}
+
+
+def test_nesterov_needs_momentum() -> None:
+    sgd = optimizer_class("SGD")
+    sgd(nesterov=True, momentum=0.9).check()
+    for arguments in ({"nesterov": True}, {"nesterov": True, "momentum": 0.9, "dampening": 0.1}):
+        with pytest.raises(SettingError) as caught:
+            sgd(**arguments).check()
+        assert caught.value.at == "nesterov"
+
+
+def test_optimizers_and_settings_are_checked_without_torch() -> None:
+    program = (
+        "import sys; from nnspec import registry; import nnspec.training.settings\n"
+        "[registry.find(k, n)() for k in ('optimizer', 'metric') for n in registry.index(k)]\n"
+        "print(*{'numpy', 'torch'} & set(sys.modules))\n"
+    )
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    assert result.stdout.strip() == ""
+
+
+def test_settings_have_their_defaults_filled_in() -> None:
+    def settings(**values: Any) -> Any:
+        cls: Any = Settings
+        return cls(**values)
+
+    assert settings().complete()["epochs"] == 10
+    assert settings(steps=5).complete()["epochs"] is None
+    with pytest.raises(SettingError):
+        settings(steps=5, epochs=1).check()
+
+
+# --- metrics ---------------------------------------------------------------------------------------------------------
+
+
+def metric(name: str, **arguments: Any) -> Function:
+    cls = registry.find("metric", name)
+    assert cls is not None
+    made = cls(**arguments)
+    assert isinstance(made, Function)
+    return made
+
+
+def computed(code: Any, values: dict[str, torch.Tensor]) -> Any:
+    """The value of a piece of torch code."""
+    if isinstance(code, Ref):
+        return values[code]
+    if not isinstance(code, Code):
+        return code
+    args = [computed(arg, values) for arg in code.args]
+    if code.kind == "infix":
+        return {"==": operator.eq, ">": operator.gt}[code.name](*args)
+    assert code.kind == "method"
+    return getattr(args[0], code.name)(*args[1:], **code.kwargs)
+
+
+def value_of(function: Function, scores: torch.Tensor, target: torch.Tensor) -> float:
+    types = [TensorType(str(x.dtype).removeprefix("torch."), tuple(x.shape)) for x in (scores, target)]
+    assert function.infer(Proof(Facts()), *types) == TensorType("float32", ())
+    value = computed(function.torch(Ref("s"), Ref("t")), {"s": scores, "t": target})
+    assert value.shape == ()
+    assert value.dtype == torch.float32
+    return float(value)
+
+
+def test_accuracy_counts_the_highest_scores() -> None:
+    scores = torch.tensor([[2.0, 1.0, 0.1], [0.5, 2.0, 0.3], [0.0, 1.0, 2.0], [3.0, 1.0, 2.0]])
+    assert value_of(metric("accuracy"), scores, torch.tensor([0, 1, 0, 2])) == 0.5
+    picture = torch.randn(2, 3, 4, 5)
+    assert value_of(metric("accuracy"), picture, picture.argmax(1)) == 1.0
+
+
+def test_binary_accuracy_has_a_threshold() -> None:
+    p, target = torch.tensor([[0.2], [0.6], [0.9], [0.4]]), torch.tensor([[0.0], [1.0], [0.0], [1.0]])
+    assert value_of(metric("binary_accuracy"), p, target) == 0.5
+    assert value_of(metric("binary_accuracy", threshold=0.0), torch.logit(p) - 2, target.long()) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("name", "scores", "target", "message"),
+    [
+        ("accuracy", ("float32", 1), ("float32", 1), "needs a class number for each sample"),
+        ("accuracy", ("float32", 3), ("float32",), "needs class numbers"),
+        ("accuracy", ("float32", 1), ("int64",), "finds a single class"),
+        ("accuracy", ("int64", 3), ("int64",), "float"),
+        ("accuracy", ("float32", 3, 8), ("int64", 7), "needs a target of shape"),
+        ("accuracy", ("float32", 3, 8), ("int64",), "cannot compare"),
+        ("binary_accuracy", ("float32", 2), ("int64",), "cannot compare"),
+        ("binary_accuracy", ("float32", 2), ("int64", 3), "needs a target of shape"),
+    ],
+)
+def test_metrics_refuse_what_they_would_compute_wrongly(name: str, scores: Any, target: Any, message: str) -> None:
+    types = [TensorType(dtype, (symbol("N"), *dims)) for dtype, *dims in (scores, target)]
+    with pytest.raises(ShapeError, match=message):
+        metric(name).infer(Proof(Facts()), *types)
+
+
+# --- the data against the spec ---------------------------------------------------------------------------------------
+
+
+def section(**fields: TensorType) -> ir.Training:
+    """A section whose model takes `x` and whose loss compares 3 scores with `label`."""
+    values = (ir.Value(TensorType("float32", (symbol("N"), 3))), ir.Value(TensorType("int64", (symbol("N"),))))
+    out = ir.Value(TensorType("float32", ()))
+    loss = ir.Graph((0, 1), (*values, out), (ir.Op("cross_entropy", (ir.Ref(0), ir.Ref(1)), {}, (2,)),), (ir.Ref(2),))
+    names = (("model", "scores"), ("data", "label"))
+    types = {"x": field_type("float32", 2), "label": field_type("int64")} | fields
+    return ir.Training(0, ir.Record("NPZ", {}), types, {"x": "x"}, names, loss, ir.Record("SGD", {}))  # type: ignore[arg-type]
+
+
+def good() -> Loaded:
+    fields = {"x": np.zeros((4, 2), "float32"), "label": np.array([0, 1, 2, 0])}
+    return Loaded(fields, origins={"label": "column `kind` of t.csv"})
+
+
+def test_good_data_passes() -> None:
+    check_fields(section(), good())
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("x", None, "the data has no field `x`"),
+        ("x", np.zeros((4, 2)), "field `x` is float64[batch, 2], and the spec was checked with float[batch, 2]"),
+        ("x", np.zeros((4, 3), "float32"), "field `x` is float[batch, 3], and the spec"),
+        ("x", np.zeros(4, "float32"), "field `x` is float[batch], and the spec"),
+        ("x", np.zeros((5, 2), "float32"), "`batch` is 5 in field `x` and 4 in field `label` (column `kind` of t.csv)"),
+        ("x", np.array([[0, 0], [0, np.nan]] * 2, "float32"), "field `x` is not finite in sample 1"),
+        (
+            "label",
+            np.array([0, 1, 3, 0]),
+            "field `label` (column `kind` of t.csv) goes up to 3, and the loss",
+        ),
+        ("label", np.array([0, 1, -1, 0]), "field `label` (column `kind` of t.csv) goes down to -1"),
+    ],
+)
+def test_data_that_does_not_fit_is_refused(name: str, array: np.ndarray | None, message: str) -> None:
+    loaded = good()
+    if array is None:
+        del loaded.fields[name]
+    else:
+        loaded.fields[name] = array
+    with pytest.raises(Fault) as caught:
+        check_fields(section(), loaded)
+    assert caught.value.message.startswith(message)
+
+
+def test_data_without_samples_is_refused() -> None:
+    loaded = Loaded({name: array[:0] for name, array in good().fields.items()})
+    with pytest.raises(Fault, match="no samples"):
+        check_fields(section(), loaded)
+
+
+# --- random inputs ---------------------------------------------------------------------------------------------------
+
+N, T, H = symbol("N"), symbol("T"), symbol("H")
+
+
+def program(*requires: tuple[Size, str], rows: int = 5) -> ir.Program:
+    """A model of tokens [N, T], which it looks up through a block, an image [N, 1, H, H] and a mask."""
+    types = (TensorType("int64", (N, T)), TensorType("float32", (N, 1, H, H)), TensorType("bool", (T,)))
+    values = (*(ir.Value(t) for t in types), ir.Value(TensorType("float32", (N, T, 4))))
+    symbols = (ir.Symbol("N", 0, 0), ir.Symbol("T", 0, 1), ir.Symbol("H", 1, 2))
+    needs = tuple(ir.Requirement(size, relation, "a reason") for size, relation in requires)  # type: ignore[arg-type]
+    outer = ir.Graph((0, 1, 2), values, (ir.Call("inner", (ir.Ref(0),), (3,), method=1),), (ir.Ref(3),))
+    inner = ir.Graph((0,), (values[0], values[3]), (ir.Call("wte", (ir.Ref(0),), (1,)),), (ir.Ref(1),))
+    methods = (
+        ir.Method(0, "both", ("tokens", "image", "mask"), ("y",), symbols, needs, outer),
+        ir.Method(1, "both", ("x",), ("",), symbols[:2], (), inner),
+    )
+    modules = (
+        ir.Module("block", "Net", members=(ir.Member("inner", "module", "label", module=1),)),
+        ir.Module("block", "Inner", members=(ir.Member("wte", "module", "label", module=2),)),
+        ir.Module("layer", "Embedding", {"num_embeddings": ir.Attr(rows), "embedding_dim": ir.Attr(4)}),
+    )
+    return ir.Program(modules, methods, (ir.Entry("Net", 0, {"infer": 0}),))
+
+
+def test_random_inputs_have_the_types_and_stay_within_embeddings() -> None:
+    made = program(rows=3)
+    batch = random_batch(made, made.main)
+    assert {name: (str(x.dtype), x.dim()) for name, x in batch.items()} == {
+        "tokens": ("torch.int64", 2),
+        "image": ("torch.float32", 4),
+        "mask": ("torch.bool", 1),
+    }
+    assert set(batch["tokens"].flatten().tolist()) == {0, 1, 2}
+    assert batch["image"].shape[2] == batch["image"].shape[3]
+    assert index_bounds(made, made.main) == {"tokens": 3}
+    assert all(torch.equal(x, random_batch(made, made.main)[name]) for name, x in batch.items())
+
+
+@pytest.mark.parametrize(
+    ("requires", "holds"),
+    [
+        ([(H - 200, ">=")], lambda s: s["H"] >= 200),
+        ([(H % 7, "=="), (H - 10, ">=")], lambda s: s["H"] % 7 == 0 and s["H"] >= 10),
+        ([(H - T - 1, ">="), (T - 20, ">=")], lambda s: s["H"] > s["T"] >= 20),
+        ([(N - 1, "==")], lambda s: s["N"] == 1),
+    ],
+)
+def test_sizes_meet_the_requirements(requires: list[tuple[Size, str]], holds: Callable[[dict[str, int]], bool]) -> None:
+    assert holds(choose_sizes(program(*requires).methods[0]))
+
+
+def test_given_sizes_stay_and_impossible_ones_are_a_fault() -> None:
+    method = program((H - 30, ">=")).methods[0]
+    assert choose_sizes(method, {"H": 33, "T": 9}) == {"H": 33, "T": 9, "N": 4}
+    with pytest.raises(Fault) as caught:
+        choose_sizes(method, {"H": 5})
+    assert caught.value.helps == ("give them: N=..., T=...",)
+    with pytest.raises(Fault):
+        choose_sizes(program((-1 - H, ">=")).methods[0])
+
+
+# --- wiring ----------------------------------------------------------------------------------------------------------
+
+
+def test_optional_inputs_that_no_field_feeds_are_none() -> None:
+    wiring = Wiring(("x", None, "y"), (("data", "y"), ("model", "b")), ("a", "b"), ("b",))
+    batch = {"x": torch.ones(1), "y": torch.zeros(1)}
+    called = wiring.call(lambda *args: args, batch)  # type: ignore[arg-type]
+    assert called == (batch["x"], None, batch["y"])
+    outputs = (torch.ones(1), torch.zeros(1))
+    assert wiring.arguments(outputs, batch, training=True) == [batch["y"], outputs[1]]
+    assert wiring.arguments(outputs[0], batch, training=False) == [batch["y"], outputs[0]]
+
+
+def test_a_program_is_wired_by_its_names() -> None:
+    training = ir.Training(
+        0, ir.Record("NPZ", {}), {}, {"mask": "m", "tokens": "t"}, (("model", "y"),), NO_GRAPH, ir.Record("SGD", {})
+    )
+    assert wire(training, program()) == Wiring(("t", None, "m"), (("model", "y"),), ("y",), ("y",))
+
+
+# --- device, run directory, progress ---------------------------------------------------------------------------------
+
+
+def test_devices_that_are_not_there_are_listed_against_those_that_are() -> None:
+    assert device.resolve("cpu") == CPU
+    assert device.resolve("auto").type in device.available()[-1]
+    for name, message in (("cuda:99", "device `cuda:99` is not there"), ("gpu", "`gpu` is not the name of a device")):
+        with pytest.raises(Fault) as caught:
+            device.resolve(name)
+        assert caught.value.message == message
+        assert "cpu" in caught.value.notes[0]
+
+
+def test_runs_are_numbered_after_those_that_are_there(tmp_path: Path) -> None:
+    for name in ("net-2", "net-10", "net-x", "other-50", "net-3-old"):
+        (tmp_path / name).mkdir()
+    assert RunDirectory.create(tmp_path, "net").path.name == "net-11"
+    assert RunDirectory.create(tmp_path / "new", "../a b").path == tmp_path / "new" / "a_b-1"
+
+
+def test_a_file_that_cannot_be_written_leaves_the_earlier_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunDirectory(tmp_path)
+    run.write_json("a.json", {"x": 1})
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(Fault) as caught:
+        run.write_json("a.json", {"x": 2})
+    assert caught.value.code == "NNS623"
+    assert "No space left on device" in caught.value.message
+    assert json.loads((tmp_path / "a.json").read_text()) == {"x": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_place_that_is_a_file_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("")
+    with pytest.raises(Fault, match="cannot be written"):
+        RunDirectory.create(tmp_path / "runs", "net")
+
+
+def test_the_environment_is_json() -> None:
+    assert json.loads(json.dumps(environment(CPU)))["torch"] == torch.__version__
+
+
+def row(epoch: int, loss: float = 0.5) -> Row:
+    return Row(epoch, epoch * 3, {"loss": loss, "accuracy": 0.75}, {"loss": 1.0, "accuracy": 0.5}, 0.2, 12_345.6)
+
+
+def told(progress: Progress, epochs: int) -> None:
+    progress.start(Outline(epochs, 3, 3 * epochs, 16, "Net: 10 samples", ("a remark",)))
+    for epoch in range(1, epochs + 1):
+        progress.step(epoch, epoch * 3, 0.5, 100.0)
+        progress.epoch(row(epoch))
+    progress.finish({"best": row(1), "last": row(epochs, float("inf"))}, "finished")
+    progress.close()
+
+
+def test_without_a_terminal_there_is_a_line_for_each_epoch_and_a_table() -> None:
+    stream = io.StringIO()
+    progress = progress_on(stream)
+    assert type(progress) is Lines
+    told(progress, 2)
+    assert stream.getvalue().splitlines() == [
+        "Net: 10 samples",
+        "note: a remark",
+        "epoch 1/2  loss 0.5000  accuracy 0.7500  val/loss 1.0000  val/accuracy 0.5000  12,346 samples/s",
+        "epoch 2/2  loss 0.5000  accuracy 0.7500  val/loss 1.0000  val/accuracy 0.5000  12,346 samples/s",
+        "      epoch    loss  accuracy  val/loss  val/accuracy",
+        "best      1  0.5000    0.7500    1.0000        0.5000",
+        "last      2     inf    0.7500    1.0000        0.5000",
+        "finished",
+    ]
+
+
+def test_many_epochs_have_some_twenty_lines() -> None:
+    stream = io.StringIO()
+    told(Lines(stream), 1000)
+    lines = [line for line in stream.getvalue().splitlines() if line.startswith("epoch ")]
+    assert len(lines) == 21
+    assert lines[-1].startswith("epoch 1000/1000")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_gets_a_bar_unless_it_is_to_be_quiet() -> None:
+    stream = Terminal()
+    progress = progress_on(stream)
+    assert type(progress) is Bar
+    told(progress, 2)
+    assert "val/accuracy" in stream.getvalue()
+    quiet = Terminal()
+    told(progress_on(quiet, quiet=True), 2)
+    assert quiet.getvalue() == ""
+
+
+def test_without_rich_a_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rich", None)
+    assert type(progress_on(Terminal())) is Lines
+
+
+def test_numbers_that_are_not_finite_are_null_in_the_history() -> None:
+    assert row(1, float("nan")).json()["loss"] is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0.0000"), (0.12345, "0.1235"), (1e-5, "1.000e-05"), (-3.5, "-3.5000"), (12345.678, "12346")],
+)
+def test_numbers_are_short(value: float, text: str) -> None:
+    assert number(value) == text
