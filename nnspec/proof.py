@@ -10,7 +10,6 @@ from nnspec.facts import Facts
 from nnspec.ir import Requirement
 from nnspec.layer import ShapeError
 
-
 _SAMPLES = ((16,), (17,), (64,), (7, 12, 18, 25), (32, 96, 224, 160))
 """Sizes to try: what agrees for none of them agrees for hardly any."""
 

@@ -139,8 +139,8 @@ def as_json(summary: Summary) -> str:
     """One JSON object on one line; sizes that depend on symbols are texts.
 
     It has `version`, `model`, `inputs`, `outputs`, `symbols`, `requires`, `rows`, `parameters`, `buffers`, `bytes` and
-    `macs`; a row has `path`, `type`, `depth`, `outputs`, and of one copy `parameters` and `macs`, with how many `copies`
-    there are and how often (`uses`) each is called.
+    `macs`. A row has `path`, `type`, `depth`, `outputs`; `parameters` and `macs` of one copy; how many `copies` there
+    are, and how often each is called (`uses`).
     """
     return json.dumps(
         {

@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -119,21 +120,17 @@ def _model(
     inputs, places = _declare_inputs(graph, method)
     names = [graph.unique(name or "output") for name in method.output_names]
     lowering = Lowering(program, weights, graph, Sizes(graph, places), opset)
-    results = lowering.call(method, "", inputs, {})
+    results = lowering.entry(method, inputs)
     if lowering.faults:
         sink = Sink()
         for fault in lowering.faults:
             sink.report(fault)
         raise OnnxError(sink.diagnostics)
-    outputs = [part for name, result in zip(names, results, strict=True) for part in _outputs(graph, name, result)]
-    types = [graph.types[value] for _, value in outputs]
-    graph.finish(outputs)
-    proto = onnx.helper.make_graph(
-        graph.nodes,
-        entry.name,
-        graph.inputs,
-        [_value_info(name, kind) for (name, _), kind in zip(outputs, types, strict=True)],
-    )
+    operands = zip(names, method.graph.outputs, results, strict=True)
+    outputs = [part for operand in operands for part in _outputs(*operand)]
+    graph.finish([(name, value) for name, value, _ in outputs])
+    infos = [_value_info(name, method.graph.values[number].type) for name, _, number in outputs]
+    proto = onnx.helper.make_graph(graph.nodes, entry.name, graph.inputs, infos)
     return _wrap(proto, entry, method, opset), graph.arrays
 
 
@@ -172,12 +169,12 @@ def _declare_inputs(graph: GraphBuilder, method: ir.Method) -> tuple[list[str | 
     return names, places
 
 
-def _outputs(graph: GraphBuilder, name: str, result: object) -> list[tuple[str, str]]:
-    """Pairs of output name and value; the parts of a list are numbered."""
-    if isinstance(result, tuple):
-        return [pair for i, part in enumerate(result) for pair in _outputs(graph, f"{name}.{i}", part)]
-    assert isinstance(result, str), result
-    return [(name, result)]
+def _outputs(name: str, operand: ir.Operand, result: Any) -> list[tuple[str, str, int]]:
+    """Name, tensor of the graph and value of the method, for each output; the parts of a list are numbered."""
+    if isinstance(operand, tuple):
+        parts = zip(operand, result, strict=True)
+        return [output for i, part in enumerate(parts) for output in _outputs(f"{name}.{i}", *part)]
+    return [(name, result, operand.id)]
 
 
 def _value_info(name: str, kind: TensorType) -> onnx.ValueInfoProto:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from nnspec.backends.onnx_sizes import Sizes
 from nnspec.backends.onnx_weights import Weights
 from nnspec.diagnostics import Diagnostic, Span, error
 from nnspec.dims import Dim, Size, substitute
+from nnspec.facts import Facts
 from nnspec.layer import Function, Layer, Unsupported
 from nnspec.types import TensorType
 
@@ -86,7 +88,12 @@ class _Frame:
     method: ir.Method
     prefix: str
     dims: Mapping[str, Size]
+    simplify: Callable[[Size], Size]
     values: dict[int, Any] = field(default_factory=dict)
+
+    def size(self, size: Size) -> Size:
+        """A size in the entry's symbols."""
+        return size if isinstance(size, int) else self.simplify(substitute(size, self.dims))
 
     def close(self, operand: Any) -> Any:
         """An operand or argument with values looked up and sizes in the entry's symbols."""
@@ -95,7 +102,7 @@ class _Frame:
         if isinstance(operand, ir.Attr):
             return self.close(operand.value)
         if isinstance(operand, Dim):
-            return substitute(operand, self.dims)
+            return self.size(operand)
         if isinstance(operand, tuple):
             return tuple(map(self.close, operand))
         return operand
@@ -103,7 +110,7 @@ class _Frame:
     def type(self, value: int) -> TensorType:
         """The type of a value, in the entry's symbols."""
         kind = self.method.graph.values[value].type
-        return TensorType(kind.dtype, tuple(substitute(d, self.dims) for d in kind.dims))
+        return TensorType(kind.dtype, tuple(map(self.size, kind.dims)))
 
 
 class Lowering:
@@ -116,10 +123,21 @@ class Lowering:
         self.sizes = sizes
         self.opset = opset
         self.faults: list[Diagnostic] = []
+        self.simplify: Callable[[Size], Size] = lambda size: size
+
+    def entry(self, method: ir.Method, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        """The outputs of the entry's method. Layers see sizes as the entry's equalities make them: `3 * T` for S."""
+        facts = Facts()
+        equalities = [requirement.size for requirement in method.requires if requirement.relation == "=="]
+        for size in equalities:
+            facts.assume_equal(size, 0)
+        if equalities:
+            self.simplify = cache(facts.simplify)
+        return self.call(method, "", inputs, {})
 
     def call(self, method: ir.Method, prefix: str, inputs: Sequence[Any], dims: Mapping[str, Size]) -> tuple[Any, ...]:
         """The outputs of a method for these inputs; `dims` gives its symbols in those of the entry."""
-        frame = _Frame(method, prefix, dims)
+        frame = _Frame(method, prefix, dims, self.simplify)
         for value, given in zip(method.graph.inputs, _flatten(inputs), strict=True):
             if value is not None:
                 self._bind(frame, value, given)
@@ -133,7 +151,7 @@ class Lowering:
         elif isinstance(node, ir.Op):
             results = self._op(frame, node)
         elif node.method is not None:
-            dims = {name: substitute(size, frame.dims) for name, size in node.dims.items()}
+            dims = {name: frame.size(size) for name, size in node.dims.items()}
             method = self.program.methods[node.method]
             results = self.call(method, f"{frame.prefix}{node.path}.", frame.close(node.inputs), dims)
         else:

@@ -81,7 +81,8 @@ class _Declared:
 
 
 def _declared(ctx: click.Context) -> _Declared:
-    return _Declared(ctx.params.get("file"))
+    # While an option lacks its value, click leaves the arguments before it unsorted.
+    return _Declared(ctx.params.get("file") or next(iter(ctx.args), None))
 
 
 def _complete_model(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

@@ -11,7 +11,7 @@ from nnspec.diagnostics import Edit, Fix, Span, error
 from nnspec.dims import Dim, show
 from nnspec.elaborate.expressions import evaluate
 from nnspec.elaborate.frame import Frame, param_ref
-from nnspec.elaborate.values import Fault, LayerRecipe, Tensor, describe, show_value
+from nnspec.elaborate.values import Fault, LayerRecipe, Silent, Tensor, describe, show_value
 from nnspec.layer import Layer
 from nnspec.suggest import suggest
 from nnspec.syntax import ast
@@ -59,6 +59,8 @@ def pair_up(
     seen: set[str] = set()
     for position, argument in enumerate(arguments):
         name = argument.name
+        if name is None and position and arguments[position - 1].name is not None:
+            raise Silent  # a syntax error, and reported as one
         if name is None:
             if position >= len(names):
                 count = len([a for a in arguments if a.name is None])

@@ -305,7 +305,11 @@ def elaborate_body(
     if callee.failed or any(v is UNKNOWN for v in values):
         result.failed = True
         return result
-    module = freeze.module(callee, recipe, expected)
+    try:
+        module = freeze.module(callee, recipe, expected)
+    except Fault as fault:
+        callee.report(fault.diagnostic)
+        module = None
     if module is None:
         result.failed = True
         return result

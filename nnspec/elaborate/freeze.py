@@ -121,7 +121,8 @@ def _settled(frame: Frame, place: Place) -> int | None:
 def _check_subset(session: Session, place: Place, expected: int) -> None:
     """Members of the inference form are those of the training form, of the same content."""
     known = {m.name: m for m in session.modules[expected].members}
-    if place.steady is not None and known[str(place.steady.start)].module != place.steady.module:
+    steady = place.steady
+    if steady is not None and (first := known.get(str(steady.start))) is not None and first.module != steady.module:
         raise _other_layer(place, place.span, None)
     for child in place.children.values():
         member = known.get(child.name)

@@ -42,7 +42,7 @@ def start(file: ast.File, sources: Sources, sink: Sink) -> Session:
     frame.scope = session.constants
     constants = [d for d in file.declarations if isinstance(d, (ast.Assign, ast.Assert, ast.Broken))]
     with _deep_recursion():
-        run(frame, [d for d in constants if not isinstance(d, ast.Broken)])
+        run(frame, constants)
     return session
 
 

@@ -9,6 +9,7 @@ from nnspec import ir
 from nnspec.diagnostics import Span, error
 from nnspec.dims import mod
 from nnspec.elaborate import members, operators  # noqa: F401 - they register what they handle
+from nnspec.elaborate.broken import broken_names
 from nnspec.elaborate.expressions import (
     assign_local,
     condition,
@@ -73,7 +74,10 @@ def run_inner(frame: Frame, body: ast.Body) -> None:
 
 def _poison(frame: Frame, statement: ast.Statement) -> None:
     """What a failed statement would have bound is unknown."""
-    for name in bound_names(statement):
+    names = bound_names(statement)
+    if isinstance(statement, ast.Broken):
+        names = broken_names(frame, statement)
+    for name in names:
         frame.scope[name] = UNKNOWN
     if isinstance(statement, ast.Output):
         frame.outputs.append((statement.name.id if statement.name else "_", UNKNOWN, statement.span))

@@ -116,7 +116,9 @@ def _layers_behind(node: ir.Node, makers: dict[int, ir.Node]) -> Iterator[str]:
 
 def _has_parameters(program: ir.Program, module: int) -> bool:
     found = program.modules[module]
-    return any(m.kind == "param" or (m.module is not None and _has_parameters(program, m.module)) for m in found.members)
+    return any(
+        m.kind == "param" or (m.module is not None and _has_parameters(program, m.module)) for m in found.members
+    )
 
 
 def _unused(graph: ir.Graph, node: ir.Node, layers: list[str]) -> Diagnostic:

@@ -92,7 +92,9 @@ def _judge(session: Session, node: ir.Op, origin: _Origin) -> Iterator[Diagnosti
         fixes = _renamed(session, node, better) if better else ()
         wanted = "Sigmoid" if node.function == "binary_cross_entropy" else "LogSoftmax(dim=-1)"
         helps = () if fixes else (f"let the model end in `{wanted}`",)
-        yield error("NNS631", message, node.span, _needs(node), severity="warning", others=others, helps=helps, fixes=fixes)
+        yield error(
+            "NNS631", message, node.span, _needs(node), severity="warning", others=others, helps=helps, fixes=fixes
+        )
 
 
 def _ends(kind: str) -> str:
@@ -100,7 +102,9 @@ def _ends(kind: str) -> str:
 
 
 def _needs(node: ir.Op) -> str:
-    return "needs values from 0 to 1" if node.function == "binary_cross_entropy" else "needs logarithms of probabilities"
+    return (
+        "needs values from 0 to 1" if node.function == "binary_cross_entropy" else "needs logarithms of probabilities"
+    )
 
 
 def _renamed(session: Session, node: ir.Op, better: str) -> tuple[Fix, ...]:

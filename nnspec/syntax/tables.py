@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 # Count up whenever what `_build` returns changes its form.
-FORMAT = 3
+FORMAT = 4
 STARTS = ("file", "flow")
 
 
@@ -147,13 +147,19 @@ def _build(grammar: str) -> dict[str, Any]:
     lark = Lark(grammar, parser="lalr", lexer="basic", start=list(STARTS))
     table = lark.parser.parser._parse_table
     names = {t.name: t.pattern.value if t.pattern.type == "str" else t.name for t in lark.terminals}
+    order = list(table.start_states.values())
+    numbers = {state: number for number, state in enumerate(order)}
     rules: dict[Any, int] = {}
     symbols: dict[str, int] = {}
     rows = []
-    for state in range(len(table.states)):
+    # Lark numbers its states differently each time: here they are numbered in the order in which symbols reach them.
+    for state in order:
         row: list[int] = []
-        for symbol, (action, target) in table.states[state].items():
-            goal = target if action.name == "Shift" else ~rules.setdefault(target, len(rules))
+        for symbol, (action, target) in sorted(table.states[state].items()):
+            if action.name == "Shift" and target not in numbers:
+                numbers[target] = len(order)
+                order.append(target)
+            goal = numbers[target] if action.name == "Shift" else ~rules.setdefault(target, len(rules))
             name = symbol if symbol.isupper() else rule_symbol(symbol)
             row += [symbols.setdefault(names.get(symbol, name), len(symbols)), goal]
         rows.append(row)
@@ -161,9 +167,9 @@ def _build(grammar: str) -> dict[str, Any]:
         "symbols": list(symbols),
         "rows": rows,
         "rules": [_rule(rule) for rule in rules],
-        "starts": table.start_states,
-        "ends": table.end_states,
-        "literals": [t.pattern.value for t in lark.terminals if t.pattern.type == "str"],
+        "starts": {name: numbers[state] for name, state in table.start_states.items()},
+        "ends": {name: numbers[state] for name, state in table.end_states.items()},
+        "literals": sorted(t.pattern.value for t in lark.terminals if t.pattern.type == "str"),
         "patterns": {t.name: t.pattern.value for t in lark.terminals if t.pattern.type == "re"},
     }
 

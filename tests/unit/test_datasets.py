@@ -97,10 +97,10 @@ def test_standardised_fields_are_those_asked_for() -> None:
 
 
 def test_made_data_depends_on_its_seed_only(tmp_path: Path) -> None:
-    one, same, other = (data("RandomImages", 4, 5, seed=s).load(tmp_path).fields["image"] for s in (1, 1, 2))
-    assert one.shape == (512, 3, 4, 5)
-    assert (one == same).all()
-    assert (one != other).any()
+    for name, arguments, field in (("RandomImages", (4, 5), "image"), ("Moons", (20,), "features")):
+        one, same, other = (data(name, *arguments, seed=s).load(tmp_path).fields[field] for s in (1, 1, 2))
+        assert (one == same).all()
+        assert (one != other).any()
 
 
 def test_types_are_known_without_numpy(tmp_path: Path) -> None:
@@ -147,6 +147,16 @@ def test_a_csv_without_names_has_columns_by_number(tmp_path: Path) -> None:
     loaded = matching(data("CSV", "t.tsv", 2, (1,), header=False), tmp_path)
     assert loaded.fields["features"].tolist() == [[2], [4]]
     assert loaded.fields["label"].tolist() == [0, 1]
+
+
+def test_the_row_numbers_of_a_data_frame_are_no_feature(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(",x,y\n0,5,a\n1,6,b\n")
+    assert matching(data("CSV", "t.csv", "y"), tmp_path).fields["features"].tolist() == [[5], [6]]
+
+
+def test_underscores_make_no_number(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x,y\n1_0,5\n2_0,6\n")
+    assert matching(data("CSV", "t.csv", "x"), tmp_path).classes == {"label": ("1_0", "2_0")}
 
 
 def test_missing_values_are_refused_with_their_line_or_left_out(tmp_path: Path) -> None:

@@ -100,7 +100,9 @@ def test_a_name_clash_in_a_loop_shows_the_computed_name() -> None:
 
 
 def test_a_list_of_recipes_makes_numbered_layers() -> None:
-    text = model("  heads = [Linear(i + 1) for i in range(3)]\n  output y = x -> heads[2]\n" + "  a = x -> heads[0]\n" * 0)
+    text = model(
+        "  heads = [Linear(i + 1) for i in range(3)]\n  output y = x -> heads[2]\n" + "  a = x -> heads[0]\n" * 0
+    )
     assert codes(text) == ["NNS212"]
     text = model("  heads = [Linear(2) for i in range(2)]\n  output a = x -> heads[0]\n  output b = x -> heads[1]")
     assert list(parameters(program(text))) == ["heads.0.weight", "heads.0.bias", "heads.1.weight", "heads.1.bias"]
@@ -141,7 +143,9 @@ block Res(width) {
 
 
 def test_a_block_may_take_recipes_and_has_defaults_that_see_earlier_hyperparameters() -> None:
-    block = "block B(w, h = 2 * w, act = ReLU) {\n input x: float[N, D]\n output x -> Linear(h) -> act -> Linear(D)\n}\n"
+    block = (
+        "block B(w, h = 2 * w, act = ReLU) {\n input x: float[N, D]\n output x -> Linear(h) -> act -> Linear(D)\n}\n"
+    )
     found = program(block + model("output y = x -> b: B(3, act=LeakyReLU(0.2))"))
     assert parameters(found)["b.linear.weight"] == (6, 8)
     assert "leaky_relu" in [m.name for m in found.modules[found.module_at(found.main.module, "b")].members]
@@ -157,7 +161,9 @@ block B {
 }
 """
     found = program(block + model("  a = x -> first: B\n  output y = (a, bias=x) -> second: B"))
-    assert len({n.method for n in found.methods[found.main.methods["infer"]].graph.nodes if isinstance(n, ir.Call)}) == 2
+    assert (
+        len({n.method for n in found.methods[found.main.methods["infer"]].graph.nodes if isinstance(n, ir.Call)}) == 2
+    )
 
 
 def test_a_lower_case_block_is_a_function() -> None:
@@ -202,7 +208,10 @@ def test_a_tied_parameter_is_recorded_with_its_owner() -> None:
 
 def test_a_parameter_may_cross_into_a_block_to_be_tied_there() -> None:
     text = "block Head(table: parameter) {\n input x: float[N, D]\n output x -> out: Linear(10, bias=false, weight=table)\n}\n"
-    text += model("  e = Linear(8, bias=false)\n  h = x -> e\n  output y = h -> head: Head(e.weight)", inputs="input x: float[N, 8]")
+    text += model(
+        "  e = Linear(8, bias=false)\n  h = x -> e\n  output y = h -> head: Head(e.weight)",
+        inputs="input x: float[N, 8]",
+    )
     assert codes(text) == ["NNS416"]
     text = text.replace("Linear(10,", "Linear(8,")
     found = program(text)
@@ -273,7 +282,9 @@ def test_a_value_that_failed_is_silent_from_there_on() -> None:
 
 
 def test_independent_faults_are_all_reported() -> None:
-    text = model("  a = x -> Linaer(3)\n  b = x -> Linear(0)\n  c = x -> Linear(4, baias=true)\n  output y = x -> Linear(2)")
+    text = model(
+        "  a = x -> Linaer(3)\n  b = x -> Linear(0)\n  c = x -> Linear(4, baias=true)\n  output y = x -> Linear(2)"
+    )
     assert codes(text) == ["NNS201", "NNS304", "NNS301"]
 
 

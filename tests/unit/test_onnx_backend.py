@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,8 +19,10 @@ from nnspec import ir, registry
 from nnspec.backends import onnx as backend
 from nnspec.diagnostics import Span
 from nnspec.dims import parse_dim
+from nnspec.layer import Function, OnnxGraph
 
 from .onnx_harness import (
+    CLASSES,
     N,
     block,
     chain,
@@ -283,3 +286,26 @@ def test_a_file_of_weights_that_cannot_be_read_says_why(tmp_path: Path) -> None:
         backend.load_state(tmp_path / "bad")
     with pytest.raises(backend.WeightsFileError):
         backend.load_state(tmp_path)
+
+
+def test_layers_see_sizes_as_the_equalities_of_the_entry_make_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    class look(Function):
+        def onnx(self, g: OnnxGraph, x: str) -> Any:
+            seen.append(str(g.type(x)))
+            return g.node("Relu", x)
+
+    monkeypatch.setitem(CLASSES, "look", look)
+    need = ir.Requirement(parse_dim("S - 3 * T"), "==", "S is thrice T")
+    graph = ir.Graph((0, 1), values("T", "S", "S"), (ir.Op("look", (ir.Ref(1),), {}, (2,)),), (ir.Ref(2),))
+    symbols = (ir.Symbol("T", 0, 0), ir.Symbol("S", 1, 0))
+    model = backend.build(program([block()], [method(0, graph, symbols, requires=(need,))]), None, {})
+    assert seen == ["float[3 * T]"]
+    assert dims(model.graph.output[0]) == ["S"]
+
+
+def test_lists_of_outputs_are_numbered() -> None:
+    graph = ir.Graph((0,), values("2,4"), (), ((ir.Ref(0), ir.Ref(0)),))
+    model = backend.build(program([block()], [method(0, graph)]), None, {})
+    assert [o.name for o in model.graph.output] == ["y.0", "y.1"]

@@ -267,6 +267,15 @@ def program(*requires: tuple[Size, str], rows: int = 5) -> ir.Program:
     return ir.Program(modules, methods, (ir.Entry("Net", 0, {"infer": 0}),))
 
 
+def test_random_integers_that_nothing_is_known_of_stay_small() -> None:
+    made = program()
+    method = made.methods[0]
+    alone = ir.Graph(method.graph.inputs, method.graph.values, (), (ir.Ref(0),))
+    methods = (ir.Method(0, "both", method.input_names, ("y",), method.symbols, (), alone), made.methods[1])
+    bare = ir.Program(made.modules, methods, made.entries)
+    assert set(random_batch(bare, bare.main, {"N": 20})["tokens"].flatten().tolist()) == {0, 1}
+
+
 def test_random_inputs_have_the_types_and_stay_within_embeddings() -> None:
     made = program(rows=3)
     batch = random_batch(made, made.main)

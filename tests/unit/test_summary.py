@@ -1,0 +1,187 @@
+"""Summaries: numbers against torch, sharing, folding, symbols."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+import nnspec
+from nnspec.compiler import compile_text
+from nnspec.summary import SizeError, Summary, summarize
+from nnspec.summary_text import as_json, as_text
+
+CONV = """
+model Conv(width = 8) {
+  input image: float[N, 3, H, W]
+  x = image -> conv1: Conv2d(width, 3, stride=2, padding=1, bias=false) -> BatchNorm2d -> ReLU
+  x = x -> body: { Conv2d(width, 3, padding=1) -> ReLU } * 3
+  output y = x -> AdaptiveAvgPool2d(1) -> Flatten -> fc: Linear(10)
+}
+"""
+
+ATTENTION = """
+block Layer(heads) {
+  input x: float[N, T, D]
+  h = x -> norm: LayerNorm
+  q, k, v = chunk(h -> qkv: Linear(3 * D), 3, dim=-1)
+  q = rearrange(q, "n t (h d) -> n h t d", h=heads)
+  k = rearrange(k, "n t (h d) -> n h t d", h=heads)
+  v = rearrange(v, "n t (h d) -> n h t d", h=heads)
+  y = rearrange(matmul(softmax(matmul(q, transpose(k, -1, -2)), dim=-1), v), "n h t d -> n t (h d)")
+  output x + (y -> out: Linear(D))
+}
+
+model Net {
+  input tokens: int[N, T]
+  wte = Embedding(50, 16)
+  assert T <= 64, "too long"
+  x = tokens -> wte
+  x = x -> layers: Layer(4) * 5
+  output logits = x -> head: Linear(50, bias=false, weight=wte.weight)
+}
+"""
+
+
+def summary(text: str, sizes: dict[str, int] | None = None, **hyperparameters: Any) -> Summary:
+    """The summary of a spec's model."""
+    return summarize(compile_text(text, overrides=hyperparameters).program, sizes=sizes)
+
+
+@pytest.mark.parametrize(
+    ("text", "sizes", "inputs"),
+    [
+        (CONV, {"N": 2, "H": 17, "W": 12}, torch.zeros(2, 3, 17, 12)),
+        (ATTENTION, {"N": 3, "T": 7}, torch.zeros(3, 7, dtype=torch.int64)),
+    ],
+)
+def test_totals_are_what_torch_counts(text: str, sizes: dict[str, int], inputs: torch.Tensor) -> None:
+    module = nnspec.loads(text).eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module(inputs)
+    found = summary(text, sizes)
+    assert found.macs == counter.get_total_flops() // 2
+    assert found.weights.parameters == sum(p.numel() for p in module.parameters())
+    assert found.weights.buffers == sum(b.numel() for b in module.buffers())
+    assert found.weights.parameter_bytes == 4 * found.weights.parameters
+
+
+@pytest.mark.parametrize("text", [CONV, ATTENTION])
+def test_rows_of_one_depth_add_up_to_the_total(text: str) -> None:
+    found = summary(text)
+    rows = [row for row in found.rows if row.depth == 0]
+    assert sum(row.parameters * row.count for row in rows) == found.weights.parameters
+    total: Any = 0
+    for row in rows:
+        assert row.macs is not None
+        total = total + row.macs * row.count
+    assert total == found.macs
+
+
+def test_costs_keep_their_symbols_until_sizes_are_given() -> None:
+    open_, fixed = summary(ATTENTION), summary(ATTENTION, {"N": 3, "T": 7})
+    assert open_.symbols == ("N", "T")
+    assert fixed.symbols == ()
+    assert isinstance(fixed.macs, int)
+    assert "N * T * T * 160 + N * T * " in as_text(open_)
+    assert str(fixed.outputs[0][1]) == "float[3, 7, 50]"
+
+
+def test_repeated_blocks_share_a_row() -> None:
+    paths = [row.path for row in summary(ATTENTION).rows]
+    assert paths[:4] == ["wte", "layers", "layers.0-4", "layers.0-4.norm"]
+    (folded,) = [row for row in summary(ATTENTION).rows if row.count == 5]
+    assert (folded.kind, folded.depth, folded.parameters) == ("Layer", 1, 32 + 816 + 272)
+    assert "Layer (each of 5)" in as_text(summary(ATTENTION))
+
+
+def test_copies_that_differ_are_not_folded() -> None:
+    text = """
+    model Net {
+      input x: float[N, 4]
+      for i in range(6) { x = x -> "fc{i}": Linear(4 if i < 3 else 8) }
+      output y = x
+    }
+    """
+    rows = summary(textwrap.dedent(text)).rows
+    assert [(row.path, row.count) for row in rows] == [("fc0-2", 3), ("fc3", 1), ("fc4-5", 2)]
+
+
+def test_a_tied_parameter_counts_where_it_is_owned() -> None:
+    rows = {row.path: row for row in summary(ATTENTION).rows}
+    assert rows["wte"].parameters == 50 * 16
+    assert rows["head"].parameters == 0
+
+
+def test_a_layer_that_is_used_twice_costs_twice_and_counts_once() -> None:
+    text = "model Net {\n  input x: float[N, 4]\n  f = Linear(4)\n  output y = x -> f -> f\n}\n"
+    found = summary(text)
+    (row,) = found.rows
+    assert (row.uses, row.parameters, str(row.macs)) == (2, 20, "32 * N")
+    assert "Linear (2 uses)" in as_text(found)
+
+
+def test_bare_parameters_and_members_of_training_have_rows() -> None:
+    text = """
+    model Net {
+      input x: float[N, 4]
+      param scale: float[4] = 1.0
+      buffer shift: float[4] = zeros(4)
+      if training { output aux = x -> side: Linear(3) }
+      output y = x * scale + shift
+    }
+    """
+    found = summary(textwrap.dedent(text).replace("output aux = x -> side: Linear(3)", "z = x -> side: Linear(3)"))
+    rows = {row.path: row for row in found.rows}
+    assert rows["scale"].kind == "parameter"
+    assert rows["shift"].kind == "buffer"
+    assert (rows["side"].uses, rows["side"].parameters) == (0, 15)
+    assert found.weights.parameters == 4 + 15
+    assert "Linear (not used)" in as_text(found)
+
+
+def test_requirements_are_shown_and_checked() -> None:
+    found = summary(ATTENTION)
+    assert "requires T <= 64  (too long)" in as_text(found)
+    with pytest.raises(SizeError, match=r"requires T <= 64 \(too long\)"):
+        summary(ATTENTION, {"T": 65})
+    assert summary(ATTENTION, {"T": 64}).requires == ()
+    with pytest.raises(SizeError, match="no symbol `S`: its symbols are N, T"):
+        summary(ATTENTION, {"S": 1})
+
+
+def test_the_table_fits_a_terminal_and_can_be_cut_at_a_depth() -> None:
+    found = summary(CONV)
+    assert max(map(len, as_text(found, width=78).splitlines())) <= 78
+    assert "body" in as_text(found, depth=1)
+    assert "0-2" not in as_text(found, depth=1)
+    numbers = [line for line in as_text(found).splitlines() if line.startswith("total")]
+    assert numbers[0].endswith("(in H, N, W)")
+
+
+def test_json_has_everything() -> None:
+    found = json.loads(as_json(summary(ATTENTION)))
+    assert found["version"] == 1
+    assert found["inputs"] == [{"name": "tokens", "type": "int[N, T]"}]
+    assert found["requires"] == [{"condition": "T <= 64", "message": "too long"}]
+    assert found["rows"][0] == {
+        "path": "wte",
+        "type": "Embedding",
+        "depth": 0,
+        "outputs": ["float[N, T, 16]"],
+        "parameters": 800,
+        "macs": 0,
+        "copies": 1,
+        "uses": 1,
+    }
+
+
+def test_ten_thousand_copies_are_one_row() -> None:
+    text = "model Net {\n  input x: float[N, 4]\n  output y = x -> deep: Linear(4) * 10_000\n}\n"
+    found = summary(text)
+    assert [row.path for row in found.rows] == ["deep", "deep.0-9999"]
+    assert found.weights.parameters == 200_000

@@ -1,0 +1,131 @@
+"""Runs of whole specs: from the text to a directory whose source and weights work without nnspec."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import nn
+
+from nnspec.compiler import compile_text
+from nnspec.diagnostics import NnspecError
+from nnspec.training.build import dataset
+from nnspec.training.loop import Result
+from nnspec.training.progress import Lines
+from nnspec.training.run import train
+
+SPEC = """
+model Net(hidden = 5) {
+  input x: float[N, 2]
+  output score: float[N, 1] = x -> fc1: Linear(hidden) -> ReLU -> fc2: Linear(1)
+}
+
+train {
+  data       = Xor(200)
+  inputs     = (x=features)
+  loss       = binary_cross_entropy_with_logits(score, target)
+  optimizer  = Adam(lr=0.05)
+  metrics    = [binary_accuracy(score, target, threshold=0)]
+  epochs     = 20
+}
+"""
+
+
+def trained(text: str, base: Path, *, device: str = "cpu", root: Path | None = None) -> tuple[nn.Module, Result]:
+    compiled = compile_text(text, "net.nns", train=True, base=base)
+    return train(compiled.program, compiled.sources, base=base, device=device, root=root)
+
+
+def refused(text: str, base: Path, device: str = "cpu") -> str:
+    with pytest.raises(NnspecError) as caught:
+        trained(text, base, device=device)
+    (diagnostic,) = caught.value.diagnostics
+    return diagnostic.code
+
+
+def test_a_spec_learns_xor(tmp_path: Path) -> None:
+    _, result = trained(SPEC, tmp_path)
+    assert result.best is not None
+    assert result.best.validation["binary_accuracy"] == 1.0
+    assert result.directory is None
+
+
+def test_the_run_directory_works_by_itself(tmp_path: Path) -> None:
+    compiled = compile_text(SPEC, "net.nns", train=True, overrides={"hidden": 6, "train.epochs": "2"})
+    module, result = train(
+        compiled.program,
+        compiled.sources,
+        base=tmp_path,
+        root=tmp_path / "runs",
+        name="xor",
+        overrides={"hidden": "6"},
+        progress=Lines(io.StringIO()),
+    )
+    assert result.directory == tmp_path / "runs" / "xor-1"
+    assert result.directory is not None
+    assert (result.directory / "spec.nns").read_text() == SPEC
+    about = json.loads((result.directory / "run.json").read_text())
+    assert about["overrides"] == {"hidden": "6"}
+    assert about["settings"]["epochs"] == 2
+    assert about["settings"]["batch_size"] == 32
+    program = (
+        "import sys; sys.path.insert(0, '.'); from safetensors.torch import load_file; import torch, model\n"
+        "net = model.Net(); net.load_state_dict(load_file('last.safetensors'))\n"
+        "print(net(torch.ones(1, 2)).item()); assert 'nnspec' not in sys.modules\n"
+    )
+    command = [sys.executable, "-c", program]
+    answer = subprocess.run(command, cwd=result.directory, capture_output=True, text=True, check=True).stdout
+    assert float(answer) == module.eval()(torch.ones(1, 2)).item()
+
+
+def test_plain_sgd_from_a_spec_moves_every_weight_by_minus_lr_times_its_gradient(tmp_path: Path) -> None:
+    spec = SPEC.replace("Adam(lr=0.05)", "SGD(lr=0.25)").replace(
+        "epochs     = 20", "steps = 1\n batch_size = 200\n split = 0"
+    )
+    start, _ = trained(spec.replace("lr=0.25", "lr=0"), tmp_path)
+    moved, _ = trained(spec, tmp_path)
+    program = compile_text(spec, train=True).program
+    assert program.training is not None
+    fields = dataset(program.training.data).load(tmp_path).fields
+    generator = torch.Generator().manual_seed(0)
+    first, second = (torch.randperm(200, generator=generator) for _ in range(2))
+    x, target = (torch.from_numpy(fields[name])[first][second] for name in ("features", "target"))
+    start.zero_grad()
+    F.binary_cross_entropy_with_logits(start.train()(x), target).backward()  # type: ignore[no-untyped-call]
+    for before, after in zip(start.parameters(), moved.parameters(), strict=True):
+        assert before.grad is not None
+        assert torch.equal(after, before - 0.25 * before.grad)
+    assert not torch.equal(next(moved.parameters()), next(start.parameters()))
+
+
+def test_a_run_starts_from_given_weights(tmp_path: Path) -> None:
+    _, result = trained(SPEC, tmp_path, root=tmp_path)
+    assert result.directory is not None
+    again = SPEC.replace("epochs     = 20", 'steps = 1\n weights = "Net-1/last.safetensors"').replace("lr=0.05", "lr=0")
+    module, _ = trained(again, tmp_path)
+    saved = load_file(result.directory / "last.safetensors")
+    assert all(torch.equal(saved[name], weight) for name, weight in module.state_dict().items())
+    assert refused(again.replace("Net-1/last", "nowhere"), tmp_path) == "NNS622"
+    assert refused(again.replace("hidden = 5", "hidden = 4"), tmp_path) == "NNS622"
+
+
+def test_what_goes_wrong_has_a_code(tmp_path: Path) -> None:
+    csv = SPEC.replace("Xor(200)", 'CSV("points.csv", target="kind")')
+    (tmp_path / "points.csv").write_text("a,b,kind\n1,2,x\n3,4,y\n5,6,x\n")
+    trained(csv, tmp_path)
+    (tmp_path / "points.csv").write_text("a,b,kind\n1,2,x\n3,,y\n5,6,x\n")
+    assert refused(csv, tmp_path) == "NNS602"
+    assert refused(SPEC.replace("0.05", "1e38"), tmp_path) == "NNS621"
+    assert refused(SPEC, tmp_path, "cuda:99") == "NNS620"
+
+
+def test_labels_beyond_the_scores_are_refused_before_the_first_step(tmp_path: Path) -> None:
+    spec = SPEC.replace("binary_cross_entropy_with_logits(score, target)", "cross_entropy(score, label)")
+    assert refused(spec.replace("metrics", "# metrics"), tmp_path) == "NNS604"
