@@ -114,7 +114,7 @@ class Arguments:
 
     def __init_subclass__(cls) -> None:
         fields = dict(cls.fields)
-        for name, kind in cls.__dict__.get("__annotations__", {}).items():
+        for name, kind in cls.__dict__.get("__annotations__", {}).items():  # noqa: RUF063 - inspect is slow to import
             spec = cls.__dict__.get(name)
             if isinstance(spec, Field):
                 spec.name, spec.kind = name, str(kind)

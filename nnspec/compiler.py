@@ -125,7 +125,9 @@ def compile_text(
         recipe = elaboration.recipe_for(session, block, hyperparameters, section)
         entry = elaboration.elaborate_model(session, recipe) if recipe is not None else None
         if train and section is not None and entry is not None and recipe is not None:
-            training = elaborate_train(session, section, entry, recipe, base=base or Path(), overrides=settings)
+            training = elaborate_train(
+                session, section, entry, recipe, base=base or Path(), overrides=settings, to_run=True
+            )
     check_rest(session)
     if sink.failed or entry is None:
         raise NnspecError(sink.diagnostics or [error("NNS901", "nothing was compiled", Span(0, 0))], sources)

@@ -92,7 +92,7 @@ def compile_input(
 
 def _from_ir(given: Input) -> Compiled:
     from nnspec import ir_json
-    from nnspec.verify import verify
+    from nnspec.verify import too_large, verify
 
     try:
         program = ir_json.loads(given.text)
@@ -101,6 +101,9 @@ def _from_ir(given: Input) -> Compiled:
     problems = verify(program)
     if problems or not program.entries:
         raise _no_ir(given, problems or ["it holds no model"])
+    endless = too_large(program)
+    if endless is not None:
+        raise _no_ir(given, [endless])
     sources = Sources()
     for name, text in program.sources:
         sources.add(name, text)

@@ -166,7 +166,7 @@ Node = Call | Op | Read
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Computation in single-assignment form, nodes in order. `outputs` are operands (a tensor may be returned twice)."""
+    """Computation in single-assignment form, nodes in order; a tensor may be returned twice."""
 
     inputs: tuple[int | None, ...]
     """Value numbers; None for an optional input that was not given."""

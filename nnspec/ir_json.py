@@ -198,7 +198,9 @@ def _adapter() -> TypeAdapter[Any]:
         words[cls.__name__] = _wire(cls, words)
         if cls is ir.Read:
             nodes = tuple(Annotated[words[c.__name__], Tag(kind)] for c, kind in _KINDS.items())
-            words["Node"] = Annotated[Union[nodes], Discriminator(_kind_of)]  # noqa: UP007 - built at run time
+            message = f"the kind of a node is {', '.join(_KINDS.values())}"
+            tag = Discriminator(_kind_of, custom_error_type="node", custom_error_message=message)
+            words["Node"] = Annotated[Union[nodes], tag]  # noqa: UP007 - built at run time
     return TypeAdapter(words["Program"])
 
 

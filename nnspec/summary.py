@@ -141,8 +141,7 @@ def _rows(
         first, inner, excluded = run[0]
         name = first.name if len(run) == 1 else _range(first.name, run[-1][0].name)
         path = f"{prefix}{name}"
-        own = Count() if "" in excluded else first.own
-        count = own if inner is None else weights.below(inner, excluded)
+        count = first.own if inner is None else weights.below(inner, excluded)
         numbers = (count.parameters, first.macs, len(run), first.uses)
         found.append(Row(path, name, depth, first.kind, first.outputs, *numbers))
         found += _rows(first, weights, inner, excluded, f"{path}.", depth + 1)

@@ -53,10 +53,10 @@ class Weights:
         return found
 
     def inner(self, module: int | None, name: str, aliases: frozenset[str]) -> tuple[int | None, frozenset[str]]:
-        """The module that a member is, if it is one, and its aliases (`""` stands for a tied parameter itself)."""
+        """The module that a member is, if it is one, and its aliases."""
         member = None if module is None else self._find(module, name)
         if member is None or member.module is None:
-            return None, frozenset({""}) if name in aliases else frozenset()
+            return None, frozenset()
         below = {alias[len(name) + 1 :] for alias in aliases if alias.startswith(f"{name}.")} if aliases else set()
         return member.module, frozenset(below) | self.ties(member.module)
 

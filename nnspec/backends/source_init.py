@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nnspec import ir
-from nnspec.backends.source_body import Body, Line
+from nnspec.backends.source_body import Body
 from nnspec.backends.source_names import plain
 from nnspec.backends.source_plan import Layout, count_uses, live_nodes
 from nnspec.backends.source_steps import single_steps
@@ -208,8 +208,3 @@ def _allocate(name: str, type_: TensorType) -> Code:
     options: dict[str, Any] = {} if type_.dtype == "float32" else {"dtype": torch_dtype(type_.dtype)}
     sizes: tuple[Any, ...] = type_.dims or ((),)
     return call(name, *sizes, **options)
-
-
-def render_lines(lines: list[Line], indent: int) -> list[str]:
-    """The lines of statements."""
-    return [text for line in lines for text in line.render(indent)]

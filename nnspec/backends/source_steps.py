@@ -119,7 +119,8 @@ class Finder:
                 return False
         else:
             return False
-        return _renamed(a.inputs, values) == b.inputs and _nesting(a.outputs) == _nesting(b.outputs)
+        same: bool = _renamed(a.inputs, values) == b.inputs
+        return same and _nesting(a.outputs) == _nesting(b.outputs)
 
     def _closed(self, nodes: Sequence[ir.Node], made: Sequence[Sequence[int]]) -> bool:
         """Whether nothing but the last value is used after the loop."""

@@ -34,6 +34,8 @@ class Piece:
 
     __slots__ = ("dense", "exploded", "head", "items", "level", "operands", "tail", "text")
 
+    exploded: bool
+
     def __init__(
         self,
         text: str,
@@ -116,9 +118,9 @@ def quote(text: str) -> str:
     return "'" + "\\'".join(repr('"' + part)[2:-1] for part in text.split("'")) + "'"
 
 
-def number(value: float) -> str:
+def number(value: int | float) -> str:
     """A number: exact, and valid where it is infinite or none."""
-    if isinstance(value, float) and not math.isfinite(value):
+    if type(value) is float and not math.isfinite(value):
         return 'float("nan")' if math.isnan(value) else f'{"-" if value < 0 else ""}float("inf")'
     return repr(value).replace("e+", "e")
 

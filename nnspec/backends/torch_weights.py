@@ -93,7 +93,9 @@ def _fitting(model: nn.Module, state: Mapping[str, torch.Tensor]) -> list[tuple[
     """The module's tensors with their names and what the weights hold for them; all faults in one error."""
     named = _named(model)
     known = {name for names, _ in named for name in names}
-    missing, mismatched, pairs = [], [], []
+    missing: list[str] = []
+    mismatched: list[str] = []
+    pairs = []
     for names, own in named:
         given = [name for name in names if name in state]
         if not given:

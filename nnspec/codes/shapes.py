@@ -12,7 +12,8 @@ def _model(body: str, *inputs: str) -> str:
     return f"model Net {{\n{declared}\n{lines}\n}}\n"
 
 
-_HEAD = "block Head {\n  input x: float[N, T, 64]\n  output x -> Linear(3)\n}\n\n"
+_HALVE = "block Halve {\n  input x: float[N, T, 8]\n  output x[:, 4:]\n}\n\n"
+_SEQUENCES = ("x: float[N, T, 8]", "z: float[N, S, 8]")
 
 CODES = (
     Code(
@@ -198,12 +199,21 @@ CODES = (
         "NNS418",
         "sizes that a block cannot take",
         """
-        A block states what it needs of its sizes by `assert`, or needs it for a slice or a kernel. In this use that
-        does not hold.
+        A block states what it needs of its sizes by `assert`, or needs it for a slice or a kernel. For a size of any
+        number the model checks it when it is entered; in this use it is known not to hold.
         """,
-        "block Halve {\n  input x: float[N, T, 8]\n  assert T >= 4\n  output x[:, 4:]\n}\n\n"
-        + _model("output y = x[:, :2] -> Halve", "x: float[N, T, 8]"),
-        "block Halve {\n  input x: float[N, T, 8]\n  assert T >= 4\n  output x[:, 4:]\n}\n\n"
-        + _model("output y = x -> Halve", "x: float[N, T, 8]"),
+        _HALVE + _model("a = x -> Halve\nassert S <= 2\nb = z -> Halve\noutput y = cat([a, b], dim=1)", *_SEQUENCES),
+        _HALVE + _model("a = x -> Halve\nassert S >= 8\nb = z -> Halve\noutput y = cat([a, b], dim=1)", *_SEQUENCES),
+    ),
+    Code(
+        "NNS419",
+        "no such symbol, or a size that it cannot have",
+        """
+        Sizes of a model's symbols can be given where numbers are wanted, as in `nnspec summary net.nns --size T=16`:
+        each must be a symbol of an input, and a whole number that the asserts of the model allow.
+        """,
+        "# nnspec summary net.nns --size S=16\n" + _model("output y = relu(x)", "x: float[N, T]"),
+        "# nnspec summary net.nns --size T=16\n" + _model("output y = relu(x)", "x: float[N, T]"),
+        when="run",
     ),
 )

@@ -116,7 +116,10 @@ def number(value: Any, span: Span) -> Any:
     if isinstance(value, int) and not -_LIMIT <= value < _LIMIT:
         raise _too_large(span)
     if isinstance(value, Fraction) and max(abs(value.numerator), value.denominator) >= 1 << 256:
-        value = float(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            raise _too_large(span) from None
     return value
 
 

@@ -27,6 +27,9 @@ def bind_layer(frame: Frame, cls: type[Layer], node: ast.Call) -> LayerRecipe:
             given[name] = (evaluate(frame, argument.value), argument)
         else:
             ties[name] = argument
+    for name, argument in ties.items():
+        if "weight" not in name and "bias" not in name:
+            raise unknown_argument(cls.__name__, cls.fields, argument)
     values = check_fields(cls.__name__, cls.fields, given)
     _check_required(cls, cls.fields, values, node)
     recipe = LayerRecipe(cls(**values), node.span)
@@ -41,9 +44,7 @@ def bind_layer(frame: Frame, cls: type[Layer], node: ast.Call) -> LayerRecipe:
 
 def _bind_tie(frame: Frame, recipe: LayerRecipe, name: str, argument: ast.Argument) -> None:
     """`weight=wte.weight`: an argument that is no field may tie a parameter of that name."""
-    owner = None
-    if name in ("weight", "bias") or "weight" in name or "bias" in name:
-        owner = param_ref(evaluate(frame, argument.value), argument.value.span)
+    owner = param_ref(evaluate(frame, argument.value), argument.value.span)
     if owner is None:
         raise unknown_argument(recipe.title, type(recipe.layer).fields, argument)
     recipe.ties[name] = owner

@@ -36,6 +36,8 @@ def call_block_function(
             named[argument.name] = evaluate(frame, argument.value)
         else:
             rest.append(argument)
+    if rest and any(isinstance(s, ast.Broken) for s in block.body.statements):
+        raise Silent  # an input may be among what could not be read
     for name, argument in pair_up(block.name.id, hyper, rest):
         if name not in hyper:
             raise unknown_argument(block.name.id, [*names, *hyper], argument)

@@ -172,6 +172,8 @@ def gather_inputs(frame: Frame, block: ast.Block, flowing: Flowing, span: Span) 
     statements = input_statements(block)
     names = [s.name.id for s in statements]
     positional, named = flowing
+    if any(isinstance(s, ast.Broken) for s in block.body.statements) and len(positional) + len(named) != len(names):
+        raise Silent  # an input may be among what could not be read
     if len(positional) > len(names):
         raise Fault(
             error(
@@ -213,6 +215,7 @@ def make_callee(frame: Frame, recipe: BlockRecipe, span: Span) -> Frame:
     callee = Frame(frame.session, f"`{recipe.title}`", facts=facts, mode=frame.mode)
     callee.graph = GraphBuilder()
     callee.called_at = span
+    callee.block = recipe.block
     for name, value in recipe.arguments.items():
         inward = ParamRef("", value.type, value.span, outer=name) if isinstance(value, ParamRef) else value
         callee.scope[name] = inward

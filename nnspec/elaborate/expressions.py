@@ -123,7 +123,7 @@ def unknown_name(frame: Frame, node: ast.Name, kind: str = "") -> Fault:
     if not kind:
         kind = "layer" if name[:1].isupper() else "name"
     blocks = frame.session.blocks
-    candidates = [*frame.scope, *frame.session.constants, *blocks, *registry.index("layer")]
+    candidates = [*frame.scope, *frame.offered, *frame.session.constants, *blocks, *registry.index("layer")]
     candidates += [n for kind in frame.library for n in registry.index(kind)]
     candidates += [*BUILTINS, "true", "false", "none"]
     close = suggest(name, candidates)
@@ -135,7 +135,7 @@ def unknown_name(frame: Frame, node: ast.Name, kind: str = "") -> Fault:
 
 
 def _word(name: str, frame: Frame) -> str:
-    if name in frame.scope or name in frame.session.constants:
+    if name in frame.scope or name in frame.offered or name in frame.session.constants:
         return "name"
     if name in frame.session.blocks:
         return "block"

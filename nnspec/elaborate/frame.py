@@ -74,6 +74,9 @@ class Frame:
         self.library: tuple[str, ...] = ("function",)
         """Kinds of library functions that can be called here."""
         self.root_kind = "block"
+        self.block: ast.Block | None = None
+        self.offered: tuple[str, ...] = ()
+        """Names that are not bound here and may be meant by a misspelt one."""
         self.used: set[str] = set()
         self.uses_training = False
         self.failed = False

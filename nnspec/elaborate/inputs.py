@@ -26,6 +26,12 @@ def input_statements(block: ast.Block | ast.Extern) -> list[ast.Input]:
     return found
 
 
+def symbol_names(statement: ast.Input) -> list[str]:
+    """The names in an input's type that may be symbols."""
+    dims = (statement.type.dims or ()) if isinstance(statement.type, ast.TensorType) else ()
+    return [d.id for d in dims if isinstance(d, ast.Name) and d.id[:1].isupper()]
+
+
 def declared(frame: Frame, node: ast.Type) -> tuple[str, tuple[ast.Expr | ast.Ellipsis, ...]]:
     """Element type and written dims of a tensor type."""
     if isinstance(node, ast.ListType):

@@ -7,6 +7,7 @@ from typing import Any
 
 from nnspec import registry
 from nnspec.elaborate.binding import unknown_argument
+from nnspec.elaborate.broken import broken_names
 from nnspec.elaborate.builtins import BUILTINS, CONSTANTS
 from nnspec.elaborate.expressions import target_names, unknown_name
 from nnspec.elaborate.frame import Frame
@@ -24,6 +25,19 @@ def check_rest(session: Session) -> None:
     """Report unknown names and arguments in all bodies that elaboration did not reach."""
     for block in session.blocks.values():
         _check_body(session, block, block.body)
+
+
+def check_statement(frame: Frame, statement: ast.Statement) -> None:
+    """Report unknown names and arguments of a statement that is not run, because of what failed before it."""
+    if frame.block is None or isinstance(statement, ast.Broken):
+        return
+    session = frame.session
+    known = session.bindable.get(id(frame.block))
+    if known is None:
+        known = session.bindable[id(frame.block)] = frozenset(_scope(session, frame.block).scope)
+    for node in walk(statement):
+        if not (isinstance(node, ast.Name) and node.id in known):
+            _check(session, frame, node)
 
 
 def _check_body(session: Session, block: ast.Block, body: ast.Body) -> None:
@@ -52,6 +66,8 @@ def _scope(session: Session, block: ast.Block) -> Frame:
             names.update(bound_names(node))
         elif isinstance(node, ast.Label) and isinstance(node.value, str):
             names.add(node.value.split(".")[0])
+        elif isinstance(node, ast.Broken):
+            names.update(broken_names(frame, node))
         elif isinstance(node, ast.Scan):
             names.update(n.id for n, _ in (*node.sequences, *node.states))
         if isinstance(node, ast.Input) and isinstance(node.type, ast.TensorType):

@@ -12,8 +12,8 @@ from nnspec.diagnostics import Label, Sink, Sources, Span, error
 from nnspec.elaborate import blocks
 from nnspec.elaborate.blocks import complete_block, elaborate_body
 from nnspec.elaborate.frame import Frame, GraphBuilder
-from nnspec.elaborate.inputs import free_type, input_statements
-from nnspec.elaborate.names import walk
+from nnspec.elaborate.inputs import free_type, input_statements, symbol_names
+from nnspec.elaborate.names import check_statement, walk
 from nnspec.elaborate.overrides import value_of
 from nnspec.elaborate.session import Session
 from nnspec.elaborate.statements import not_built, run
@@ -28,7 +28,7 @@ Overrides = Mapping[str, Any]
 
 def start(file: ast.File, sources: Sources, sink: Sink) -> Session:
     """A session with the file's declarations known."""
-    session = Session(file, sources, sink, run)
+    session = Session(file, sources, sink, run, check_statement)
     for declaration in file.declarations:
         if isinstance(declaration, ast.Block):
             _declare_block(session, declaration)
@@ -228,6 +228,7 @@ def _elaborate(session: Session, recipe: BlockRecipe, mode: ir.Mode, expected: i
     block = recipe.block
     frame = Frame(session, f"`{block.name.id}`", facts=Facts(), mode=mode)
     frame.root_kind = "model"
+    frame.block = block
     frame.graph = GraphBuilder()
     for name, value in recipe.arguments.items():
         frame.scope[name] = value
@@ -243,9 +244,13 @@ def _elaborate(session: Session, recipe: BlockRecipe, mode: ir.Mode, expected: i
             frame.graph.hint(tensor, name)
             frame.bind(name, tensor, statement.name.span)
             types.append(type_)
-        except Fault as fault:
-            frame.report(fault.diagnostic)
+        except (Fault, Silent) as fault:
+            frame.failed = True
+            if isinstance(fault, Fault):
+                frame.report(fault.diagnostic)
             frame.scope[name] = UNKNOWN
+            for symbol in symbol_names(statement):
+                frame.scope.setdefault(symbol, UNKNOWN)
     return elaborate_body(frame, recipe, types, expected)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nnspec.elaborate.frame import Frame
 
     Run = Callable[[Frame, Sequence[ast.Statement]], None]
+    CheckNames = Callable[[Frame, ast.Statement], None]
 
 MAX_STEPS = 1_000_000
 MAX_DEPTH = 64
@@ -29,8 +30,10 @@ MAX_ELEMENTS = 2**36
 class Session:
     """The state of one elaboration."""
 
-    def __init__(self, file: ast.File, sources: Sources, sink: Sink, run: Run) -> None:
+    def __init__(self, file: ast.File, sources: Sources, sink: Sink, run: Run, check_names: CheckNames) -> None:
         self.file = file
+        self.check_names = check_names
+        """Looks at the names of a statement that is not run."""
         self.run = run
         """Runs the statements of a body; handed in, since statements hold flows, which hold bodies."""
         self.sources = sources
@@ -47,6 +50,8 @@ class Session:
         self.depth = 0
         self.ran: set[int] = set()
         """Bodies (by identity) that were run: what is left is checked for names only."""
+        self.bindable: dict[int, frozenset[str]] = {}
+        """Names that a block (by identity) could bind."""
         self.keep: list[Facts] = []
         """Facts that results were found under: kept, so that their identity stays theirs."""
 

@@ -55,15 +55,25 @@ def _runs(*nodes: type) -> Callable[[Callable[[Frame, Any], None]], Callable[[Fr
 
 def run(frame: Frame, statements: Sequence[ast.Statement]) -> None:
     """Run statements in order; a fault of one is reported, and the others go on."""
-    for statement in statements:
+    for position, statement in enumerate(statements):
         try:
             _RUN[type(statement)](frame, statement)
         except Fault as fault:
             frame.report(fault.diagnostic)
             _poison(frame, statement)
+            if isinstance(statement, ast.Assert):
+                _skip(frame, statements[position + 1 :])
+                return
         except Silent:
-            frame.failed = True
-            _poison(frame, statement)
+            _skip(frame, (statement,))
+
+
+def _skip(frame: Frame, statements: Sequence[ast.Statement]) -> None:
+    """What follows from an earlier fault is not run: of what stands there only names are looked at."""
+    frame.failed = True
+    for statement in statements:
+        frame.session.check_names(frame, statement)
+        _poison(frame, statement)
 
 
 def run_inner(frame: Frame, body: ast.Body) -> None:

@@ -39,12 +39,16 @@ def elaborate_train(
     *,
     base: Path,
     overrides: Mapping[str, Written],
+    to_run: bool = False,
 ) -> ir.Training | None:
-    """The training of a model, or None when the section has errors (or its data cannot be known yet)."""
+    """The training of a model, or None when the section has errors.
+
+    Data whose file is missing is a fault only `to_run`: a spec can be checked where its data is not.
+    """
     number = entry.methods.get("train", entry.methods["infer"])
     section = Section(session, node, (entry, session.methods[number], recipe), base, overrides)
     try:
-        return _elaborate(section)
+        return _elaborate(section, to_run)
     except Fault as fault:
         section.fail(fault)
     except Silent:
@@ -52,7 +56,7 @@ def elaborate_train(
     return None
 
 
-def _elaborate(section: Section) -> ir.Training | None:
+def _elaborate(section: Section, to_run: bool) -> ir.Training | None:
     _collect(section)
     _check_overrides(section)
     data = _object(section, "data", "dataset", "a data set")
@@ -60,7 +64,7 @@ def _elaborate(section: Section) -> ir.Training | None:
     settings = _plain_settings(section)
     if data is None:
         return None
-    fields = schema(section, data)
+    fields = schema(section, data, to_run)
     if fields is None:
         return None
     inputs, sizes = match_inputs(section, fields)
@@ -69,6 +73,7 @@ def _elaborate(section: Section) -> ir.Training | None:
         for name, operand in zip(section.method.output_names, section.method.graph.outputs, strict=True)
         if isinstance(operand, ir.Ref)
     }
+    section.offered = (*outputs, *fields)
     names = mentioned_names(section, outputs, fields)
     types = [outputs[n] if kind == "model" else fields[n] for kind, n in names]
     loss = loss_graph(section, names, types)
@@ -76,12 +81,12 @@ def _elaborate(section: Section) -> ir.Training | None:
     if loss is None or optimizer is None or section.frame.failed:
         return None
     return ir.Training(
-        0, _record(data), fields, inputs, names, loss, _record(optimizer), tuple(metrics), settings, section.node.span
+        0, _record(section, "data", data), fields, inputs, names, loss, _record(section, "optimizer", optimizer), tuple(metrics), settings, section.node.span
     )
 
 
-def _record(value: Arguments) -> ir.Record:
-    return ir.Record(type(value).__name__, dict(value.given()))
+def _record(section: Section, name: str, value: Arguments) -> ir.Record:
+    return ir.Record(type(value).__name__, dict(value.given()), section.spans[name])
 
 
 # --- what is written -------------------------------------------------------------------------------------------------

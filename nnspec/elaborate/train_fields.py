@@ -14,9 +14,9 @@ from nnspec.training.dataset import Dataset
 from nnspec.types import TensorType, show_dtype
 
 
-def schema(section: Section, data: Dataset) -> dict[str, TensorType] | None:
-    """Types of the data's fields; None when a file that is missing would have to tell."""
-    found: dict[str, TensorType] | None = translated(section, "data", lambda: data.schema(section.base))
+def schema(section: Section, data: Dataset, to_run: bool) -> dict[str, TensorType] | None:
+    """Types of the data's fields; None when a file that is missing would have to tell, which is a fault `to_run`."""
+    found: dict[str, TensorType] | None = translated(section, "data", lambda: (data.types if to_run else data.schema)(section.base))
     return found
 
 

@@ -51,6 +51,7 @@ def mentioned_names(
 def _graph_frame(section: Section, names: tuple[tuple[Any, str], ...], types: list[TensorType]) -> Frame:
     frame = Frame(section.session, "`train`")
     frame.library = ("function", "metric")
+    frame.offered = section.offered
     frame.graph = GraphBuilder()
     frame.scope = {"model": Record(section.recipe.arguments), "data": Record()}
     counts = [n for _, n in names]

@@ -19,8 +19,6 @@ from nnspec.training.fault import Fault as TrainingFault
 class Section:
     """The section, the model that it trains, and what was found so far."""
 
-    """A `train` section while it is read."""
-
     def __init__(
         self,
         session: Session,
@@ -38,6 +36,8 @@ class Section:
         self.settings: dict[str, ast.Assign] = {}
         self.bindings: list[ast.Assign] = []
         self.spans: dict[str, Span] = {}
+        self.offered: tuple[str, ...] = ()
+        """Outputs of the model and fields of the data."""
 
     def fail(self, fault: Fault) -> None:
         """Report a fault; the rest of the section is still looked at."""

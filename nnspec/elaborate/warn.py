@@ -12,10 +12,9 @@ from collections.abc import Iterator
 
 from nnspec import ir
 from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, Span, error
-from nnspec.elaborate.inputs import input_statements
+from nnspec.elaborate.inputs import input_statements, symbol_names
 from nnspec.elaborate.session import Session
 from nnspec.elaborate.warn_training import training_warnings
-from nnspec.syntax import ast
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
@@ -216,13 +215,9 @@ def _unused_names(session: Session, program: ir.Program, graphs: list[_Liveness]
         in_types = Counter(word for s in inputs for word in _WORD.findall(session.text(s.span)))
         for statement in idle:
             name = statement.name.id
-            bound = [d.id for d in _dims(statement) if isinstance(d, ast.Name)]
+            bound = symbol_names(statement)
             if words[name] == 1 and not name.startswith("_") and all(words[b] == in_types[b] for b in bound):
                 yield _never(f"the input `{name}` of `{block.name.id}`", statement.name.span)
-
-
-def _dims(statement: ast.Input) -> tuple[object, ...]:
-    return (statement.type.dims or ()) if isinstance(statement.type, ast.TensorType) else ()
 
 
 def _never(what: str, span: Span) -> Diagnostic:

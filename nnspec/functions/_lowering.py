@@ -7,12 +7,13 @@ from typing import Any
 
 from nnspec.dims import Dim, Size
 from nnspec.layer import OnnxGraph
-from nnspec.types import Scalar, TensorType
+from nnspec.types import Scalar, TensorType, promote
 
 END = 2**63 - 1
 """The end of any dimension, for Slice."""
 
-_NARROW = ("int8", "int16", "uint8")
+_NARROW = {"int8": (2**8, -(2**7)), "int16": (2**16, -(2**15)), "uint8": (2**8, 0)}
+"""How many numbers a type holds, and the least of them."""
 
 
 def kind(g: OnnxGraph, value: Any) -> TensorType | Scalar:
@@ -21,13 +22,20 @@ def kind(g: OnnxGraph, value: Any) -> TensorType | Scalar:
 
 
 def tensor(g: OnnxGraph, value: Any, dtype: str) -> str:
-    """An operand as a value of that element type."""
+    """An operand as a value of that element type; narrow integers become int32, in which they are computed."""
+    compute = wide(dtype)
     if isinstance(value, str):
-        return g.cast(value, dtype)
+        if compute != dtype and promote(g.type(value).dtype, dtype) != dtype:
+            # What does not fit wraps, and only then is widened.
+            return g.cast(g.cast(value, dtype), compute)
+        return g.cast(value, compute)
     if isinstance(value, Dim):
         size = g.size(value)
-        return size if dtype == "int64" else g.cast(size, dtype)
-    return g.constant(value, dtype)
+        return size if dtype == "int64" else g.cast(size, compute)
+    if compute != dtype:
+        bits, low = _NARROW[dtype]
+        value = (int(value) - low) % bits + low
+    return g.constant(value, compute)
 
 
 def wide(dtype: str) -> str:
@@ -37,9 +45,13 @@ def wide(dtype: str) -> str:
 
 def computed(g: OnnxGraph, op: str, operands: Sequence[Any], dtype: str, **attributes: Any) -> str:
     """A node over operands of one element type, whose result is of that type too."""
-    compute = wide(dtype)
-    y: str = g.node(op, *(tensor(g, x, compute) for x in operands), **attributes)
-    return y if compute == dtype else g.cast(y, dtype)
+    y: str = g.node(op, *(tensor(g, x, dtype) for x in operands), **attributes)
+    return narrowed(g, y, dtype)
+
+
+def narrowed(g: OnnxGraph, y: str, dtype: str) -> str:
+    """A result that was computed in `wide(dtype)` as one of that type."""
+    return y if wide(dtype) == dtype else g.cast(y, dtype)
 
 
 def reshaped(g: OnnxGraph, x: str, before: Sequence[Size], after: Sequence[Size]) -> str:
@@ -60,6 +72,7 @@ def reshaped(g: OnnxGraph, x: str, before: Sequence[Size], after: Sequence[Size]
 
 def choose(g: OnnxGraph, condition: str, x: Any, y: Any, dtype: str) -> str:
     """Where: numbers by a bool tensor, for all element types."""
-    compute = "int32" if dtype == "bool" else wide(dtype)
-    z: str = g.node("Where", condition, tensor(g, x, compute), tensor(g, y, compute))
-    return z if compute == dtype else g.cast(z, dtype)
+    if dtype == "bool":
+        numbers: str = g.node("Where", condition, tensor(g, x, "int32"), tensor(g, y, "int32"))
+        return g.cast(numbers, dtype)
+    return narrowed(g, g.node("Where", condition, tensor(g, x, dtype), tensor(g, y, dtype)), dtype)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from nnspec.dims import Dim
-from nnspec.functions._lowering import choose, computed, kind, tensor, wide
+from nnspec.functions._lowering import choose, computed, kind, narrowed, tensor
 from nnspec.functions._operands import as_float, broadcast, expect_numbers, expect_tensors, result_type
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, infix, prefix
 from nnspec.layers._expect import expect_tensor
@@ -164,13 +164,12 @@ class floor_divide(_Binary):
 
     def onnx(self, g: OnnxGraph, x: Any, other: Any) -> Any:
         dtype = self.result(kind(g, x), kind(g, other))
-        compute = wide(dtype)
-        a, b = tensor(g, x, compute), tensor(g, other, compute)
+        a, b = tensor(g, x, dtype), tensor(g, other, dtype)
         if is_float(dtype):
             return _floor_of_floats(g, a, b, dtype)
         # Div rounds towards zero; Mod has the sign of the divisor, so that what is left divides exactly.
         y: str = g.node("Div", g.node("Sub", a, g.node("Mod", a, b)), b)
-        return y if compute == dtype else g.cast(y, dtype)
+        return narrowed(g, y, dtype)
 
 
 def _floor_of_floats(g: OnnxGraph, a: str, b: str, dtype: str) -> str:
@@ -246,11 +245,10 @@ class pow(_Binary):
         if is_float(dtype) or not exact:
             return computed(g, "Pow", (x, other), dtype)
         # Run-times take powers of integers through floats, which lose digits.
-        compute = wide(dtype)
-        factor = y = tensor(g, x, compute)
+        factor = y = tensor(g, x, dtype)
         for _ in range(other - 1):
             y = g.node("Mul", y, factor)
-        return y if compute == dtype else g.cast(y, dtype)
+        return narrowed(g, y, dtype)
 
 
 class neg(Function):

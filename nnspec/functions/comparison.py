@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from nnspec.functions._lowering import kind, tensor, wide
+from nnspec.functions._lowering import kind, tensor
 from nnspec.functions._operands import broadcast, expect_tensors, result_type
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, infix
 from nnspec.layers._expect import expect_tensor
@@ -29,7 +29,7 @@ class _Comparison(Function):
     def onnx(self, g: OnnxGraph, x: Any, other: Any) -> Any:
         dtype = result_type(kind(g, x), kind(g, other))
         # Bools have an order in torch, false before true.
-        compute = "int32" if dtype == "bool" else wide(dtype)
+        compute = "int32" if dtype == "bool" else dtype
         y = g.node(self.op, tensor(g, x, compute), tensor(g, other, compute))
         return g.node("Not", y) if self.negated else y
 

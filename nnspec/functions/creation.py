@@ -7,7 +7,6 @@ from typing import Any
 
 from nnspec.arguments import arg
 from nnspec.dims import Dim, Size, show
-from nnspec.functions._lowering import tensor
 from nnspec.layer import Code, Example, Function, OnnxGraph, Ref, Rules, ShapeError, call, torch_dtype
 from nnspec.types import DType, TensorType
 
@@ -176,7 +175,7 @@ class full(Function):
         Example("full([N], T)", x="float[N, T]"),
         Example("full((2, T), -inf)", x="float[T]"),
         Example("full((3,), true)"),
-        Example("full((3,), 1, dtype=float16)"),
+        Example("full((3,), 1, dtype=int8)"),
     )
 
     def infer(self, rules: Rules) -> TensorType:
@@ -191,7 +190,9 @@ class full(Function):
         return call("torch.full", self.size, self.fill_value, **options, device=DEVICE)
 
     def onnx(self, g: OnnxGraph) -> Any:
-        return g.node("Expand", tensor(g, self.fill_value, self._dtype()), g.shape(self.size))
+        value, dtype = self.fill_value, self._dtype()
+        number = g.cast(g.size(value), dtype) if isinstance(value, Dim) else g.constant(value, dtype)
+        return g.node("Expand", number, g.shape(self.size))
 
 
 def checked_sizes(function: Function, rules: Rules, sizes: tuple[Size, ...]) -> tuple[Size, ...]:

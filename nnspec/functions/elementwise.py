@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from nnspec.arguments import arg
-from nnspec.functions._lowering import choose, computed, kind, tensor, wide
+from nnspec.functions._lowering import choose, computed, kind, narrowed, tensor
 from nnspec.functions._operands import (
     as_float,
     broadcast,
@@ -164,13 +164,12 @@ class clamp(Function):
 
     def onnx(self, g: OnnxGraph, x: str, min: Any = None, max: Any = None) -> Any:
         dtype = result_type(*(kind(g, v) for v in (x, min, max) if v is not None))
-        compute = wide(dtype)
-        y = tensor(g, x, compute)
+        y = tensor(g, x, dtype)
         if min is not None:
-            y = g.node("Max", y, tensor(g, min, compute))
+            y = g.node("Max", y, tensor(g, min, dtype))
         if max is not None:
-            y = g.node("Min", y, tensor(g, max, compute))
-        return y if compute == dtype else g.cast(y, dtype)
+            y = g.node("Min", y, tensor(g, max, dtype))
+        return narrowed(g, y, dtype)
 
 
 class masked_fill(Function):

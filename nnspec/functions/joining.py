@@ -57,7 +57,8 @@ class _Join(Function):
     def _advice(self, rules: Rules, a: TensorType, b: TensorType, skip: int | None, at: int) -> dict[str, Any]:
         others = [i for i in range(a.rank) if i != at and rules.equal(a.dims[i], b.dims[i]) is not True]
         if skip is None or others:
-            return {}
+            rest = "all dimensions" if skip is None else f"all dimensions but dimension {skip}"
+            return {"helps": (f"{rest} must agree",)}
         return {
             "at": "dim",
             "label": f"they differ in dimension {at}, not in this one",

@@ -145,9 +145,11 @@ def _spelt(side: Side, hidden: tuple[str, ...]) -> list[Group]:
 
 
 def _taken_apart(y: Any, pattern: Pattern, sizes: dict[str, Size]) -> Any:
-    # From the back, so that the dimensions in front keep their numbers; those behind `...` count from the end.
-    for at, group in reversed(list(enumerate(pattern.left))):
-        dim = _number(pattern.left, at)
+    # Those behind `...` count from the end and go front to back, the others back to front: so the numbers stay right.
+    side = pattern.left
+    dots = side.index(DOTS) if DOTS in side else len(side)
+    for at in (*range(dots + 1, len(side)), *reversed(range(dots))):
+        group, dim = side[at], _number(side, at)
         if not group:
             y = method("squeeze", y, dim)
         elif len(group) > 1 and not isinstance(group, str):

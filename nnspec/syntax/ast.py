@@ -191,7 +191,7 @@ class Flow(Node):
 
 @dataclass(slots=True, eq=False)
 class Scan(Node):
-    """`scan x_t in x over dim=1, reverse=true with h = zeros(N, D) { ... }`; only as the right side of an assignment."""
+    """`scan x_t in x over dim=1 with h = zeros(N, D) { ... }`; only as the right side of an assignment."""
 
     sequences: tuple[tuple[Name, Expr], ...]
     options: tuple[Argument, ...]

@@ -186,7 +186,7 @@ class Builder:
                 helps = ("write the arguments without a name first",)
                 message = f"an argument without a name after `{named.name}=`"
                 self.report(error("NNS121", message, argument.span, "needs a name, or an earlier place", helps=helps))
-                return tuple(a for a in arguments if a.name is not None)
+                break
         return arguments
 
     def argument(self, span: Span, value: Expr) -> ast.Argument:

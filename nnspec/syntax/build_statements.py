@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from nnspec.diagnostics import Edit, Fix, Span, error
 from nnspec.syntax import ast
@@ -86,7 +86,7 @@ class StatementBuilder(Builder):
     # --- statements ---
 
     def body(self, span: Span, *statements: Any) -> ast.Body:
-        return ast.Body(span, tuple(s for s in statements if s is not None and not isinstance(s, Token)))
+        return ast.Body(span, tuple(s for s in statements if s is not None))
 
     def input(self, span: Span, name: Token, type_: Any, default: Expr | None) -> ast.Statement:
         if isinstance(type_, ast.Broken):
@@ -104,12 +104,18 @@ class StatementBuilder(Builder):
     def output_value(self, span: Span, name: Token, value: Expr) -> ast.Output:
         return ast.Output(span, self.word(name), None, value)
 
-    def parameter(self, span: Span, kind: Any, name: Token, *rest: Any) -> ast.Statement:
-        # The grammar keeps every token of this rule: its signs are dropped here.
-        type_, value, *options = (part for part in rest if not isinstance(part, Token))
+    def param(self, span: Span, name: Token, type_: Any, value: Expr, *options: Any) -> ast.Statement:
+        return self._parameter("param", span, name, type_, value, options)
+
+    def buffer(self, span: Span, name: Token, type_: Any, value: Expr, *options: Any) -> ast.Statement:
+        return self._parameter("buffer", span, name, type_, value, options)
+
+    def _parameter(
+        self, kind: Literal["param", "buffer"], span: Span, name: Token, type_: Any, value: Expr, options: Any
+    ) -> ast.Statement:
         if isinstance(type_, ast.Broken):
             return ast.Assign(span, self.word(name), None, ast.Broken(type_.span))
-        return ast.Parameter(span, kind.type, self.word(name), type_, value, tuple(options), self._doc(span))
+        return ast.Parameter(span, kind, self.word(name), type_, value, options, self._doc(span))
 
     def flows(self, span: Span, *values: Expr) -> tuple[Expr, ...]:
         return values

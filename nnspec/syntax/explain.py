@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, error
+from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, Span, error
 from nnspec.syntax.fault import FORMS, Fault, expected, found, opened
 from nnspec.syntax.lexer import CLOSERS, END, NEWLINE, OPENERS, RESERVED, starts_line
 
@@ -130,6 +130,8 @@ def _closes_nothing(fault: Fault) -> Diagnostic | None:
 def _assigns_in_condition(fault: Fault) -> Diagnostic | None:
     if fault.wrong.type != "=":
         return None
+    if fault.head in RESERVED and not fault.text[fault.begin + len(fault.head) : fault.wrong.start].strip():
+        return _reserved_word(fault.head, fault.span(fault.begin, fault.begin + len(fault.head)))
     before = fault.text[fault.begin : fault.wrong.start]
     if fault.head not in ("if", "assert") and " if " not in before and "else if" not in before:
         return None
@@ -227,8 +229,11 @@ def _reserved(fault: Fault) -> Diagnostic | None:
     named = bool(_NAMED.match(fault.text, wrong.end)) and starts_line(fault.text, wrong.start)
     if not named and (not fault.automaton.accepts("NAME") or fault.automaton.accepts("NUMBER")):
         return None
-    message = f"`{fault.wrong.text}` is a reserved word and cannot be a name"
-    return error("NNS109", message, fault.place, "choose another name")
+    return _reserved_word(wrong.text, fault.place)
+
+
+def _reserved_word(word: str, place: Span) -> Diagnostic:
+    return error("NNS109", f"`{word}` is a reserved word and cannot be a name", place, "choose another name")
 
 
 def _colon_for_brace(fault: Fault) -> Diagnostic | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from fractions import Fraction
 
 MAX_INTEGER = 2**63 - 1
 MAX_EXPONENT = 400
 MAX_DIGITS = 400
+_LARGEST = Fraction(sys.float_info.max)
 
 _NUMBER = re.compile(r"(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?")
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
@@ -35,15 +37,17 @@ def number(text: str, strict: re.Pattern[str]) -> int | Fraction:
     if len(digits) > MAX_DIGITS or len(exponent or "") > 5 or abs(int(exponent or 0)) > MAX_EXPONENT:
         raise LiteralError("NNS112", f"`{_short(text)}` has more digits, or a larger exponent, than {MAX_DIGITS}")
     if fraction is None and exponent is None:
-        value = int(digits)
-        if value > MAX_INTEGER:
+        if int(digits) > MAX_INTEGER:
             raise LiteralError(
                 "NNS112", f"`{_short(text)}` does not fit in 64 bits", f"the largest integer is {MAX_INTEGER:_}"
             )
-        return value
+        return int(digits)
     scale = int(exponent or 0) - len(fraction or "")
     mantissa = int(whole + (fraction or ""))
-    return Fraction(mantissa * 10**scale) if scale >= 0 else Fraction(mantissa, 10**-scale)
+    value = Fraction(mantissa * 10**scale) if scale >= 0 else Fraction(mantissa, 10**-scale)
+    if value > _LARGEST:
+        raise LiteralError("NNS112", f"`{_short(text)}` is too large for a float", "infinity is written `inf`")
+    return value
 
 
 def _short(text: str) -> str:

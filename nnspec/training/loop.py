@@ -258,12 +258,13 @@ class Tally:
         """Batches so far."""
         return len(self.losses)
 
-    @torch.no_grad()
     def add(self, loss: torch.Tensor, arguments: Sequence[torch.Tensor], size: int) -> None:
         """A batch: its loss, what the metrics are worked out from, and how many samples it has."""
         self.losses.append(loss)
-        for name, values in self.others.items():
-            values.append(self.measures[name](*arguments))
+        if self.others:
+            with torch.no_grad():
+                for name, values in self.others.items():
+                    values.append(self.measures[name](*arguments))
         self.sizes.append(size)
         self.count += size
 

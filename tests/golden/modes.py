@@ -45,8 +45,8 @@ class Modes(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.lstm = nn.LSTM(4, 8)
-        self.add_module("for", nn.Linear(8, 8))
+        self.lstm = nn.LSTM(4, 8, batch_first=True)
+        self.add_module("0", nn.Linear(8, 8))
         self.tower = nn.ModuleList(nn.Sequential(nn.Linear(8, 8)) for _ in range(3))
         self.blocks = nn.ModuleList(nn.Linear(8, 8) for _ in range(4))
         self.gate = Gate()
@@ -54,9 +54,9 @@ class Modes(nn.Module):
         self.aux = nn.Linear(8, 2)
 
     def forward(self, series, lambda_):  # [N, T, 4], [N, 8]
-        y, (_, c) = self.lstm(series)  # [N, T, 8], [1, T, 8]
+        y, (_, c) = self.lstm(series)  # [N, T, 8], [1, N, 8]
         x = torch.mean(y, dim=1)  # [N, 8]
-        z = getattr(self, "for")(lambda_)
+        z = getattr(self, "0")(lambda_)
         x = x + z
         for layer in self.tower:
             x = layer(x)

@@ -83,7 +83,7 @@ def test_fresh_weights_follow_torchs_generator(net: Path) -> None:
 )
 def test_what_is_wrong_is_raised_with_diagnostics(net: Path, options: dict[str, str], code: str, says: str) -> None:
     with pytest.raises(nnspec.NnspecError) as caught:
-        nnspec.load(net, **options)  # type: ignore[arg-type]  # one argument at a time
+        nnspec.load(net, **options)
     assert [d.code for d in caught.value.diagnostics] == [code]
     assert says in str(caught.value)
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from nnspec import cli
+from nnspec import cli, compiler_output
 
 NET = """\
 model Net(hidden = 4, act = ReLU) {
@@ -273,7 +273,7 @@ def test_compile_takes_weights_without_importing_torch(shell: Shell) -> None:
 def test_compile_fails_when_onnx_runtime_differs(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     from nnspec.cli import compile as command
 
-    real = command.module_arrays
+    real = compiler_output.module_arrays
     monkeypatch.setattr(command, "module_arrays", lambda module: {k: v + 1 for k, v in real(module).items()})
     code, _, err = shell("compile", "net.nns", "-o", "net.onnx", "--verify")
     assert code == 1

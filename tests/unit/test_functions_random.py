@@ -58,6 +58,8 @@ def as_torch(text: str, **types: str) -> str | None:
 @given(st.sampled_from(OPERATORS), broadcastable(2), dtypes, dtypes)
 def test_operators_promote_and_broadcast_as_in_torch(op: str, pair: list[tuple[int, ...]], a: str, b: str) -> None:
     text, x, y = f"x {op} y", written(a, pair[0]), written(b, pair[1])
+    if op in ("//", "%"):
+        y = y.replace("bool", "uint8")  # torch refuses to divide integers by zero when it runs
     if as_torch(text, x=x, y=y) is not None:
         with pytest.raises(NnspecError):
             agree(text, x=x, y=y)
@@ -72,11 +74,10 @@ def test_operators_promote_and_broadcast_as_in_torch(op: str, pair: list[tuple[i
 def test_numbers_are_weak_as_in_torch(op: str, shape: tuple[int, ...], dtype: str, number: str, left: bool) -> None:
     text = f"({number}) {op} x" if left else f"x {op} {number}"
     x = written(dtype, shape)
-    unsigned = dtype == "uint8" and number == "-3"
     if as_torch(text, x=x) is not None:
         with pytest.raises(NnspecError):
             agree(text, x=x)
-    elif not (op == "**" and left and dtype not in ("bool", "uint8", "float16", "float", "float64")) and not unsigned:
+    elif not (op == "**" and left and dtype not in ("bool", "uint8", "float16", "float", "float64")):
         agree(text, reference=text, x=x)
 
 

@@ -220,12 +220,21 @@ def test_what_is_wrong_is_said_with_its_place(text: str, place: str, message: st
     assert caught.value.faults[0] == (place, message)
 
 
-def test_the_kind_of_a_node_is_not_part_of_its_place() -> None:
+@pytest.mark.parametrize(
+    ("node", "place", "message"),
+    [
+        ({"kind": "read", "path": 1, "outputs": []}, "[0].path", "Input should be a valid string"),
+        ({"kind": "jump"}, "[0]", "the kind of a node is call, op, read"),
+        ({"kind": 3}, "[0]", "the kind of a node is call, op, read"),
+        ("read", "[0]", "the kind of a node is call, op, read"),
+    ],
+)
+def test_the_kind_of_a_node_says_what_it_holds(node: Any, place: str, message: str) -> None:
     method = {"module": 0, "mode": "both", "input_names": [], "output_names": [], "symbols": [], "requires": []}
-    graph = {"inputs": [], "values": [], "nodes": [{"kind": "read", "path": 1, "outputs": []}], "outputs": []}
+    graph = {"inputs": [], "values": [], "nodes": [node], "outputs": []}
     with pytest.raises(IRFormatError) as caught:
         loads(document(methods=[method | {"graph": graph}]))
-    assert caught.value.faults == (("methods[0].graph.nodes[0].path", "Input should be a valid string"),)
+    assert caught.value.faults == ((f"methods[0].graph.nodes{place}", message),)
 
 
 HOSTILE = {

@@ -12,7 +12,7 @@ from nnspec.dims import evaluate, parse_dim
 from tests.unit.onnx_harness import run
 
 SIZES = [
-    "N", "2 * N - T", "N * T + 3", "T // 2", "(H - 1) // 2 + 1", "(N - H) // 3", "N * T * H // 4", "(T + 5) // N",
+    "N", "2 * N - T", "N * T + 3", "T // 2", "(H - 1) // 2 + 1", "(N - H) // 4", "N * T * H // 4", "(T + 5) // N",
     "min(N, T - 4)", "max(2 * H, 7)", "(N if N >= T else T)", "(1 if H == 8 else H * (H // 3))", "-(T // 2)", "12",
 ]  # fmt: skip
 

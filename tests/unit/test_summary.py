@@ -111,6 +111,21 @@ def test_copies_that_differ_are_not_folded() -> None:
     assert [(row.path, row.count) for row in rows] == [("fc0-2", 3), ("fc3", 1), ("fc4-5", 2)]
 
 
+@pytest.mark.parametrize("layer", ["Linear(4, bias=i < 1)", "Linear(4 if i < 1 else 5)"])
+def test_neighbours_of_other_parameters_are_not_folded(layer: str) -> None:
+    text = (
+        f'model Net {{\n  input x: float[N, 4]\n  for i in range(2) {{ x = x -> "fc{{i}}": {layer} }}\n  output x\n}}\n'
+    )
+    assert [row.path for row in summary(text.replace("output x", "output y = x")).rows] == ["fc0", "fc1"]
+
+
+def test_one_layer_at_other_sizes_is_not_folded() -> None:
+    text = "model Net {\n  input x: float[N, 2, 9, 9]\n  output y = x -> deep: Conv2d(2, 3) * 3\n}\n"
+    rows = summary(text).rows
+    assert [row.path for row in rows] == ["deep", "deep.0", "deep.1", "deep.2"]
+    assert str(rows[-1].outputs[0]) == "float[N, 2, 3, 3]"
+
+
 def test_a_tied_parameter_counts_where_it_is_owned() -> None:
     rows = {row.path: row for row in summary(ATTENTION).rows}
     assert rows["wte"].parameters == 50 * 16
