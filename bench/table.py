@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bench.measure import Samples, ratio
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A ratio, the interval around it where it has one, and the most that it may be where there is a bound."""
 
     ours: str

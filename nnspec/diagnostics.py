@@ -185,6 +185,11 @@ class Sink:
         return tuple(sorted(self._items.values(), key=lambda d: (d.span.source, d.span.start, d.code)))
 
     @property
+    def full(self) -> bool:
+        """Whether nothing more is kept."""
+        return len(self._items) >= self.LIMIT
+
+    @property
     def failed(self) -> bool:
         """Whether there was an error."""
         return any(d.severity == "error" for d in self._items.values())

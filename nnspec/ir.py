@@ -130,7 +130,7 @@ class Value:
 class Call:
     """Apply the layer at `path` (from the surrounding module). `method` is the callee's, for blocks.
 
-    `outputs` mirrors the callee's result: value numbers, nested in tuples for several outputs.
+    `outputs` mirrors the callee's result: value numbers, nested in tuples for several outputs (see `result_of`).
     """
 
     path: str
@@ -291,6 +291,11 @@ def refs(operand: Operand) -> Iterator[int]:
     elif isinstance(operand, tuple):
         for part in operand:
             yield from refs(part)
+
+
+def result_of(outputs: tuple[Any, ...]) -> Any:
+    """What a node gives, as nested value numbers: one number, or a tuple of parts (`((7,),)` is a tuple of one)."""
+    return outputs[0] if len(outputs) == 1 else outputs
 
 
 def flat(outputs: Any) -> Iterator[int]:

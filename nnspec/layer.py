@@ -345,6 +345,8 @@ class Function(Operation):
     """The field that collects arguments of unknown names as (name, value) pairs; without one they are errors."""
     namespace: ClassVar[str] = "torch"
     """Where torch keeps the function: `torch` or `F`."""
+    several: ClassVar[bool] = False
+    """Whether torch gives a tuple, even of one part (the IR does not tell that from the part itself)."""
 
     def options(self) -> dict[str, Any]:
         """The fields that differ from their defaults, as torch spells them."""

@@ -108,9 +108,10 @@ class _Walk:
 
     def result(self, outputs: tuple[Any, ...]) -> Any:
         """The types of a node's outputs, as the shape rule gave them."""
-        if len(outputs) == 1 and isinstance(outputs[0], int):
-            return self.types[outputs[0]]
-        return tuple(self.types[o] if isinstance(o, int) else self.result(o) for o in outputs)
+        return self._typed(ir.result_of(outputs))
+
+    def _typed(self, result: Any) -> Any:
+        return self.types[result] if isinstance(result, int) else tuple(map(self._typed, result))
 
     def call(self, node: ir.Call) -> None:
         *holders, name = node.path.split(".")

@@ -185,18 +185,22 @@ class TypeCheck:
             return tuple(map(self._type, operand))
         return None if operand is None else Scalar(operand)
 
-    def _match(self, outputs: Any, result: Any) -> None:
-        """The types of a node's outputs are those of its result; one output stands in a tuple of its own."""
-        if not isinstance(result, tuple):
-            result = (result,)
-        if not isinstance(outputs, tuple) or len(outputs) != len(result):
+    def _match(self, outputs: tuple[Any, ...], result: Any) -> None:
+        """The types of a node's outputs are those of its result."""
+        if not outputs:
             raise NotValid("it gives another number of outputs")
-        for output, kind in zip(outputs, result, strict=True):
-            if isinstance(kind, tuple):
-                self._match(output, kind)
-            elif not isinstance(output, int) or not self._same(self.graph.values[output].type, kind):
-                stated = self.graph.values[output].type if isinstance(output, int) else "several values"
-                raise NotValid(f"it gives {kind}, not {stated}")
+        self._match_part(ir.result_of(outputs), result)
+
+    def _match_part(self, output: Any, kind: Any) -> None:
+        if isinstance(kind, tuple):
+            if not isinstance(output, tuple) or len(output) != len(kind):
+                raise NotValid("it gives another number of outputs")
+            for part, inner in zip(output, kind, strict=True):
+                self._match_part(part, inner)
+        elif not isinstance(output, int):
+            raise NotValid("it gives another number of outputs")
+        elif not self._same(self.graph.values[output].type, kind):
+            raise NotValid(f"it gives {kind}, not {self.graph.values[output].type}")
 
     def _same(self, a: Any, b: Any) -> bool:
         if not isinstance(a, TensorType) or not isinstance(b, TensorType):

@@ -156,8 +156,7 @@ class Lowering:
             results = self.call(method, f"{frame.prefix}{node.path}.", frame.close(node.inputs), dims)
         else:
             results = self._layer(frame, node)
-        for outputs, result in zip(node.outputs, results, strict=True):
-            self._bind(frame, outputs, result)
+        self._bind(frame, ir.result_of(node.outputs), results[0] if len(results) == 1 else results)
 
     def _op(self, frame: _Frame, node: ir.Op) -> tuple[Any, ...]:
         cls = registry.find("function", node.function)
@@ -179,8 +178,8 @@ class Lowering:
         except Unsupported as reason:
             self.faults.append(_unsupported(reason, node.span))
             # Stand-ins let the layers after it be tried too.
-            result = _stand_in(self.graph, node.outputs if len(node.outputs) > 1 else node.outputs[0])
-        return result if isinstance(result, tuple) else (result,)
+            result = _stand_in(self.graph, ir.result_of(node.outputs))
+        return result if isinstance(result, tuple) and len(result) > 1 else (result,)
 
     def _bind(self, frame: _Frame, outputs: Any, result: Any) -> None:
         if not isinstance(outputs, int):

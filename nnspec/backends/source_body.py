@@ -170,12 +170,8 @@ class Body:
             self._print.seen.clear()
             piece = self._print(build([self._operand(i) for i in inputs]))
             order = [v for v in self._print.seen if v in waiting]
-            if (
-                order == [p.value for p in tail]
-                and depth <= DEPTH
-                and len(piece.text) <= room
-                and "_slot" not in piece.text
-            ):
+            fits = depth <= DEPTH and len(piece.text) <= room and "_slot" not in piece.text
+            if fits and order == [p.value for p in tail]:
                 del self._pending[-len(waiting) :]
                 holds = [v for p in tail for v in p.holds] + [v for v in used if v not in waiting]
                 return piece, holds, depth
@@ -237,8 +233,8 @@ class Body:
         if not any(self._uses[v] for v in ir.flat(outputs)):
             self._line("", piece, span=span)
             return
-        single = len(outputs) == 1 and isinstance(outputs[0], int)
-        target = self._choose(outputs[0], free, holds) if single else self._targets(outputs, free)
+        result = ir.result_of(outputs)
+        target = self._choose(result, free, holds) if isinstance(result, int) else self._targets(result, free)
         note = self._note(outputs, holds)
         self._line(f"{target} = ", piece, "", note, span)
 
@@ -320,10 +316,7 @@ class Body:
         start, result = next(ir.refs(step.inputs)), step.outputs[0]
         before, left, own = self._where.get(start), self._left[start], first.count(start)
         name = self._flow_name(start, result, dies=left == own)
-        # What else comes from outside is needed in every turn: nothing inside may take its name.
-        held = set(first) - {start}
-        for value in held:
-            self._left[value] += 1
+        # What else comes from outside is used in the later turns too: its name is not free before the loop is over.
         self._left[start] = own
         self._where[start] = self._forced[step.inner[-1].outputs[0]] = name
         self._turns(step)
@@ -332,7 +325,7 @@ class Body:
             self._where[start] = before
             if left == own:
                 self._names.release(before)
-        self._consume([*held, *rest])
+        self._consume(rest)
         self._finish_loop(result, name)
 
     def _turns(self, step: Step) -> None:

@@ -11,8 +11,18 @@ from typing import Any
 from nnspec.diagnostics import Span, error
 from nnspec.dims import Dim, DimTooLarge, conditional, floordiv, mod, show, symbols
 from nnspec.elaborate.frame import Frame
-from nnspec.elaborate.session import MAX_LIST
-from nnspec.elaborate.values import Fault, Recipe, RepeatRecipe, Undecided, describe, is_number, is_size, show_value
+from nnspec.elaborate.session import MAX_LIST, MAX_STEPS
+from nnspec.elaborate.values import (
+    ChainRecipe,
+    Fault,
+    Recipe,
+    RepeatRecipe,
+    Undecided,
+    describe,
+    is_number,
+    is_size,
+    show_value,
+)
 
 _LIMIT = 2**63
 _OPS: dict[str, Callable[[Any, Any], Any]] = {
@@ -40,11 +50,11 @@ def binary(frame: Frame, op: str, left: Any, right: Any, span: Span) -> Any:
         if not isinstance(left, bool) and not isinstance(right, bool):
             return _sizes(frame, op, left, right, span)
     elif op == "+" and type(left) is type(right) and isinstance(left, (list, tuple, str)):
-        return _bounded(left + right, span)
+        return bounded(frame, left + right, span)
     elif op == "*" and isinstance(left, (list, tuple, str)) and is_size(right) and isinstance(right, int):
         if len(left) * right > MAX_LIST:
             raise _too_long(span)
-        return left * right
+        return bounded(frame, left * right, span)
     elif op == "*" and isinstance(left, Recipe):
         return repeat(frame, left, right, span)
     raise Fault(
@@ -74,8 +84,17 @@ def repeat(frame: Frame, recipe: Recipe, count: Any, span: Span) -> Recipe:
                 "not a count",
             )
         )
-    frame.session.step(span, f"`{recipe.title} * {count}`", 0 if count <= 0 else min(count, 2_000_000))
+    frame.session.step(span, f"`{recipe.title} * {count}`", min(count * _work(recipe), 2 * MAX_STEPS))
     return RepeatRecipe(recipe, count, span)
+
+
+def _work(recipe: Recipe) -> int:
+    """How many layers and functions a copy of a recipe holds, those inside blocks left out."""
+    if isinstance(recipe, RepeatRecipe):
+        return recipe.count * _work(recipe.of)
+    if isinstance(recipe, ChainRecipe):
+        return max(1, sum(_work(link.what) if isinstance(link.what, Recipe) else 1 for link in recipe.links))
+    return 1
 
 
 def _numbers(op: str, left: Any, right: Any, span: Span) -> Any:
@@ -131,9 +150,18 @@ def _too_long(span: Span) -> Fault:
     return Fault(error("NNS310", f"a list holds at most {MAX_LIST:,} items", span, "too long"))
 
 
-def _bounded(value: Any, span: Span) -> Any:
-    if len(value) > MAX_LIST:
+def bounded(frame: Frame, value: Any, span: Span) -> Any:
+    """A list, tuple or string that is not too long, lists inside it included; making it counts as work."""
+    items = len(value)
+    if not isinstance(value, str):
+        stack = [v for v in value if isinstance(v, (list, tuple))]
+        while stack and items <= MAX_LIST:
+            inner = stack.pop()
+            items += len(inner)
+            stack += [v for v in inner if isinstance(v, (list, tuple))]
+    if items > MAX_LIST:
         raise _too_long(span)
+    frame.session.step(span, "lists and strings", items // 16)
     return value
 
 
@@ -195,6 +223,8 @@ def compare(frame: Frame, op: str, left: Any, right: Any, span: Span) -> Any:
     if op in ("in", "not in"):
         if not isinstance(right, (list, tuple, str, dict)):
             raise Fault(error("NNS309", f"`in` needs a list on its right, not {describe(right)}", span))
+        if not isinstance(right, dict):
+            bounded(frame, right, span)
         found = any(_equal(left, item) for item in right) if not isinstance(right, str) else str(left) in right
         return found == (op == "in")
     if is_size(left) and is_size(right) and (isinstance(left, Dim) or isinstance(right, Dim)):

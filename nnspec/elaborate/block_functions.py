@@ -12,7 +12,7 @@ from nnspec.elaborate.calls import Flowing
 from nnspec.elaborate.expressions import evaluate
 from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.inputs import input_statements, match_type
-from nnspec.elaborate.session import MAX_DEPTH
+from nnspec.elaborate.session import BODY_STEPS, MAX_DEPTH
 from nnspec.elaborate.values import UNKNOWN, BlockFunction, Fault, Silent, Tensor, describe
 from nnspec.syntax import ast
 
@@ -52,6 +52,7 @@ def call_block_function(
     callee.requires = frame.requires
     callee.graph = frame.graph
     _bind_inline(frame, callee, block, inputs, span)
+    session.step(span, f"`{recipe.title}`", BODY_STEPS)
     session.depth += 1
     session.ran.add(id(block.body))
     try:

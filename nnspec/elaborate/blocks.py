@@ -16,7 +16,7 @@ from nnspec.elaborate.expressions import evaluate
 from nnspec.elaborate.frame import Frame, GraphBuilder, param_ref
 from nnspec.elaborate.inputs import check_hyperparameter, input_statements, match_type
 from nnspec.elaborate.place import Place
-from nnspec.elaborate.session import MAX_DEPTH, Session
+from nnspec.elaborate.session import BODY_STEPS, MAX_DEPTH, MAX_STEPS, Session
 from nnspec.elaborate.shape_faults import from_origin
 from nnspec.elaborate.values import (
     UNKNOWN,
@@ -45,6 +45,7 @@ class Elaborated:
     requires: tuple[ir.Requirement, ...] = ()
     outer_ties: tuple[tuple[str, str, Span], ...] = ()
     uses_training: bool = False
+    unfolded: int = 0
     context: tuple[int, tuple[tuple[str, Size], ...]] | None = None
     """Whose facts it leaned on, if it did: it holds only there."""
     members: dict[str, int] = field(default_factory=dict)
@@ -152,6 +153,17 @@ def call_block(frame: Frame, place: Place, flowing: Flowing, span: Span) -> Any:
     graph = frame.builder(span)
     node_inputs = tuple(_operand(v) for v in inputs.values())
     graph.nodes.append(ir.Call(place.path, node_inputs, ids, result.method, binding, span))
+    frame.unfolded += result.unfolded
+    if frame.unfolded > MAX_STEPS:
+        raise Fault(
+            error(
+                "NNS310",
+                f"written out, this network would have more than {MAX_STEPS:,} operations",
+                span,
+                "one too many",
+                notes=("blocks that use each other twice double with every level",),
+            )
+        )
     return values[0] if len(values) == 1 else values
 
 
@@ -281,6 +293,7 @@ def _elaborated(
                 helps=("a block that uses itself needs a hyperparameter that ends it",),
             )
         )
+    session.step(span, f"`{recipe.title}`", BODY_STEPS)
     session.depth += 1
     try:
         result = elaborate_body(callee, recipe, types, expected)
@@ -319,6 +332,8 @@ def elaborate_body(
     result.module = module
     result.outputs = tuple(_types(v) for v in values)
     result.requires = tuple(callee.requires)
+    assert callee.graph is not None
+    result.unfolded = callee.unfolded + len(callee.graph.nodes)
     result.outer_ties = tuple(callee.outer_ties)
     result.method = freeze.method(callee, module, inputs, types, values)
     return result

@@ -9,7 +9,7 @@ from typing import Any
 
 from nnspec.diagnostics import Span, error
 from nnspec.dims import Dim, maximum, minimum
-from nnspec.elaborate.arithmetic import binary, number
+from nnspec.elaborate.arithmetic import binary, bounded, number
 from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.session import MAX_LIST
 from nnspec.elaborate.values import Fault, describe, is_number, is_size
@@ -58,7 +58,7 @@ def _range(frame: Frame, args: list[Any], span: Span) -> Any:
     numbers = range(*args)
     if len(numbers) > MAX_LIST:
         raise Fault(error("NNS310", f"a list holds at most {MAX_LIST:,} items, not {len(numbers):,}", span, "too long"))
-    return list(numbers)
+    return bounded(frame, list(numbers), span)
 
 
 @_builtin("len")
@@ -70,7 +70,7 @@ def _len(frame: Frame, args: list[Any], span: Span) -> Any:
 
 @_builtin("enumerate")
 def _enumerate(frame: Frame, args: list[Any], span: Span) -> Any:
-    return list(enumerate(_list("enumerate", args, span)))
+    return bounded(frame, list(enumerate(_list("enumerate", args, span))), span)
 
 
 @_builtin("zip")
@@ -80,25 +80,25 @@ def _zip(frame: Frame, args: list[Any], span: Span) -> Any:
     if len({len(a) for a in args}) > 1:
         sizes = " and ".join(str(len(a)) for a in args)
         raise Fault(error("NNS309", f"`zip` needs lists of one length, not {sizes}", span, "lengths differ"))
-    return list(zip(*args, strict=True))
+    return bounded(frame, list(zip(*args, strict=True)), span)
 
 
 @_builtin("reversed")
 def _reversed(frame: Frame, args: list[Any], span: Span) -> Any:
-    return _list("reversed", args, span)[::-1]
+    return bounded(frame, _list("reversed", args, span)[::-1], span)
 
 
 @_builtin("sum")
 def _sum(frame: Frame, args: list[Any], span: Span) -> Any:
     total: Any = 0
-    for item in _list("sum", args, span):
+    for item in bounded(frame, _list("sum", args, span), span):
         total = binary(frame, "+", total, item, span)
     return total
 
 
 def _extreme(name: str) -> Builtin:
     def builtin(frame: Frame, args: list[Any], span: Span) -> Any:
-        items = _list(name, args, span) if len(args) == 1 else args
+        items = bounded(frame, _list(name, args, span) if len(args) == 1 else args, span)
         if items and all(is_size(i) for i in items):
             return frame.proof.simplify((minimum if name == "min" else maximum)(*items))
         if not items or not all(is_number(i) for i in items):

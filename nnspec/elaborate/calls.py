@@ -19,7 +19,7 @@ from nnspec.elaborate.builtins import NUMERIC
 from nnspec.elaborate.expressions import evaluate
 from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.place import Place
-from nnspec.elaborate.session import MAX_ELEMENTS
+from nnspec.elaborate.session import FUNCTION_STEPS, MAX_ELEMENTS
 from nnspec.elaborate.shape_faults import shape_fault
 from nnspec.elaborate.values import Fault, FunctionValue, LayerRecipe, Owned, Tensor, describe, is_number
 from nnspec.layer import Function, Layer, Operation, ShapeError
@@ -98,7 +98,7 @@ def allocate(frame: Frame, result: Any, span: Span, previous: int | None) -> tup
 
 
 def _outputs(ids: Any) -> tuple[Any, ...]:
-    return (ids,) if isinstance(ids, int) else ids
+    return (ids,) if isinstance(ids, int) or len(ids) == 1 else ids
 
 
 def first_tensor(values: Sequence[Any]) -> int | None:
@@ -346,6 +346,7 @@ def apply_function(
 ) -> Any:
     """Add a function's node; `at` is the place that a fault is about."""
     cls = type(function)
+    frame.session.step(span, frame.title, FUNCTION_STEPS)
     names = cls.input_names()
     pairs = [
         operand(frame, cls, names[min(i, len(names) - 1)].lstrip("*"), value, span) for i, value in enumerate(values)

@@ -11,7 +11,6 @@ from nnspec.dims import Dim
 from nnspec.elaborate import arithmetic
 from nnspec.elaborate.builtins import BUILTINS, CONSTANTS
 from nnspec.elaborate.frame import Frame
-from nnspec.elaborate.session import MAX_LIST
 from nnspec.elaborate.values import (
     BlockFunction,
     BlockRecipe,
@@ -31,6 +30,9 @@ from nnspec.elaborate.values import (
 from nnspec.suggest import suggest
 from nnspec.syntax import ast
 from nnspec.types import canonical
+
+_MOST_NAMES = 1000
+"""Names of a body that an unknown one is compared with: the latest."""
 
 Handler = Callable[[Frame, Any], Any]
 _HANDLERS: dict[type, Handler] = {}
@@ -120,10 +122,12 @@ def library(frame: Frame, name: str, span: Span) -> Any:
 def unknown_name(frame: Frame, node: ast.Name, kind: str = "") -> Fault:
     """The fault of a name that nothing defines, with the closest that something does."""
     name = node.id
+    if frame.session.sink.full:
+        return Fault(error("NNS201", f"unknown name `{name}`", node.span))
     if not kind:
         kind = "layer" if name[:1].isupper() else "name"
     blocks = frame.session.blocks
-    candidates = [*frame.scope, *frame.offered, *frame.session.constants, *blocks, *registry.index("layer")]
+    candidates = [*list(frame.scope)[-_MOST_NAMES:], *frame.offered, *frame.session.constants, *blocks, *registry.index("layer")]
     candidates += [n for kind in frame.library for n in registry.index(kind)]
     candidates += [*BUILTINS, "true", "false", "none"]
     close = suggest(name, candidates)
@@ -144,7 +148,7 @@ def _word(name: str, frame: Frame) -> str:
 
 @handles(ast.List)
 def _list(frame: Frame, node: ast.List) -> Any:
-    return [evaluate(frame, item) for item in node.items]
+    return arithmetic.bounded(frame, [evaluate(frame, item) for item in node.items], node.span)
 
 
 @handles(ast.Tuple)
@@ -156,7 +160,7 @@ def _tuple(frame: Frame, node: ast.Tuple) -> Any:
                 raise Fault(error("NNS309", "a record has names for all of its values", item.span, "no name"))
             record[item.name] = evaluate(frame, item.value)
         return record
-    return tuple(evaluate(frame, item.value) for item in node.items)
+    return arithmetic.bounded(frame, tuple(evaluate(frame, item.value) for item in node.items), node.span)
 
 
 @handles(ast.Comprehension)
@@ -169,9 +173,7 @@ def _comprehension(frame: Frame, node: ast.Comprehension) -> Any:
         if node.test is None or condition(frame, node.test, "a comprehension's `if`"):
             result.append(evaluate(frame, node.element))
     restore_targets(frame, hidden)
-    if len(result) > MAX_LIST:
-        raise Fault(error("NNS310", f"a list holds at most {MAX_LIST:,} items", node.span, "too long"))
-    return result
+    return arithmetic.bounded(frame, result, node.span)
 
 
 def iterate(frame: Frame, node: ast.Expr) -> list[Any]:

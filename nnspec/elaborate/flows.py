@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnspec import ir
 from nnspec.diagnostics import Edit, Fix, Span, error
-from nnspec.elaborate import arithmetic, blocks
+from nnspec.elaborate import arithmetic, blocks, repeats
 from nnspec.elaborate.binding import bind_layer
 from nnspec.elaborate.block_functions import call_block_function
 from nnspec.elaborate.builtins import BUILTINS
 from nnspec.elaborate.calls import Flowing, call_function, call_layer
 from nnspec.elaborate.expressions import evaluate, handles
 from nnspec.elaborate.frame import Frame, name_of
-from nnspec.elaborate.place import Origin, Place, Steady, kind_of
+from nnspec.elaborate.place import Origin, Place, kind_of
+from nnspec.elaborate.session import COPY_STEPS
 from nnspec.elaborate.values import (
     BlockFunction,
     BlockRecipe,
@@ -114,7 +114,7 @@ def apply(frame: Frame, home: Place, what: Any, flowing: Flowing, label: str | N
     if isinstance(what, (FunctionValue, BlockFunction, Place)) and label is not None:
         word = "a function takes no name" if not isinstance(what, Place) else f"this layer is called `{what.path}`"
         raise Fault(error("NNS205", f"the label `{label}` cannot stand here: {word}", span, "labelled here"))
-    frame.session.step(span, frame.title)
+    frame.session.step(span, frame.title, COPY_STEPS)
     if isinstance(what, FunctionValue):
         return call_function(frame, what, what.arguments or (), flowing, span)
     if isinstance(what, BlockFunction):
@@ -130,7 +130,7 @@ def apply(frame: Frame, home: Place, what: Any, flowing: Flowing, label: str | N
 
 
 def plant(place: Place, recipe: Recipe) -> Place:
-    """Give a recipe its place; containers get places for what they hold."""
+    """Give a recipe its place; a chain gets places for what it holds, a repetition when that is needed."""
     place.recipe = recipe
     if isinstance(recipe, ChainRecipe):
         position = 0
@@ -140,12 +140,15 @@ def plant(place: Place, recipe: Recipe) -> Place:
                 origin: Origin = "label" if link.label else "position"
                 plant(place.child(name, kind_of(link.what), origin, link.span), link.what)
                 position += 1
-    elif isinstance(recipe, RepeatRecipe):
-        first_use_plants_them = isinstance(recipe.of, LayerRecipe) and not recipe.of.ties
-        if not first_use_plants_them:
-            for number in range(recipe.count):
-                _copy(place, recipe, number)
     return place
+
+
+def unfold(place: Place) -> None:
+    """Give the copies of a repetition that nothing flowed through places: one of them is meant by itself."""
+    recipe = place.recipe
+    if isinstance(recipe, RepeatRecipe) and not place.children:
+        for number in range(recipe.count):
+            _copy(place, recipe, number)
 
 
 def _copy(place: Place, recipe: RepeatRecipe, number: int) -> Place:
@@ -170,42 +173,22 @@ def _feed_repeat(frame: Frame, place: Place, flowing: Flowing, span: Span) -> An
     value: Any = first
     recipe = place.recipe
     assert isinstance(recipe, RepeatRecipe)
+    graph = frame.builder(span)
     for number in range(recipe.count):
-        child = place.children.get(str(number)) or _copy(place, recipe, number)
+        child = place.children.get(str(number)) or repeats.copy_of(place, number) or _copy(place, recipe, number)
         if isinstance(value, tuple):
             raise Fault(
                 error("NNS412", "only a layer with one output can be repeated", span, f"it gives {len(value)} outputs")
             )
+        frame.session.step(span, frame.title, COPY_STEPS)
+        start = repeats.mark(frame, graph)
         before, value = value, feed(frame, child, ([value, *rest], flowing[1]), span)
-        if _is_steady(place, child, number, before, value) and not rest and not flowing[1]:
-            return _feed_alike(frame, place, child, range(number + 1, recipe.count), value, span)
+        others = (*rest, *flowing[1].values())
+        if repeats.is_settled(start, repeats.mark(frame, graph), before, value, others):
+            repeats.settle(place, number, recipe.count)
+            if place.steady is not None and number + 1 >= place.steady.start:
+                return repeats.copy_on(graph, start, place, range(number + 1, recipe.count), before, value)
     return value
-
-
-def _is_steady(place: Place, child: Place, number: int, before: Any, after: Any) -> bool:
-    """Whether all copies after this one do exactly what it does: the types no longer change."""
-    if child.kind != "layer" or not isinstance(before, Tensor) or not isinstance(after, Tensor):
-        return False
-    if place.steady is not None:
-        return before.type == after.type and place.steady.start == number + 1 and place.steady.layer == child.layer
-    return before.type == after.type and len(place.children) == number + 1
-
-
-def _feed_alike(frame: Frame, place: Place, child: Place, numbers: range, value: Tensor, span: Span) -> Tensor:
-    """The copies behind one that settled: ten thousand of them cost ten thousand nodes, and nothing else."""
-    graph = frame.builder(span)
-    assert child.layer is not None
-    assert child.module is not None
-    if place.steady is None and len(numbers) > 0:
-        place.steady = Steady(numbers.start, numbers.stop, child.layer, child.module)
-    type_, prefix, at = value.type, place.path + ".", value.id
-    template = ir.Value(type_, "", span)
-    for number in numbers:
-        graph.nodes.append(ir.Call(f"{prefix}{number}", (ir.Ref(at),), (at + 1,), None, {}, span))
-        graph.values.append(template)
-        graph.origins.append((span, at))
-        at += 1
-    return Tensor(at, type_)
 
 
 def _feed_chain(frame: Frame, place: Place, recipe: ChainRecipe, flowing: Flowing) -> Any:

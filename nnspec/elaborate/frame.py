@@ -71,6 +71,8 @@ class Frame:
         """Symbols that are numbers here."""
         self.called_at: Span | None = None
         self.in_loop = 0
+        self.unfolded = 0
+        """Nodes of the blocks called so far, written out: a few that use each other twice make millions."""
         self.library: tuple[str, ...] = ("function",)
         """Kinds of library functions that can be called here."""
         self.root_kind = "block"

@@ -10,7 +10,7 @@ from nnspec.diagnostics import Label, Span, error
 from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.place import Place
 from nnspec.elaborate.session import Session
-from nnspec.elaborate.values import BlockRecipe, Fault, Tensor, content, plain
+from nnspec.elaborate.values import BlockRecipe, Fault, RepeatRecipe, Tensor, content, plain
 from nnspec.syntax import ast
 from nnspec.types import TensorType
 
@@ -90,14 +90,16 @@ def _members(frame: Frame, place: Place) -> tuple[ir.Member, ...] | None:
             return None
         members.append(ir.Member(child.name, "module", child.origin, child.span, number))
     if place.steady is not None:
-        start, stop, _, number = place.steady
+        start, stop, _ = place.steady
+        number = members[-1].module
         members += [ir.Member(str(i), "module", "position", place.span, number) for i in range(start, stop)]
     return tuple(members)
 
 
 def _settled(frame: Frame, place: Place) -> int | None:
     """The module of a member; an unused layer has no sizes, which is a fault."""
-    if place.kind in ("layer", "block"):
+    never_fed = isinstance(place.recipe, RepeatRecipe) and place.recipe.count > 0 and not place.children
+    if place.kind in ("layer", "block") or never_fed:
         if place.module is None and not frame.failed:
             frame.report(
                 error(
@@ -121,9 +123,13 @@ def _settled(frame: Frame, place: Place) -> int | None:
 def _check_subset(session: Session, place: Place, expected: int) -> None:
     """Members of the inference form are those of the training form, of the same content."""
     known = {m.name: m for m in session.modules[expected].members}
-    steady = place.steady
-    if steady is not None and (first := known.get(str(steady.start))) is not None and first.module != steady.module:
-        raise _other_layer(place, place.span, None)
+    if place.steady is not None:
+        start, stop, model = place.steady
+        alike = {known[name].module if name in known else None for name in map(str, range(start - 1, stop))}
+        if None in alike:
+            raise _only_inference(model, model.span)
+        if len(alike) > 1:
+            raise _other_layer(place, place.span, None)
     for child in place.children.values():
         member = known.get(child.name)
         if member is None:

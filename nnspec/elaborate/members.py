@@ -7,10 +7,13 @@ from typing import Any
 from nnspec import registry
 from nnspec.diagnostics import Span, error
 from nnspec.dims import Dim
+from nnspec.elaborate.arithmetic import bounded
 from nnspec.elaborate.calls import apply_function
 from nnspec.elaborate.expressions import evaluate, handles, unknown_name
+from nnspec.elaborate.flows import unfold
 from nnspec.elaborate.frame import Frame, name_of
 from nnspec.elaborate.place import Place
+from nnspec.elaborate.repeats import copy_of
 from nnspec.elaborate.values import Fault, Owned, ParamRef, Record, Tensor, describe, is_size
 from nnspec.suggest import suggest
 from nnspec.syntax import ast
@@ -58,17 +61,15 @@ def _base(frame: Frame, node: ast.Expr) -> Any:
 
 def member_of(frame: Frame, place: Place, name: str, span: Span) -> Any:
     """What `layer.name` reaches: a parameter, or a layer inside."""
+    unfold(place)
     child = place.children.get(name)
+    if child is None and name.isdecimal():
+        child = copy_of(place, int(name))
     if child is not None:
         if child.kind in ("param", "buffer"):
             assert child.type is not None
             return ParamRef(child.path, child.type, child.span)
         return child
-    steady = place.steady
-    if steady is not None and name.isdecimal() and steady.start <= int(name) < steady.stop:
-        copy = Place(name, "layer", "position", place.span, place)
-        copy.module = steady.module
-        return copy
     if place.module is None and place.kind in ("layer", "block"):
         raise Fault(
             error(
@@ -120,7 +121,9 @@ def _index(frame: Frame, node: ast.Index) -> Any:
         if isinstance(base, (list, tuple, str)) and all(
             b is None or (is_size(b) and not isinstance(b, Dim)) for b in bounds
         ):
-            return base[slice(*bounds)]
+            if bounds[2] == 0:
+                raise Fault(error("NNS312", "the step of a slice is zero", item.span, "no step"))
+            return bounded(frame, base[slice(*bounds)], node.span)
         raise Fault(error("NNS309", f"{describe(base)} cannot be sliced like this", node.span))
     if isinstance(item, ast.Ellipsis):
         raise Fault(error("NNS309", f"{describe(base)} cannot be indexed by `...`", node.span))

@@ -40,12 +40,11 @@ def snake_case(name: str) -> str:
 
 
 class Steady(NamedTuple):
-    """Copies of a repeated layer from number `start` on that are all the same: they have no places of their own."""
+    """Copies of a repeated layer from number `start` on that are all like the one before: they have no places."""
 
     start: int
     stop: int
-    layer: Layer
-    module: int
+    model: Place
 
 
 class Place:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from nnspec import ir
@@ -41,7 +41,7 @@ def start(file: ast.File, sources: Sources, sink: Sink) -> Session:
     frame = Frame(session, "a constant")
     frame.scope = session.constants
     constants = [d for d in file.declarations if isinstance(d, (ast.Assign, ast.Assert, ast.Broken))]
-    with _deep_recursion():
+    with _deep_recursion(), suppress(Silent):
         run(frame, constants)
     return session
 
@@ -201,7 +201,7 @@ def _names(node: ast.Call, block: ast.Block) -> bool:
 def _deep_recursion() -> Iterator[None]:
     """Blocks nest to a depth of 64, expressions to 200: more than Python's default allows."""
     before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, 12_000))
+    sys.setrecursionlimit(max(before, 6_000))
     try:
         yield
     finally:
@@ -211,15 +211,33 @@ def _deep_recursion() -> Iterator[None]:
 def elaborate_model(session: Session, recipe: BlockRecipe) -> ir.Entry | None:
     """Elaborate a model by itself, for both modes where it asks for `training`."""
     with _deep_recursion():
-        first = _elaborate(session, recipe, "train", None)
-        if first.failed:
+        try:
+            return _both_modes(session, recipe)
+        except Silent:
             return None
-        methods = {"infer": first.method}
-        if first.uses_training:
-            second = _elaborate(session, recipe, "infer", first.module)
-            if second.failed:
-                return None
-            methods = {"infer": second.method, "train": first.method}
+        except RecursionError:
+            session.sink.report(
+                error(
+                    "NNS310",
+                    f"blocks and expressions of `{recipe.title}` are nested too deeply",
+                    recipe.block.head,
+                    "too many levels",
+                    helps=("let blocks use themselves fewer times, or split long expressions",),
+                )
+            )
+            return None
+
+
+def _both_modes(session: Session, recipe: BlockRecipe) -> ir.Entry | None:
+    first = _elaborate(session, recipe, "train", None)
+    if first.failed:
+        return None
+    methods = {"infer": first.method}
+    if first.uses_training:
+        second = _elaborate(session, recipe, "infer", first.module)
+        if second.failed:
+            return None
+        methods = {"infer": second.method, "train": first.method}
     block = recipe.block
     return ir.Entry(block.name.id, first.module, methods, block.doc, block.head)
 

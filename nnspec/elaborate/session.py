@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnspec import ir
 from nnspec.diagnostics import Sink, Sources, Span, error
-from nnspec.elaborate.values import UNKNOWN, Fault
+from nnspec.elaborate.values import UNKNOWN, Fault, Silent
 from nnspec.facts import Facts
 from nnspec.layer import Layer
 from nnspec.syntax import ast
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     CheckNames = Callable[[Frame, ast.Statement], None]
 
 MAX_STEPS = 1_000_000
+COPY_STEPS = 10
+"""What applying a layer costs, in steps."""
+FUNCTION_STEPS = 5
+"""What applying a function costs."""
+BODY_STEPS = 50
+"""What working out a body costs, besides its statements."""
 MAX_DEPTH = 64
 MAX_LIST = 100_000
 MAX_ELEMENTS = 2**36
@@ -46,6 +52,8 @@ class Session:
         self._interned: dict[Any, int] = {}
         self._layers: dict[Layer, int] = {}
         self.steps = 0
+        self.exhausted = False
+        """Whether the limit of steps was reached: nothing more is elaborated then."""
         self.spent: Counter[str] = Counter()
         self.depth = 0
         self.ran: set[int] = set()
@@ -60,6 +68,9 @@ class Session:
         self.steps += count
         self.spent[title] += count
         if self.steps > MAX_STEPS:
+            if self.exhausted:
+                raise Silent
+            self.exhausted = True
             most, steps = self.spent.most_common(1)[0]
             raise Fault(
                 error(

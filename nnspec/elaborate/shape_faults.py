@@ -29,6 +29,8 @@ def shape_fault(
 ) -> Fault:
     """A shape rule's complaint as a diagnostic; `sources` are the operands, `spans` the places of the arguments."""
     spans = spans or {}
+    if frame.session.sink.full:
+        return Fault(error(fault.code, fault.message, spans.get(fault.at or "", span)))
     helps = list(fault.helps)
     fixes = (*fixes, *_instead(frame, fault, spans))
     titles = {fix.title for fix in fixes}

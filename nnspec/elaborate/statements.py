@@ -61,10 +61,14 @@ def run(frame: Frame, statements: Sequence[ast.Statement]) -> None:
         except Fault as fault:
             frame.report(fault.diagnostic)
             _poison(frame, statement)
+            if frame.session.exhausted:
+                raise Silent from None
             if isinstance(statement, ast.Assert):
                 _skip(frame, statements[position + 1 :])
                 return
         except Silent:
+            if frame.session.exhausted:
+                raise
             _skip(frame, (statement,))
 
 

@@ -46,6 +46,7 @@ class _Liveness:
             self.live.update(ir.refs(operand))
         self.taken |= self.live
         self.dead: list[ir.Node] = []
+        """First to last."""
         live, taken = self.live, self.taken
         for node in reversed(graph.nodes):
             made = node.outputs
@@ -63,6 +64,7 @@ class _Liveness:
                     taken.update(ir.refs(operand))
                     if alive:
                         live.update(ir.refs(operand))
+        self.dead.reverse()
 
 
 def _live_places(program: ir.Program, graphs: list[_Liveness]) -> tuple[set[Span], set[tuple[int, str]]]:
@@ -93,8 +95,8 @@ def _unused_values(
         for node in graph.dead:
             unused = not any(value in graph.taken for value in ir.flat(node.outputs))
             if unused and not isinstance(node, ir.Read) and node.span not in spans:
-                paths = {p for p in _layers_behind(node, makers) if (method.module, p) not in layers}
-                trained = [p for p in sorted(paths) if _has_parameters(program, program.module_at(method.module, p))]
+                paths = [p for p in dict.fromkeys(_layers_behind(node, makers)) if (method.module, p) not in layers]
+                trained = [p for p in paths[::-1] if _has_parameters(program, program.module_at(method.module, p))]
                 yield _unused(graph.graph, node, trained)
 
 
@@ -126,7 +128,8 @@ def _unused(graph: ir.Graph, node: ir.Node, layers: list[str]) -> Diagnostic:
     if not layers:
         help_ = "use it, or remove the statement"
         return _warning("NNS230", f"{what} is computed and never used", node.span, "nobody uses this", helps=(help_,))
-    shown = " and ".join(f"`{path}`" for path in layers[:3]) + (" and others" if len(layers) > 3 else "")
+    first = [f"`{path}`" for path in layers[:3]] + ([f"{len(layers) - 3} more layers"] if len(layers) > 3 else [])
+    shown = " and ".join(first) if len(first) < 3 else f"{', '.join(first[:-1])} and {first[-1]}"
     return _warning(
         "NNS231",
         f"no output depends on {shown}: {what} is never used",

@@ -49,10 +49,9 @@ def expect_tensors(function: Operation, operands: Sequence[Operand]) -> None:
             expect_tensor(function, x, position)
 
 
-def broadcast(rules: Rules, *operands: Operand, helps: Sequence[str] = ()) -> tuple[Size, ...]:
+def broadcast(rules: Rules, *operands: Operand) -> tuple[Size, ...]:
     """The shape of an elementwise operation; numbers fit everywhere."""
-    shapes = [x.dims for x in operands if isinstance(x, TensorType)]
-    return rules.broadcast(*shapes, helps=tuple(helps))
+    return rules.broadcast(*(x.dims for x in operands if isinstance(x, TensorType)))
 
 
 def expect_numbers(function: Operation, operand: Any, input: int = 0) -> TensorType:
@@ -135,6 +134,12 @@ def axes(function: Operation, x: TensorType, value: int | tuple[int, ...] | None
                 label=f"dimension {number} twice",
             )
     return tuple(found)
+
+
+def quotient_text(a: Size, b: Size) -> str:
+    """`T / 3`, `(T + 1) / 3`."""
+    left, right = (f"({t})" if " " in t else t for t in (show(a), show(b)))
+    return f"{left} / {right}"
 
 
 def shape_text(dims: Iterable[Size]) -> str:

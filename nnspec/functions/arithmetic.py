@@ -69,10 +69,6 @@ class add(_Binary):
         Example("add(x, y)", x="bool[N]", y="bool[N]"),
     )
 
-    def infer(self, rules: Rules, x: Operand, other: Operand) -> TensorType:
-        expect_tensors(self, (x, other))
-        return TensorType(self.result(x, other), broadcast(rules, x, other))
-
     def onnx(self, g: OnnxGraph, x: Any, other: Any) -> Any:
         dtype = self.result(kind(g, x), kind(g, other))
         return computed(g, "Or" if dtype == "bool" else "Add", (x, other), dtype)

@@ -9,7 +9,7 @@ from typing import Any
 from nnspec.arguments import arg
 from nnspec.dims import Size, show
 from nnspec.functions._lowering import reshaped, tensor
-from nnspec.functions._operands import same_type, shape_text
+from nnspec.functions._operands import quotient_text, same_type, shape_text
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, Unsupported, call
 from nnspec.layers._expect import expect_float, expect_tensor, volume
 from nnspec.layers._lowering import reduce
@@ -99,9 +99,9 @@ class scaled_dot_product_attention(Function):
             rules.exact(
                 heads,
                 few,
-                f"{show(few)} heads of {name} do not divide {show(heads)} heads of query",
+                f"the {show(heads)} heads of query must be a multiple of the {show(few)} heads of {name}",
                 code="NNS404",
-                label=f"{show(heads)} / {show(few)} is not a whole number",
+                label=f"{quotient_text(heads, few)} must be whole",
                 input=position,
             )
         return (*rules.broadcast(query.dims[:-3], key.dims[:-3], value.dims[:-3]), heads)

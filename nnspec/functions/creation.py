@@ -71,7 +71,8 @@ class arange(Function):
         return self.dtype or ("float32" if any(isinstance(v, float) for v in self._range()) else "int64")
 
     def _text(self) -> str:
-        return f"arange({', '.join(str(v) for v in (self.start, self.end, self.step) if v is not None)})"
+        step = None if self.step == 1 else self.step
+        return f"arange({', '.join(str(v) for v in (self.start, self.end, step) if v is not None)})"
 
     def _count(self, start: Any, end: Any, step: Any) -> int:
         if any(isinstance(v, Dim) for v in (start, end, step)):
@@ -82,7 +83,8 @@ class arange(Function):
             )
         if step == 0 or not all(map(isfinite, (start, end, step))):
             raise ShapeError(f"`{self._text()}` has no end", code="NNS411")
-        count: int = ceil((end - start) / step)
+        turns = (end - start) / step
+        count: int = ceil(turns) if isfinite(turns) else _MOST_ELEMENTS + 1
         if not 0 <= count <= _MOST_ELEMENTS:
             why = "ends before it starts" if count < 0 else f"has more than {_MOST_ELEMENTS:,} elements"
             raise ShapeError(f"`{self._text()}` {why}", code="NNS411")

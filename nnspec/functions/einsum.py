@@ -55,7 +55,7 @@ class einsum(Function):
         equation = _equation.parse(self.equation)
         terms = len(equation.terms)
         if len(operands) != terms:
-            why = f"{terms} term{'' if terms == 1 else 's'}, but there are {len(operands)} operands"
+            why = f"{terms} term{'' if terms == 1 else 's'} for {len(operands)} operand{'s'[: len(operands) != 1]}"
             raise ShapeError(f'the equation "{self.equation}" of `einsum` has {why}', **_equation.fault(why))
         for position, (term, operand) in enumerate(zip(equation.terms, operands, strict=True)):
             x = expect_numbers(self, operand, position)

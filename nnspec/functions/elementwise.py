@@ -211,7 +211,11 @@ class masked_fill(Function):
         of = category(value.dtype) if isinstance(value, TensorType) else value.kind if isinstance(value, Scalar) else 0
         if of > category(x.dtype):
             raise ShapeError(
-                f"`masked_fill` cannot put {value} into a tensor of type {show_dtype(x.dtype)}", code="NNS406", input=2
+                f"`masked_fill` cannot put {value} into a tensor of type {show_dtype(x.dtype)}",
+                code="NNS406",
+                label=f"does not fit {show_dtype(x.dtype)}",
+                input=2,
+                helps=("`where(mask, value, x)` makes a tensor that holds both",),
             )
 
     def torch(self, *inputs: Any) -> Code:

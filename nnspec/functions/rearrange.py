@@ -7,6 +7,7 @@ from typing import Any
 from nnspec.arguments import arg
 from nnspec.dims import Size, show
 from nnspec.functions._lowering import reshaped
+from nnspec.functions._operands import quotient_text
 from nnspec.functions._pattern import DOTS, Group, Pattern, Side, atoms, fault, parse
 from nnspec.layer import Code, Example, Function, OnnxGraph, Ref, Rules, call, method
 from nnspec.layers._expect import expect_tensor, volume
@@ -85,7 +86,7 @@ class rearrange(Function):
                 message = f"`{name}` of `rearrange` must be at least 1, not {show(given[name])}"
                 rules.require_at_least(given[name], 1, message, code="NNS409", at=name)
         inner = rules.simplify(volume(given[name] for name in group if name in given))
-        shown = f"({' '.join(group)})" if len(group) != 1 else group[0]
+        shown = f"({' '.join(group)})" if len(group) > 1 else "".join(group) or "1"
         if len(open_names) > 1:
             names = " and ".join(f"`{n}`" for n in open_names)
             raise fault(self.pattern, f"leaves {names} open", f"give the size of one: `{open_names[0]}=...`")
@@ -93,9 +94,9 @@ class rearrange(Function):
             known[open_names[0]] = rules.exact(
                 size,
                 inner,
-                f"`{shown}` cannot be taken apart: {what}, of size {show(size)}, does not divide by {show(inner)}",
+                f"`{shown}` cannot be taken apart: {what}, of size {show(size)}, must divide by {show(inner)}",
                 code="NNS404",
-                label=f"{show(size)} / {show(inner)} is not a whole number",
+                label=f"{quotient_text(size, inner)} must be whole",
                 at="pattern",
             )
         elif open_names:
@@ -104,7 +105,7 @@ class rearrange(Function):
             rules.require_equal(
                 size,
                 inner,
-                f"`{shown or 1}` in the pattern has size {show(inner)}, but {what} has size {show(size)}",
+                f"`{shown}` in the pattern has size {show(inner)}, but {what} has size {show(size)}",
                 label=f"{show(size)} is not {show(inner)}",
                 at="pattern",
             )

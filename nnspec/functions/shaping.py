@@ -7,21 +7,21 @@ from typing import Any
 from nnspec.arguments import arg
 from nnspec.dims import Dim, Size, show
 from nnspec.functions._lowering import reshaped
-from nnspec.functions._operands import axes, axis, shape_text
+from nnspec.functions._operands import axes, axis, quotient_text, shape_text
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, method
 from nnspec.layers._expect import expect_tensor, volume
 from nnspec.types import TensorType
 
 
 def fill(
-    function: Function, rules: Rules, total: Size, sizes: tuple[Size, ...], what: str, at: str
+    function: Function, rules: Rules, dims: tuple[Size, ...], sizes: tuple[Size, ...], what: str, at: str
 ) -> tuple[Size, ...]:
-    """The sizes with their -1 worked out; together they must hold `total` elements, those of `what`."""
-    holes = sizes.count(-1)
+    """The sizes with their -1 worked out; together they must hold as many elements as `dims`, those of `what`."""
     name = type(function).__name__
-    for size in sizes:
-        if isinstance(size, int) and size < -1:
-            raise ShapeError(f"`{name}` cannot make a dimension of size {size}", code="NNS408", at=at)
+    message = f"`{name}` cannot make {shape_text(sizes)} of {what}"
+    holes = sizes.count(-1)
+    if any(isinstance(size, int) and size < -1 for size in sizes):
+        raise ShapeError(f"{message}: a size cannot be negative", code="NNS408", at=at)
     if holes > 1:
         raise ShapeError(
             f"`{name}` can work out one size, but {shape_text(sizes)} has {holes} of -1",
@@ -29,31 +29,41 @@ def fill(
             label="more than one -1",
             at=at,
         )
-    known = rules.simplify(volume(size for size in sizes if size != -1))
-    total = rules.simplify(total)
-    message = f"`{name}` cannot make {shape_text(sizes)} of {what}"
+    total, known = (rules.simplify(volume(each)) for each in _without_common(dims, sizes))
     if not holes:
         rules.require_equal(
             total,
             known,
-            f"{message}: {show(known)} elements of {show(total)}",
+            f"{message}: {show(volume(dims))} elements are not {show(volume(sizes))}",
             code="NNS408",
-            label=f"{show(known)} is not {show(total)}",
+            label=f"{show(volume(sizes))} should be {show(volume(dims))}",
             at=at,
             helps=("let one size be worked out: -1",),
         )
         return sizes
     if known == 0:
         raise ShapeError(f"{message}: there is no telling what -1 is when a size is 0", code="NNS408", at=at)
+    text = quotient_text(total, known)
     size = rules.exact(
         total,
         known,
-        f"{message}: {show(total)} elements do not divide by {show(known)}",
+        f"{message}: {text} must be a whole number",
         code="NNS408",
-        label=f"{show(total)} / {show(known)} is not a whole number",
+        label=f"{text} must be whole",
         at=at,
     )
     return tuple(size if s == -1 else s for s in sizes)
+
+
+def _without_common(dims: tuple[Size, ...], sizes: tuple[Size, ...]) -> tuple[list[Size], list[Size]]:
+    """Both without what stands in both (and without -1): smaller products are easier to compare, and to read."""
+    left, right = list(dims), []
+    for size in sizes:
+        if size != 0 and size in left:
+            left.remove(size)
+        elif size != -1:
+            right.append(size)
+    return left, right
 
 
 class reshape(Function):
@@ -75,7 +85,7 @@ class reshape(Function):
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         x = expect_tensor(self, x)
-        return x.with_dims(*fill(self, rules, volume(x.dims), self.shape, str(x), "shape"))
+        return x.with_dims(*fill(self, rules, x.dims, self.shape, str(x), "shape"))
 
     def torch(self, *inputs: Any) -> Code:
         return method("reshape", *inputs, *(self.shape or ((),)))
@@ -143,7 +153,7 @@ class unflatten(Function):
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         x = expect_tensor(self, x)
         at = self._axis(x)
-        sizes = fill(self, rules, x.dims[at], self.sizes, f"dimension {at} of {x}", "sizes")
+        sizes = fill(self, rules, (x.dims[at],), self.sizes, f"dimension {at} of {x}", "sizes")
         return x.with_dims(*x.dims[:at], *sizes, *x.dims[at + 1 :])
 
     def _axis(self, x: TensorType) -> int:
@@ -282,7 +292,7 @@ class squeeze(Function):
             rules.require_equal(
                 size,
                 1,
-                f"`squeeze` cannot leave out dimension {i} of {x}: its size is {show(size)}, not 1",
+                f"`squeeze` cannot leave out dimension {i} of {x}: its size {show(size)} must be 1",
                 label=f"dimension {i} has size {show(size)}",
                 at="dim",
             )

@@ -315,3 +315,16 @@ def test_what_would_take_too_much_is_refused_at_once(body: str) -> None:
     start = time.process_time()
     assert codes(model(body))
     assert time.process_time() - start < 20
+
+
+def test_blocks_that_double_forty_times_are_refused() -> None:
+    text = "block B0 {\n  input x: float[N, D]\n  output x -> Linear(D)\n}\n"
+    for level in range(1, 41):
+        text += f"block B{level} {{\n  input x: float[N, D]\n  output x -> a: B{level - 1} -> b: B{level - 1}\n}}\n"
+    assert codes(text + model("output y = x -> B40")) == ["NNS310"]
+
+
+def test_a_tuple_of_one_is_not_its_one() -> None:
+    found = program(model("  output y = chunk(x, 1, dim=1)[0]"))
+    node = next(n for n in found.methods[0].graph.nodes if isinstance(n, ir.Op))
+    assert ir.result_of(node.outputs) == (1,)

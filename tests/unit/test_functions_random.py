@@ -15,7 +15,13 @@ from nnspec.diagnostics import NnspecError
 
 from .function_harness import agree
 
-RANDOM = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+RANDOM = settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
 
 WORDS = {"float": "float32", "int": "int64"}
 DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int", "float16", "float", "float64")
@@ -66,7 +72,7 @@ def test_operators_promote_and_broadcast_as_in_torch(op: str, pair: list[tuple[i
         return
     if op == "**" and not {a, b} & {"float16", "float", "float64"}:
         y = y.replace(b, "uint8")  # torch refuses negative powers when it runs
-    agree(text, reference=text, x=x, y=y)
+    agree(text, text, x=x, y=y)
 
 
 @RANDOM
@@ -78,14 +84,14 @@ def test_numbers_are_weak_as_in_torch(op: str, shape: tuple[int, ...], dtype: st
         with pytest.raises(NnspecError):
             agree(text, x=x)
     elif not (op == "**" and left and dtype not in ("bool", "uint8", "float16", "float", "float64")):
-        agree(text, reference=text, x=x)
+        agree(text, text, x=x)
 
 
 @RANDOM
 @given(broadcastable(3), dtypes, dtypes)
 def test_where_chooses_as_in_torch(three: list[tuple[int, ...]], a: str, b: str) -> None:
     types = {"m": written("bool", three[0]), "x": written(a, three[1]), "y": written(b, three[2])}
-    agree("where(m, x, y)", reference="torch.where(m, x, y)", **types)
+    agree("where(m, x, y)", "torch.where(m, x, y)", **types)
 
 
 @RANDOM
@@ -99,7 +105,7 @@ def test_reductions_are_torchs(name: str, shape: tuple[int, ...], dtype: str, ke
     options = "" if not axes else f", dim={dim}"
     python = options + (f", keepdim={keep}" if axes or name in ("amax", "amin") else f", dim=None, keepdim={keep}")
     spelt = options.replace(",)", ")") + f", keepdim={str(keep).lower()}"
-    agree(f"{name}(x{spelt})", reference=f"torch.{name}(x{python})", opset=21, x=written(dtype, shape))
+    agree(f"{name}(x{spelt})", f"torch.{name}(x{python})", x=written(dtype, shape))
 
 
 @RANDOM
@@ -108,7 +114,7 @@ def test_argmax_is_torchs(shape: tuple[int, ...], dtype: str, keep: bool, data: 
     dim = data.draw(st.sampled_from([None, *range(-len(shape), len(shape))]))
     agree(
         f"argmax(x, {'none' if dim is None else dim}, keepdim={str(keep).lower()})",
-        reference=f"torch.argmax(x, {dim}, {keep})",
+        f"torch.argmax(x, {dim}, {keep})",
         x=written(dtype, shape),
     )
 
@@ -116,7 +122,8 @@ def test_argmax_is_torchs(shape: tuple[int, ...], dtype: str, keep: bool, data: 
 @st.composite
 def indices(draw: Any, shape: Sequence[int]) -> tuple[str, dict[str, str]]:
     """What may stand in the brackets after a tensor of this shape, and the types of the index tensors in it."""
-    items, tensors = [], {}
+    items: list[str] = []
+    tensors: dict[str, str] = {}
     dots = draw(st.integers(0, len(shape)))
     left_out = draw(st.integers(0, len(shape) - dots))
     for axis, size in enumerate(shape):
@@ -148,20 +155,21 @@ def indices(draw: Any, shape: Sequence[int]) -> tuple[str, dict[str, str]]:
 @given(st.lists(st.sampled_from([1, 2, 3, 5, 6]), min_size=1, max_size=4), st.data())
 def test_indexing_is_torchs(shape: list[int], data: st.DataObject) -> None:
     text, tensors = data.draw(indices(shape))
-    agree(f"x[{text.replace('None', 'none')}]", reference=f"x[{text}]", x=written("float", shape), **tensors)
+    agree(f"x[{text.replace('None', 'none')}]", f"x[{text}]", x=written("float", shape), **tensors)
 
 
 @RANDOM
 @given(shapes, st.data())
 def test_reshape_finds_the_open_size(shape: tuple[int, ...], data: st.DataObject) -> None:
-    left, target = math.prod(shape), []
+    left = math.prod(shape)
+    target: list[int] = []
     while left > 1 and len(target) < 4:
         factor = data.draw(st.sampled_from([f for f in range(1, left + 1) if left % f == 0]))
         target.append(factor)
         left //= factor
     target.append(left)
     target[data.draw(st.integers(0, len(target) - 1))] = -1
-    agree(f"reshape(x, {target})", reference=f"x.reshape({target})", x=written("int", shape))
+    agree(f"reshape(x, {target})", f"x.reshape({target})", x=written("int", shape))
 
 
 @RANDOM
@@ -169,10 +177,16 @@ def test_reshape_finds_the_open_size(shape: tuple[int, ...], data: st.DataObject
 def test_taking_apart_and_joining_are_inverse(shape: list[int], count: int, data: st.DataObject) -> None:
     dim = data.draw(st.integers(-len(shape), len(shape) - 1))
     x = written("float", shape)
-    agree(f"cat(split(x, {count}, dim={dim}), dim={dim})", reference="x", x=x)
-    if len(torch.zeros(shape).chunk(count, dim)) == count:
-        agree(f"cat(chunk(x, {count}, dim={dim}), dim={dim})", reference="x", x=x)
-    agree(f"stack([x] + [x], dim={dim})", reference=f"torch.stack([x, x], {dim})", x=x)
+    if shape[dim] > count:
+        agree(f"cat(split(x, {count}, dim={dim}), dim={dim})", "x", x=x)
+    if len(torch.zeros(shape).chunk(count, dim)) == count > 1:
+        agree(f"cat(chunk(x, {count}, dim={dim}), dim={dim})", "x", x=x)
+    agree(f"stack([x] + [x], dim={dim})", f"torch.stack([x, x], {dim})", x=x)
+
+
+@pytest.mark.parametrize("pieces", ["chunk(x, 1, dim=1)", "split(x, 4, dim=1)", "split(x, [3], dim=1)"])
+def test_one_piece_is_a_piece_and_not_a_tuple_of_one(pieces: str) -> None:
+    agree(f"cat({pieces}, dim=1)", "x", x="float[2, 3]")
 
 
 @RANDOM
@@ -181,9 +195,9 @@ def test_order_and_flattening_are_torchs(shape: list[int], data: st.DataObject) 
     x, rank = written("float", shape), len(shape)
     order = data.draw(st.permutations(range(rank)))
     a, b = sorted(data.draw(st.tuples(*[st.integers(0, rank - 1)] * 2)))
-    agree(f"permute(x, {order})", reference=f"x.permute({order})", x=x)
-    agree(f"transpose(x, {a}, {b - rank})", reference=f"x.transpose({a}, {b})", x=x)
-    agree(f"flatten(x, {a}, {b - rank})", reference=f"x.flatten({a}, {b})", x=x)
+    agree(f"permute(x, {order})", f"x.permute({order})", x=x)
+    agree(f"transpose(x, {a}, {b - rank})", f"x.transpose({a}, {b})", x=x)
+    agree(f"flatten(x, {a}, {b - rank})", f"x.flatten({a}, {b})", x=x)
 
 
 @st.composite
@@ -217,7 +231,7 @@ def test_einsum_is_torchs(drawn: tuple[str, list[list[int]]]) -> None:
     equation, shapes_ = drawn
     types = {"xyz"[i]: written("float", shape) for i, shape in enumerate(shapes_)}
     call = f'einsum("{equation}", {", ".join(types)})'
-    agree(call, reference=f"torch.{call}", **types)
+    agree(call, f"torch.{call}", **types)
 
 
 @st.composite
@@ -268,19 +282,16 @@ def test_rearrange_moves_every_element_where_the_pattern_says(
         moved = apart.permute([names.index(n) for g in right for n in g])
         return moved.reshape([math.prod(extent[n] for n in g) for g in right])
 
-    agree(f'rearrange(x, "{pattern}"{sizes_})', reference=reference, x=written("float", shape))
+    agree(f'rearrange(x, "{pattern}"{sizes_})', reference, x=written("float", shape))
 
 
 @RANDOM
 @given(st.integers(-5, 5), st.integers(-5, 5), st.sampled_from([-3, -2, -1, 1, 2, 3]), st.booleans())
 def test_arange_counts_as_torch_does(start: int, end: int, step: int, as_float: bool) -> None:
-    if (end - start) * step < 0:
-        start, end = end, start
-    scale = ".5" if as_float else ""
-    text = f"arange({start}{scale}, {end}{scale}, {step})"
-    agree(f"x + {text}[:0]" if start == end else text, reference=None, x="float[1]")
-    found = agree(f"cat([x, {text}])", reference=f"torch.cat([x, torch.{text}])", x="float[1]")
-    assert len(found[0]) == 1 + len(range(start, end, step))
+    if (end - start) * step <= 0:
+        start, end = (-5, 5) if step > 0 else (5, -5)
+    text = f"arange({start}{'.5' if as_float else ''}, {end}, {step})"
+    agree(f"cat([x, {text}])", f"torch.cat([x, torch.{text}])", x="float[1]")
 
 
 @RANDOM
@@ -290,7 +301,7 @@ def test_matmul_is_torchs(
 ) -> None:
     x = (k,) if left_vector else (*batch[0], n, k)
     y = (k,) if right_vector else (*batch[1], k, m)
-    agree("x @ y", reference="x @ y", x=written("float", x), y=written("float", y))
+    agree("x @ y", "x @ y", x=written("float", x), y=written("float", y))
 
 
 @RANDOM
@@ -305,8 +316,8 @@ def test_attention_is_torchs(batch: list[int], length: int, keys: int, mask: str
     }
     text, python = "scaled_dot_product_attention(q, k, v", "F.scaled_dot_product_attention(q, k, v"
     if mask == "causal":
-        agree(f"{text}, is_causal=true)", reference=f"{python}, is_causal=True)", **types)
+        agree(f"{text}, is_causal=true)", f"{python}, is_causal=True)", **types)
     elif mask:
-        agree(f"{text}, m)", reference=f"{python}, m)", **types, m=written(mask, (length, keys)))
+        agree(f"{text}, m)", f"{python}, m)", **types, m=written(mask, (length, keys)))
     else:
-        agree(f"{text})", reference=f"{python})", **types)
+        agree(f"{text})", f"{python})", **types)

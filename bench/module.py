@@ -1,0 +1,107 @@
+"""The module that a spec becomes against one that is written by hand: the same bits, in the same time and memory."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
+
+import nnspec
+from bench import handwritten
+from bench.installed import SPECS
+from bench.measure import cpu_in, interleaved
+from bench.table import Row, row
+
+ROUNDS = 60
+
+_TIME = 1.02
+_MEMORY = 1.0
+
+
+class Case(NamedTuple):
+    """A network, what flows into it, and how many calls of it make a sample that the clock can tell from noise."""
+
+    title: str
+    spec: str
+    written: Callable[[], nn.Module]
+    given: Callable[[], Tensor]
+    calls: int
+    backward: bool = False
+
+
+CASES = (
+    Case("MLP, batch 1", "mlp", handwritten.Mlp, lambda: torch.randn(1, 784), 100),
+    Case("MLP, batch 1, backward", "mlp", handwritten.Mlp, lambda: torch.randn(1, 784), 10, True),
+    Case("CNN, batch 32", "cnn", handwritten.Cnn, lambda: torch.randn(32, 1, 28, 28), 1),
+    Case("CNN, batch 32, backward", "cnn", handwritten.Cnn, lambda: torch.randn(32, 1, 28, 28), 1, True),
+    Case("transformer", "transformer", handwritten.Transformer, lambda: torch.randint(512, (2, 32)), 2),
+    Case("transformer, backward", "transformer", handwritten.Transformer, lambda: torch.randint(512, (2, 32)), 1, True),
+)
+
+
+def measure(rounds: int, chance: random.Random, folder: Path) -> list[Row]:
+    """Time and peak memory of forward and backward passes; that all results are equal to the bit is asserted."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return [found for case in CASES for found in _measure(case, rounds, chance)]
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _measure(case: Case, rounds: int, chance: random.Random) -> list[Row]:
+    torch.manual_seed(0)
+    ours, theirs = nnspec.load(SPECS / f"{case.spec}.nns"), case.written()
+    theirs.load_state_dict(ours.state_dict(), strict=True)
+    given = case.given()
+    names = f"{case.title}: nnspec", f"{case.title}: by hand"
+    steps: dict[str, Callable[[], Any]] = {}
+    for name, model in zip(names, (ours, theirs), strict=True):
+        step = _backward if case.backward else _forward
+        steps[name] = lambda step=step, model=model.train(case.backward): step(model, given)
+    results = [step() for step in steps.values()]
+    assert len(results[0]) == len(results[1])
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True)), f"{case.title} differs"
+    peaks = [_peak(step) for step in steps.values()]
+    taken = interleaved({n: lambda s=s: cpu_in(s, case.calls) for n, s in steps.items()}, rounds, chance)
+    memory = Row(f"{case.title}: peak memory", "by hand", peaks[0] / peaks[1], None, _MEMORY)
+    return [row(taken, *names, _TIME)._replace(ours=case.title, theirs="by hand"), memory]
+
+
+def _forward(model: nn.Module, given: Tensor) -> list[Tensor]:
+    with torch.no_grad():
+        return [model(given)]
+
+
+def _backward(model: nn.Module, given: Tensor) -> list[Tensor]:
+    """Output and gradients, by name so that both models have them in one order."""
+    model.zero_grad()
+    result = model(given)
+    result.square().mean().backward()
+    gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
+    return [result.detach(), *(gradients[name] for name in sorted(gradients))]  # type: ignore[list-item]
+
+
+def _peak(step: Callable[[], object]) -> int:
+    """The most bytes of tensors that a step holds at a time, beyond those that were there before."""
+    step()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        kept = step()
+    del kept
+    events = profiler.profiler.kineto_results.experimental_event_tree()  # type: ignore[union-attr]
+    changes = []
+    while events:
+        event = events.pop()
+        events += event.children
+        if event.name == "[memory]":
+            changes.append((event.start_time_ns, event.typed[1].alloc_size))
+    held = most = 0
+    for _, change in sorted(changes):
+        held += change
+        most = max(most, held)
+    return most

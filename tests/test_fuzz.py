@@ -1,0 +1,272 @@
+"""No text crashes the checker, holds it up, or becomes code."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nnspec.backends.source import emit, emit_training
+from nnspec.compiler import check, compile_text
+from nnspec.diagnostics import NnspecError
+from nnspec.render import as_json, render_all
+
+ROOT = Path(__file__).parent.parent
+TEXTS = [p.read_text("utf-8") for p in sorted(ROOT.glob("examples/*.nns")) + sorted(ROOT.glob("tests/errors/*.nns"))]
+TOKEN = re.compile(r'"[^"\n]*"|[A-Za-z_]\w*|\d[\d_.e+-]*|->|\*\*|//|[=!<>]=|\n|[ \t]+|.', re.DOTALL)
+WORDS = sorted({token for text in TEXTS for token in TOKEN.findall(text) if token.strip()})
+VALUES = ["0", "-1", "1_000_000_000", "10**12", "2**62", "9223372036854775807", "1e300", "1e-300", "0.5", "1 / 3", "inf"]
+VALUES += ["none", "true", '"a"', "[]", "[1, [2]]", "(2, 3)", "(a=1)", "N", "relu", "Linear", "{ Linear(3) -> relu }"]
+SECONDS = 5.0
+
+EVIL = "\"); import os; os.system('x') #"
+
+
+def delete(tokens: list[str], random: Random) -> None:
+    del tokens[random.randrange(len(tokens))]
+
+
+def double(tokens: list[str], random: Random) -> None:
+    at = random.randrange(len(tokens))
+    tokens.insert(at, tokens[at])
+
+
+def swap(tokens: list[str], random: Random) -> None:
+    a, b = random.randrange(len(tokens)), random.randrange(len(tokens))
+    tokens[a], tokens[b] = tokens[b], tokens[a]
+
+
+def replace_word(tokens: list[str], random: Random) -> None:
+    places = [i for i, token in enumerate(tokens) if token.strip()]
+    if places:
+        tokens[random.choice(places)] = random.choice([*WORDS, *VALUES])
+
+
+def replace_number(tokens: list[str], random: Random) -> None:
+    places = [i for i, token in enumerate(tokens) if token[0].isdigit()]
+    if places:
+        tokens[random.choice(places)] = random.choice(VALUES)
+
+
+def drop_line(tokens: list[str], random: Random) -> None:
+    lines = "".join(tokens).split("\n")
+    del lines[random.randrange(len(lines))]
+    tokens[:] = TOKEN.findall("\n".join(lines))
+
+
+def move_line(tokens: list[str], random: Random) -> None:
+    lines = "".join(tokens).split("\n")
+    lines.insert(random.randrange(len(lines)), lines[random.randrange(len(lines))])
+    tokens[:] = TOKEN.findall("\n".join(lines))
+
+
+MUTATIONS: list[Callable[[list[str], Random], None]] = [
+    delete,
+    double,
+    swap,
+    replace_word,
+    replace_number,
+    drop_line,
+    move_line,
+]
+
+
+def survives(text: str) -> None:
+    start = time.process_time()
+    checked = check(text, base=ROOT / "nowhere")
+    pages = render_all(checked.diagnostics, checked.sources)
+    json.loads(as_json(checked.diagnostics, checked.sources))
+    assert time.process_time() - start < SECONDS
+    for diagnostic in checked.diagnostics:
+        assert diagnostic.code in pages
+        assert diagnostic.code != "NNS901"
+        assert all(0 <= label.span.start <= label.span.end <= len(text) for label in diagnostic.labels)
+
+
+@settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    text=st.sampled_from(TEXTS),
+    mutations=st.lists(st.sampled_from(MUTATIONS), min_size=1, max_size=6),
+    random=st.randoms(use_true_random=False),
+)
+def test_a_mutated_spec_yields_diagnostics_and_never_a_crash(
+    text: str, mutations: list[Callable[[list[str], Random], None]], random: Random
+) -> None:
+    tokens = TOKEN.findall(text)
+    for mutate in mutations:
+        if tokens:
+            mutate(tokens, random)
+    survives("".join(tokens))
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.text(max_size=200))
+def test_any_text_yields_diagnostics_and_never_a_crash(text: str) -> None:
+    survives(text)
+    survives(f"model A {{\n  input x: float[N, 8]\n  output y = {text}\n}}\n")
+
+
+# --- limits ----------------------------------------------------------------------------------------------------------
+
+
+def model(body: str, before: str = "", inputs: str = "x: float[N, 8]") -> str:
+    return f"{before}model A {{\n  input {inputs}\n{body}\n}}\n"
+
+
+DEEP = 100_000
+BOMBS = {
+    "copies": model("  output y = x -> Linear(8) * 1_000_000_000"),
+    "copies of copies": model("  output y = x -> { Linear(8) * 100_000 } * 100_000"),
+    "width": model("  output y = x -> Linear(10**12)"),
+    "tower of powers": model("  output y = x -> Linear(10**10**10**10)"),
+    "parameter": model("  param w: float[1_000_000, 1_000_000] = zeros()\n  output y = x + w"),
+    "constant": model("  output y = zeros(1_000_000, 1_000_000)"),
+    "infinite range": model("  output y = arange(0, 1e300, 1e-300)"),
+    "loops": model("  for i in range(100_000) {\n    for j in range(100_000) {\n      a = 1\n    }\n  }\n  output y = x"),
+    "long loop": model("  for i in range(100_000) {\n    for j in range(99) {\n      x = relu(x)\n    }\n  }\n  output y = x"),
+    "lists": model("  b = [len(range(100_000)) for i in range(100_000)]\n  output y = x"),
+    "strings": model('  for i in range(100_000) {\n    s = "abcdefgh" * 12_000\n  }\n  output y = x'),
+    "doubling lists": "a0 = [1, 1]\n" + "".join(f"a{i + 1} = [a{i}, a{i}]\n" for i in range(60)) + model("  output x"),
+    "doubling blocks": model(
+        "  output y = x -> T(40, 1)",
+        "block T(n, k) {\n  input x: float[N, D]\n  if n > 0 {\n    x = x -> a: T(n - 1, 2 * k)\n"
+        "    x = x -> b: T(n - 1, 2 * k + 1)\n  }\n  output x\n}\n",
+    ),
+    "doubling functions": model(
+        "  output y = t(x, n=40)",
+        "block t(n) {\n  input x: float[N, D]\n  if n > 0 {\n    x = t(x, n=n - 1)\n    x = t(x, n=n - 1)\n  }\n"
+        "  output x\n}\n",
+    ),
+    "endless block": model(
+        "  output y = x -> T(0)",
+        f"block T(n) {{\n  input x: float[N, D]\n  output {'-(' * 90}x -> T(n + 1){')' * 90}\n}}\n",
+    ),
+    "growing size": model("".join(f"  a{i + 1} = a{i} * a{i} + 1\n" for i in range(60)) + "  output y = x", "a0 = 3\n"),
+    "growing dimension": model("  a0 = N\n" + "".join(f"  a{i + 1} = a{i} * a{i} + 1\n" for i in range(60)) + "  output x"),
+    "round brackets": model(f"  output y = x -> Linear({'(' * DEEP}8{')' * DEEP})"),
+    "square brackets": model(f"  y = {'[' * DEEP}8{']' * DEEP}\n  output x"),
+    "braces": model(f"  output y = x -> {'{ ' * DEEP}ReLU{' }' * DEEP}"),
+    "open brackets": "(" * 3_000_000,
+    "signs": model(f"  output y = {'-' * DEEP}x"),
+    "calls": model(f"  y = f{'()' * DEEP}\n  output x"),
+    "members": model(f"  y = x{'.a' * DEEP}\n  output x"),
+    "bodies": "".join(f"block B{i} {{\n" for i in range(DEEP)),
+    "groups": model("g: {\n" * DEEP + "x = relu(x)\n" + "}\n" * DEEP + "  output x"),
+    "a long line": model(f"  output y = x -> Linear({'1' * 10_000_000})"),
+    "a long string": f'a = "{"a" * 10_000_000}"\n',
+    "a long comment": "#" * 10_000_000,
+    "many lines": "x = 1\n" * 700_000,
+    "nonsense": "@!$%^&* \n" * 100_000,
+    "a long pattern": model(f'  output y = rearrange(x, "{"(" * 50_000} n d -> n d")'),
+    "many interpolations": model(f'  output y = x -> "{"{1}" * 20_000}{"{" * 9}": Linear(3)'),
+    "many unknown names": model("".join(f"  a{i} = x -> Linaer(3)\n" for i in range(10_000)) + "  output y = x"),
+    "many wrong shapes": model(
+        "".join(f"  x{i} = x -> Linear(3) -> Linear(4, in_features=5)\n" for i in range(5_000)) + "  output y = x"
+    ),
+}
+
+LIMITED = """
+import resource, sys, time
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+from nnspec.compiler import check
+from nnspec.render import render_all
+start = time.process_time()
+checked = check(sys.stdin.read())
+render_all(checked.diagnostics, checked.sources)
+print(time.process_time() - start, *(diagnostic.code for diagnostic in checked.diagnostics[:3]))
+"""
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_refused_soon_and_with_little_memory(name: str) -> None:
+    pytest.importorskip("resource")
+    command = [sys.executable, "-c", LIMITED]
+    result = subprocess.run(
+        command, input=BOMBS[name], capture_output=True, text=True, cwd=ROOT, timeout=120, check=False
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    seconds, *codes = result.stdout.split()
+    assert codes, "nothing was refused"
+    assert set(codes) & {"NNS114", "NNS310", "NNS411", "NNS409", "NNS101", "NNS102", "NNS201", "NNS401", "NNS120"}
+    assert float(seconds) < SECONDS
+
+
+# --- strings that would like to be code ------------------------------------------------------------------------------
+
+
+def quoted(text: str) -> str:
+    return '"' + text.translate({ord(a): b for a, b in zip('\\"\n{}', ("\\\\", '\\"', "\\n", "{{", "}}"), strict=True)}) + '"'
+
+
+POISONS = [EVIL, "'" + EVIL, '"""' + EVIL, "\n" + "import os", "\\" + EVIL, "x\u2028import os", "{__import__('os')}"]
+PLACES = {
+    "label": "output y = x -> {}: Linear(2)",
+    "computed label": "name = {}\noutput y = x -> \"{{name}}\": Linear(2)",
+    "group": "{}: {{ x = x -> Linear(3) }}\noutput y = x",
+    "assert": "assert N >= 3, {}\noutput y = relu(x)",
+    "pattern": "output y = rearrange(x, {})",
+    "equation": "output y = einsum({}, x)",
+    "mode": "output y = x -> Embedding(3, 4, padding_idx={})",
+    "padding mode": "output y = x -> Conv1d(3, 3, padding_mode={})",
+    "argument": "output y = x -> GELU(approximate={})",
+    "constant": "s = {}\noutput y = relu(x)",
+    "hyperparameter": "output y = x -> B({})",
+    "reduction": "output y = mse_loss(x, x, reduction={})",
+}
+BLOCK = "block B(name) {\n  input x: float[N, D]\n  assert D == D, name\n  assert N >= 2, name\n  output relu(x)\n}\n"
+
+
+def assert_harmless(source: str) -> None:
+    """No import but torch's, and nothing that a string could have smuggled in."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            assert all(alias.name.split(".")[0] in ("torch", "math") for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            assert (node.module or "").split(".")[0] in ("torch", "__future__", "math")
+        if isinstance(node, (ast.Name, ast.Attribute)):
+            word = node.id if isinstance(node, ast.Name) else node.attr
+            assert word not in ("os", "system", "__import__", "eval", "exec")
+
+
+@pytest.mark.parametrize(("place", "poison"), list(itertools.product(PLACES, POISONS)))
+def test_a_string_never_becomes_code(place: str, poison: str) -> None:
+    text = f"{BLOCK}## {poison!a}\n" + model("  " + PLACES[place].format(quoted(poison)))
+    try:
+        source = emit(compile_text(text).program)
+    except NnspecError:
+        return
+    assert_harmless(source)
+
+
+@pytest.mark.parametrize("poison", POISONS)
+def test_documentation_and_comments_never_become_code(poison: str) -> None:
+    line = poison.replace("\n", " ")
+    text = f"## {line}\nmodel A {{\n  # {line}\n  ## {line}\n  input x: float[N, 8]\n  output y = x -> fc: Linear(2)\n}}\n"
+    assert_harmless(emit(compile_text(text, line).program))
+
+
+@pytest.mark.parametrize("poison", POISONS)
+def test_strings_in_train_never_become_code(poison: str) -> None:
+    loss = "cross_entropy(s, label)"
+    for data, expression in (("Iris()", loss.replace(")", f", reduction={quoted(poison)})")), (f"CSV({quoted(poison)})", loss)):
+        text = (
+            "model A {\n  input features: float[N, 4]\n  output s = features -> Linear(3)\n}\n"
+            f"train {{\n  data = {data}\n  loss = {expression}\n  optimizer = Adam(lr=1e-2)\n}}\n"
+        )
+        try:
+            training = compile_text(text, train=True).program.training
+        except NnspecError:
+            continue
+        if training is not None:
+            assert_harmless(emit_training(training))
