@@ -308,8 +308,9 @@ class Layer(Operation):
             raise ShapeError(
                 f"`{kind}` takes {name} from {where} of its input, which is `{show(size)}`: not a fixed number",
                 code="NNS405",
+                label=f"`{show(size)}` is not known when the module is built",
                 input=input,
-                notes=("sizes of parameters must be known when the module is built",),
+                notes=("sizes of parameters are numbers",),
                 helps=("give the input a fixed size there",),
             )
         return size
@@ -345,8 +346,6 @@ class Function(Operation):
     """The field that collects arguments of unknown names as (name, value) pairs; without one they are errors."""
     namespace: ClassVar[str] = "torch"
     """Where torch keeps the function: `torch` or `F`."""
-    several: ClassVar[bool] = False
-    """Whether torch gives a tuple, even of one part (the IR does not tell that from the part itself)."""
 
     def options(self) -> dict[str, Any]:
         """The fields that differ from their defaults, as torch spells them."""

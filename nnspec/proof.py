@@ -122,7 +122,8 @@ class Proof:
                 size = dim if isinstance(dim, int) else size
                 continue
             both = " and ".join(f"[{', '.join(map(show, s))}]" for s in shapes)
-            message = f"shapes {both} do not broadcast: {show(size)} meets {show(dim)} in dimension {axis}"
+            place = axis + len(shapes[0]) if len({len(s) for s in shapes}) == 1 else axis
+            message = f"shapes {both} do not broadcast: {show(size)} meets {show(dim)} in dimension {place}"
             options = {"code": "NNS407", "label": f"{show(size)} meets {show(dim)}", "axis": axis, **error}
             if answer is None:
                 raise self._unequal(message, size, dim, options)

@@ -26,7 +26,19 @@ ROOT = Path(__file__).parent.parent
 TEXTS = [p.read_text("utf-8") for p in sorted(ROOT.glob("examples/*.nns")) + sorted(ROOT.glob("tests/errors/*.nns"))]
 TOKEN = re.compile(r'"[^"\n]*"|[A-Za-z_]\w*|\d[\d_.e+-]*|->|\*\*|//|[=!<>]=|\n|[ \t]+|.', re.DOTALL)
 WORDS = sorted({token for text in TEXTS for token in TOKEN.findall(text) if token.strip()})
-VALUES = ["0", "-1", "1_000_000_000", "10**12", "2**62", "9223372036854775807", "1e300", "1e-300", "0.5", "1 / 3", "inf"]
+VALUES = [
+    "0",
+    "-1",
+    "1_000_000_000",
+    "10**12",
+    "2**62",
+    "9223372036854775807",
+    "1e300",
+    "1e-300",
+    "0.5",
+    "1 / 3",
+    "inf",
+]
 VALUES += ["none", "true", '"a"', "[]", "[1, [2]]", "(2, 3)", "(a=1)", "N", "relu", "Linear", "{ Linear(3) -> relu }"]
 SECONDS = 5.0
 
@@ -133,8 +145,12 @@ BOMBS = {
     "parameter": model("  param w: float[1_000_000, 1_000_000] = zeros()\n  output y = x + w"),
     "constant": model("  output y = zeros(1_000_000, 1_000_000)"),
     "infinite range": model("  output y = arange(0, 1e300, 1e-300)"),
-    "loops": model("  for i in range(100_000) {\n    for j in range(100_000) {\n      a = 1\n    }\n  }\n  output y = x"),
-    "long loop": model("  for i in range(100_000) {\n    for j in range(99) {\n      x = relu(x)\n    }\n  }\n  output y = x"),
+    "loops": model(
+        "  for i in range(100_000) {\n    for j in range(100_000) {\n      a = 1\n    }\n  }\n  output y = x"
+    ),
+    "long loop": model(
+        "  for i in range(100_000) {\n    for j in range(99) {\n      x = relu(x)\n    }\n  }\n  output y = x"
+    ),
     "lists": model("  b = [len(range(100_000)) for i in range(100_000)]\n  output y = x"),
     "strings": model('  for i in range(100_000) {\n    s = "abcdefgh" * 12_000\n  }\n  output y = x'),
     "doubling lists": "a0 = [1, 1]\n" + "".join(f"a{i + 1} = [a{i}, a{i}]\n" for i in range(60)) + model("  output x"),
@@ -153,7 +169,9 @@ BOMBS = {
         f"block T(n) {{\n  input x: float[N, D]\n  output {'-(' * 90}x -> T(n + 1){')' * 90}\n}}\n",
     ),
     "growing size": model("".join(f"  a{i + 1} = a{i} * a{i} + 1\n" for i in range(60)) + "  output y = x", "a0 = 3\n"),
-    "growing dimension": model("  a0 = N\n" + "".join(f"  a{i + 1} = a{i} * a{i} + 1\n" for i in range(60)) + "  output x"),
+    "growing dimension": model(
+        "  a0 = N\n" + "".join(f"  a{i + 1} = a{i} * a{i} + 1\n" for i in range(60)) + "  output x"
+    ),
     "round brackets": model(f"  output y = x -> Linear({'(' * DEEP}8{')' * DEEP})"),
     "square brackets": model(f"  y = {'[' * DEEP}8{']' * DEEP}\n  output x"),
     "braces": model(f"  output y = x -> {'{ ' * DEEP}ReLU{' }' * DEEP}"),
@@ -206,13 +224,17 @@ def test_a_bomb_is_refused_soon_and_with_little_memory(name: str) -> None:
 
 
 def quoted(text: str) -> str:
-    return '"' + text.translate({ord(a): b for a, b in zip('\\"\n{}', ("\\\\", '\\"', "\\n", "{{", "}}"), strict=True)}) + '"'
+    return (
+        '"'
+        + text.translate({ord(a): b for a, b in zip('\\"\n{}', ("\\\\", '\\"', "\\n", "{{", "}}"), strict=True)})
+        + '"'
+    )
 
 
 POISONS = [EVIL, "'" + EVIL, '"""' + EVIL, "\n" + "import os", "\\" + EVIL, "x\u2028import os", "{__import__('os')}"]
 PLACES = {
     "label": "output y = x -> {}: Linear(2)",
-    "computed label": "name = {}\noutput y = x -> \"{{name}}\": Linear(2)",
+    "computed label": 'name = {}\noutput y = x -> "{{name}}": Linear(2)',
     "group": "{}: {{ x = x -> Linear(3) }}\noutput y = x",
     "assert": "assert N >= 3, {}\noutput y = relu(x)",
     "pattern": "output y = rearrange(x, {})",
@@ -252,14 +274,19 @@ def test_a_string_never_becomes_code(place: str, poison: str) -> None:
 @pytest.mark.parametrize("poison", POISONS)
 def test_documentation_and_comments_never_become_code(poison: str) -> None:
     line = poison.replace("\n", " ")
-    text = f"## {line}\nmodel A {{\n  # {line}\n  ## {line}\n  input x: float[N, 8]\n  output y = x -> fc: Linear(2)\n}}\n"
+    text = (
+        f"## {line}\nmodel A {{\n  # {line}\n  ## {line}\n  input x: float[N, 8]\n  output y = x -> fc: Linear(2)\n}}\n"
+    )
     assert_harmless(emit(compile_text(text, line).program))
 
 
 @pytest.mark.parametrize("poison", POISONS)
 def test_strings_in_train_never_become_code(poison: str) -> None:
     loss = "cross_entropy(s, label)"
-    for data, expression in (("Iris()", loss.replace(")", f", reduction={quoted(poison)})")), (f"CSV({quoted(poison)})", loss)):
+    for data, expression in (
+        ("Iris()", loss.replace(")", f", reduction={quoted(poison)})")),
+        (f"CSV({quoted(poison)})", loss),
+    ):
         text = (
             "model A {\n  input features: float[N, 4]\n  output s = features -> Linear(3)\n}\n"
             f"train {{\n  data = {data}\n  loss = {expression}\n  optimizer = Adam(lr=1e-2)\n}}\n"

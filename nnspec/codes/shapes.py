@@ -176,7 +176,8 @@ CODES = (
         `weight=PATH` makes two layers share one parameter, which must have the shape that both need.
         """,
         _model(
-            "table = Embedding(100, 16)\nh = tokens -> table\noutput y = h -> Linear(50, bias=false, weight=table.weight)",
+            "table = Embedding(100, 16)\nh = tokens -> table\n"
+            "output y = h -> Linear(50, bias=false, weight=table.weight)",
             "tokens: int[N, T]",
         ),
         _model(

@@ -12,7 +12,9 @@ def _model(body: str, inputs: str = "input x: float[N, 8]", head: str = "Net") -
 
 
 _IMAGE = "input x: float[N, 3, 32, 32]"
-_TRAIN = """
+_TRAINED = (
+    _model("output scores = x -> Linear(width)", "input x: float[N, 2]", "Net(width = 2)")
+    + """
 train {
   data      = Moons()
   inputs    = (x=features)
@@ -20,6 +22,7 @@ train {
   optimizer = Adam(lr=1e-2)
 }
 """
+)
 
 CODES = (
     Code(
@@ -154,8 +157,8 @@ CODES = (
         `--set NAME=VALUE` sets a hyperparameter of the model, `--set train.NAME=VALUE` a setting of its training. The
         model, or the `train` section, has none of this name; or the value cannot be read.
         """,
-        f"# nnspec run net.nns --set widht=32\n{_model('output scores = x -> Linear(width)', 'input x: float[N, 2]', 'Net(width = 2)')}{_TRAIN}",
-        f"# nnspec run net.nns --set width=32\n{_model('output scores = x -> Linear(width)', 'input x: float[N, 2]', 'Net(width = 2)')}{_TRAIN}",
+        "# nnspec run net.nns --set widht=32\n" + _TRAINED,
+        "# nnspec run net.nns --set width=32\n" + _TRAINED,
         when="run",
     ),
     Code(

@@ -84,7 +84,11 @@ def repeat(frame: Frame, recipe: Recipe, count: Any, span: Span) -> Recipe:
                 "not a count",
             )
         )
-    frame.session.step(span, f"`{recipe.title} * {count}`", min(count * _work(recipe), 2 * MAX_STEPS))
+    copies = count * _work(recipe)
+    if copies > MAX_STEPS:
+        message = f"this asks for {copies:,} layers, and at most {MAX_STEPS:,} are made"
+        raise Fault(error("NNS310", message, span, "too many copies"))
+    frame.session.step(span, f"`{recipe.title} * {count}`", copies)
     return RepeatRecipe(recipe, count, span)
 
 

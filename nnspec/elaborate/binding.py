@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -19,6 +20,31 @@ from nnspec.syntax import ast
 
 def bind_layer(frame: Frame, cls: type[Layer], node: ast.Call) -> LayerRecipe:
     """The recipe of `Layer(arguments)`."""
+    try:
+        return _bind_layer(frame, cls, node)
+    except Fault as fault:
+        raise _without_inferred(frame, cls, node, fault) from None
+
+
+def _without_inferred(frame: Frame, cls: type[Layer], node: ast.Call, fault: Fault) -> Fault:
+    """A fault with the likely reason: torch's first argument is a size that is inferred here."""
+    size = next((n for n, f in cls.fields.items() if f.inferred), None)
+    written = [a for a in node.arguments if a.name is None]
+    wrong = any(a.value.span == fault.diagnostic.span or a.span == fault.diagnostic.span for a in written)
+    if size is None or not wrong or fault.diagnostic.code not in ("NNS303", "NNS304", "NNS305"):
+        return fault
+    if not isinstance(written[0].value, ast.Number) or len(written) == 1 != len(node.arguments):
+        return fault
+    first = written[0].span
+    end = written[1].span.start if len(written) > 1 else first.end
+    edit = Edit(Span(first.start, end, first.source), "")
+    if len(written) == 1:
+        edit = Edit(Span(node.function.span.end, node.span.end, first.source), "")
+    fix = Fix(f"leave `{size}` out: it is inferred from the input", (edit,))
+    return Fault(replace(fault.diagnostic, fixes=(*fault.diagnostic.fixes, fix)))
+
+
+def _bind_layer(frame: Frame, cls: type[Layer], node: ast.Call) -> LayerRecipe:
     names = [n for n, f in cls.fields.items() if not f.keyword]
     given: dict[str, tuple[Any, ast.Argument]] = {}
     ties: dict[str, ast.Argument] = {}
@@ -90,8 +116,7 @@ def unknown_argument(title: str, known: Iterable[str], argument: ast.Argument) -
     close = suggest(argument.name, known)
     span = argument.name_span or argument.span
     fixes = [Fix(f"write `{close}`", (Edit(span, close),))] if close else []
-    listed = ", ".join(f"`{n}`" for n in known) or "none"
-    helps = [f"did you mean `{close}`?" if close else f"its arguments are {listed}"]
+    helps = [] if close else [f"its arguments are {', '.join(f'`{n}`' for n in known)}" if known else "it takes none"]
     return Fault(
         error(
             "NNS301", f"`{title}` has no argument `{argument.name}`", span, "unknown argument", helps=helps, fixes=fixes

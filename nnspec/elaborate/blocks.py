@@ -8,10 +8,11 @@ from typing import Any
 
 from nnspec import ir
 from nnspec.diagnostics import Label, Span, error
-from nnspec.dims import Size, show, substitute
+from nnspec.dims import Size, substitute
 from nnspec.elaborate import freeze
 from nnspec.elaborate.binding import missing_argument, pair_up, unknown_argument
 from nnspec.elaborate.calls import Flowing, allocate, first_tensor, shared_fault
+from nnspec.elaborate.carried import carry_requirements, carry_ties
 from nnspec.elaborate.expressions import evaluate
 from nnspec.elaborate.frame import Frame, GraphBuilder, param_ref
 from nnspec.elaborate.inputs import check_hyperparameter, input_statements, match_type
@@ -145,15 +146,21 @@ def call_block(frame: Frame, place: Place, flowing: Flowing, span: Span) -> Any:
         place.use = (span, None)
     elif place.module != result.module:
         raise shared_fault(place, span, _module_difference(frame.session, place.module, result.module))
-    _carry_requirements(frame, result, binding, recipe, span)
-    _carry_ties(frame, place, recipe, result)
+    carry_requirements(frame, result.requires, binding, recipe, span)
+    carry_ties(frame, place, recipe, result.outer_ties)
     types = tuple(_outward(frame, t, binding) for t in result.outputs)
     previous = first_tensor([v for v in inputs.values() if v is not None])
     values, ids = allocate(frame, types, span, previous)
     graph = frame.builder(span)
     node_inputs = tuple(_operand(v) for v in inputs.values())
     graph.nodes.append(ir.Call(place.path, node_inputs, ids, result.method, binding, span))
-    frame.unfolded += result.unfolded
+    grow(frame, result.unfolded, span)
+    return values[0] if len(values) == 1 else values
+
+
+def grow(frame: Frame, operations: int, span: Span) -> None:
+    """Count what a call adds to the network once it is written out."""
+    frame.unfolded += operations
     if frame.unfolded > MAX_STEPS:
         raise Fault(
             error(
@@ -164,7 +171,6 @@ def call_block(frame: Frame, place: Place, flowing: Flowing, span: Span) -> Any:
                 notes=("blocks that use each other twice double with every level",),
             )
         )
-    return values[0] if len(values) == 1 else values
 
 
 def _operand(value: Any) -> ir.Operand:
@@ -363,45 +369,6 @@ def check_outputs(callee: Frame, block: ast.Block) -> None:
 
 def _types(value: Any) -> Any:
     return tuple(_types(v) for v in value) if isinstance(value, tuple) else value.type
-
-
-def _carry_requirements(
-    frame: Frame, result: Elaborated, binding: dict[str, Size], recipe: BlockRecipe, span: Span
-) -> None:
-    """What a callee needs of its sizes is decided here, or becomes a requirement of this body."""
-    for need in result.requires:
-        size = frame.proof.simplify(substitute(need.size, binding))
-        answer = frame.proof.at_least(size, 0) if need.relation == ">=" else frame.proof.equal(size, 0)
-        if answer:
-            continue
-        if answer is False:
-            others = (Label(need.span, "needed here"),) if need.span else ()
-            where = ", ".join(f"{k} = {show(v)}" for k, v in binding.items() if not k.startswith("_"))
-            raise Fault(
-                error(
-                    "NNS418",
-                    f"`{recipe.title}` cannot be used here: {need.message}",
-                    span,
-                    f"with {where}" if where else "these sizes do not fit",
-                    others=others,
-                )
-            )
-        frame.requires.append(ir.Requirement(size, need.relation, need.message, need.span))
-        if need.relation == ">=":
-            frame.facts.assume_at_least(size, 0)
-        else:
-            frame.facts.assume_equal(size, 0)
-
-
-def _carry_ties(frame: Frame, place: Place, recipe: BlockRecipe, result: Elaborated) -> None:
-    for alias, name, span in result.outer_ties:
-        owner = recipe.arguments[name]
-        assert isinstance(owner, ParamRef)
-        path = f"{place.path}.{alias}"
-        if owner.outer is not None:
-            frame.outer_ties.append((path, owner.outer, span))
-        else:
-            frame.ties.append(ir.Tie(path, owner.path, span))
 
 
 def _module_difference(session: Session, first: int, second: int) -> str:

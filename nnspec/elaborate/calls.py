@@ -47,7 +47,7 @@ def gather(frame: Frame, cls: type[Operation], flowing: Flowing, title: str, spa
                 f"`{title}` takes {most}, but {len(positional)} flow in",
                 span,
                 "too many inputs",
-                helps=("of a layer with several outputs take the one that is wanted: `y, state = x -> ...`",),
+                helps=("take the one that is wanted: `y, state = x -> ...`", "or join them: `cat([a, b], dim=1)`"),
             )
         )
     values: list[Any] = positional[: len(plain)]
@@ -281,8 +281,24 @@ def call_function(
     missing = [n for n, f in cls.fields.items() if f.required and n not in options]
     if missing:
         raise missing_argument(title, missing, cls.fields, span)
-    spans = {a.name: a.span for a in arguments if a.name is not None}
+    spans = _places(cls, arguments, len(flowing[0]))
     return apply_function(frame, cls(**options), _in_order(cls, inputs, title, span), span, value.span, spans)
+
+
+def _order(cls: type[Function]) -> list[str]:
+    """The names that values by position go to."""
+    return list(cls.order or (*cls.input_names(), *(n for n, f in cls.fields.items() if not f.keyword)))
+
+
+def _places(cls: type[Function], arguments: Sequence[ast.Argument], flowing: int) -> dict[str, Span]:
+    """Where each argument of a call is written, by name."""
+    places = {a.name: a.span for a in arguments if a.name is not None}
+    positional = [a for a in arguments if a.name is None]
+    for name, argument in zip(_order(cls)[flowing:], positional, strict=False):
+        if name.startswith("*"):
+            break
+        places[name] = argument.span
+    return places
 
 
 def _in_order(cls: type[Operation], inputs: dict[str, Any], title: str, span: Span) -> list[Any]:
@@ -304,7 +320,7 @@ def _split_arguments(
     frame: Frame, cls: type[Function], arguments: Sequence[ast.Argument], flowing: Flowing, span: Span
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is given to a function, sorted into inputs and options."""
-    order = list(cls.order or (*cls.input_names(), *(n for n, f in cls.fields.items() if not f.keyword)))
+    order = _order(cls)
     positional = [(v, span) for v in flowing[0]]
     positional += [(evaluate(frame, a.value), a.value.span) for a in arguments if a.name is None]
     given: dict[str, tuple[Any, Span]] = {}

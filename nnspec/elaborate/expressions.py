@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from nnspec import registry
-from nnspec.diagnostics import Span, error
+from nnspec.diagnostics import Edit, Fix, Span, error
 from nnspec.dims import Dim
 from nnspec.elaborate import arithmetic
 from nnspec.elaborate.builtins import BUILTINS, CONSTANTS
@@ -27,7 +27,7 @@ from nnspec.elaborate.values import (
     is_size,
     show_value,
 )
-from nnspec.suggest import suggest
+from nnspec.suggest import closest, suggest
 from nnspec.syntax import ast
 from nnspec.types import canonical
 
@@ -125,17 +125,30 @@ def unknown_name(frame: Frame, node: ast.Name, kind: str = "") -> Fault:
     if frame.session.sink.full:
         return Fault(error("NNS201", f"unknown name `{name}`", node.span))
     if not kind:
-        kind = "layer" if name[:1].isupper() else "name"
+        kind = "layer" if name[:1].isupper() and not name.isupper() else "name"
     blocks = frame.session.blocks
-    candidates = [*list(frame.scope)[-_MOST_NAMES:], *frame.offered, *frame.session.constants, *blocks, *registry.index("layer")]
-    candidates += [n for kind in frame.library for n in registry.index(kind)]
-    candidates += [*BUILTINS, "true", "false", "none"]
+    candidates = [*list(frame.scope)[-_MOST_NAMES:], *frame.offered, *frame.session.constants, *blocks]
+    if kind != "size":
+        candidates += registry.index("layer")
+        candidates += [n for kind in frame.library for n in registry.index(kind)]
+        candidates += [*BUILTINS, "true", "false", "none"]
     close = suggest(name, candidates)
-    helps = [f"a {_word(close, frame)} with a similar name exists: `{close}`"] if close else []
-    if name in ("True", "False", "None"):
-        helps = [f"write `{name.lower()}`"]
-    label = "not a layer, a function or a block in scope" if kind == "layer" else "nothing of this name is in scope"
-    return Fault(error("NNS201", f"unknown {kind} `{name}`", node.span, label, helps=helps))
+    fixes = [Fix(_offer(frame, name, close), (Edit(node.span, close),))] if close else []
+    return Fault(error("NNS201", f"unknown {kind} `{name}`", node.span, _NOWHERE[kind], fixes=fixes))
+
+
+_NOWHERE = {
+    "layer": "not a layer, a function or a block in scope",
+    "name": "nothing of this name is in scope",
+    "size": "no input binds this symbol, and no number has this name",
+}
+
+
+def _offer(frame: Frame, name: str, close: str) -> str:
+    word = _word(close, frame)
+    if not closest(name, [close]):
+        return f"this {word} is called `{close}` here"
+    return f"a {word} with a similar name exists: `{close}`" if word != "name" else f"did you mean `{close}`?"
 
 
 def _word(name: str, frame: Frame) -> str:
@@ -236,8 +249,16 @@ def unpack(value: Any, count: int, span: Span) -> tuple[Any, ...]:
     if not isinstance(value, (tuple, list)):
         raise Fault(error("NNS414", f"{describe(value)} cannot be unpacked into {count} names", span, "not several"))
     if len(value) != count:
+        nested = any(isinstance(v, (tuple, list)) for v in value)
         raise Fault(
-            error("NNS414", f"{len(value)} values cannot be unpacked into {count} names", span, f"{count} names here")
+            error(
+                "NNS414",
+                f"{len(value)} values cannot be unpacked into {count} names",
+                span,
+                f"{count} names here",
+                notes=(f"the values are {' and '.join(map(describe, value))}",) if len(value) < 6 else (),
+                helps=("a tuple inside is unpacked in brackets: `a, (b, c) = ...`",) if nested else (),
+            )
         )
     return tuple(value)
 

@@ -183,11 +183,13 @@ def _feed_repeat(frame: Frame, place: Place, flowing: Flowing, span: Span) -> An
         frame.session.step(span, frame.title, COPY_STEPS)
         start = repeats.mark(frame, graph)
         before, value = value, feed(frame, child, ([value, *rest], flowing[1]), span)
-        others = (*rest, *flowing[1].values())
-        if repeats.is_settled(start, repeats.mark(frame, graph), before, value, others):
+        end, others = repeats.mark(frame, graph), (*rest, *flowing[1].values())
+        if repeats.is_settled(start, end, before, value, others):
             repeats.settle(place, number, recipe.count)
             if place.steady is not None and number + 1 >= place.steady.start:
-                return repeats.copy_on(graph, start, place, range(number + 1, recipe.count), before, value)
+                further = range(number + 1, recipe.count)
+                blocks.grow(frame, len(further) * (end.unfolded - start.unfolded), span)
+                return repeats.copy_on(graph, start, place, further, before, value)
     return value
 
 
@@ -283,14 +285,15 @@ def _configure(frame: Frame, function: Any, node: ast.Call) -> Recipe:
     text = frame.session.text(node.function.span)
     if isinstance(function, Place) and node.arguments:
         value = frame.session.text(node.arguments[0].span)
-        fixes = (Fix("let it flow", (Edit(node.span, f"{value} -> {text}"),)),) if len(node.arguments) == 1 else ()
+        flow = f"{value} -> {text}"
+        fixes = (Fix(f"write `{flow}`", (Edit(node.span, flow),)),) if len(node.arguments) == 1 else ()
         raise Fault(
             error(
                 "NNS311",
                 f"`{text}` is a layer: values flow into it by an arrow",
                 node.span,
                 "called like a function",
-                helps=(f"write `{value} -> {text}`",),
+                helps=() if fixes else (f"write `(a, b) -> {text}`",),
                 fixes=fixes,
             )
         )

@@ -91,8 +91,8 @@ def _members(frame: Frame, place: Place) -> tuple[ir.Member, ...] | None:
         members.append(ir.Member(child.name, "module", child.origin, child.span, number))
     if place.steady is not None:
         start, stop, _ = place.steady
-        number = members[-1].module
-        members += [ir.Member(str(i), "module", "position", place.span, number) for i in range(start, stop)]
+        model = members[-1]
+        members += [ir.Member(str(i), "module", "position", model.span, model.module) for i in range(start, stop)]
     return tuple(members)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from nnspec import ir
 from nnspec.diagnostics import Label, Span, error
 from nnspec.dims import Dim, Size, show, substitute, symbol
-from nnspec.elaborate.expressions import evaluate
+from nnspec.elaborate.expressions import evaluate, library, unknown_name
 from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.values import DType, Fault, ParamRef, Recipe, describe, is_number, is_size
 from nnspec.suggest import suggest
@@ -158,6 +158,8 @@ def _anonymous(callee: Frame, size: Size, number: int, axis: int) -> Size:
 
 
 def _size(frame: Frame, expr: ast.Expr) -> Size:
+    if isinstance(expr, ast.Name) and not _known(frame, expr.id) and library(frame, expr.id, expr.span) is None:
+        raise unknown_name(frame, expr, "size")
     value = evaluate(frame, expr)
     if not is_size(value) or (isinstance(value, int) and value < 0):
         raise Fault(error("NNS303", f"a dimension is a size, not {describe(value)}", expr.span, "not a size"))

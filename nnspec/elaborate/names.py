@@ -7,12 +7,11 @@ from typing import Any
 
 from nnspec import registry
 from nnspec.elaborate.binding import unknown_argument
-from nnspec.elaborate.broken import broken_names
+from nnspec.elaborate.bound import bound_names, broken_names
 from nnspec.elaborate.builtins import BUILTINS, CONSTANTS
 from nnspec.elaborate.expressions import target_names, unknown_name
 from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.session import Session
-from nnspec.elaborate.statements import bound_names
 from nnspec.elaborate.values import UNKNOWN
 from nnspec.initializers import INITIALIZERS
 from nnspec.syntax import ast

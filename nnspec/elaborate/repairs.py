@@ -10,7 +10,7 @@ from nnspec.dims import Dim, Size, floordiv
 from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.traces import Way
 
-_STRIDES = range(2, 9)
+_MOST_STRIDE = 8
 
 
 class Repair(NamedTuple):
@@ -78,7 +78,7 @@ def _beside(frame: Frame, name: str, at: Span) -> Span | None:
 
 def _stride(source: tuple[Size, ...], target: tuple[Size, ...], axes: range) -> int | None:
     """The stride of a 1 x 1 convolution that makes the target's sizes of the source's."""
-    for stride in (1, *_STRIDES):
+    for stride in range(1, _MOST_STRIDE + 1):
         if all(floordiv(source[i] - 1, stride) + 1 == target[i] for i in axes):
             return stride
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from typing import Any, NamedTuple
 
 from nnspec import ir
@@ -15,17 +15,18 @@ Moved = Callable[[int], Any]
 
 
 class Mark(NamedTuple):
-    """How far a body was before a copy: its nodes, its values, and all else that a copy may add to."""
+    """How far a body is: its nodes, its values, those of the blocks it calls, and all else that a copy may add to."""
 
     nodes: int
     values: int
+    unfolded: int
     effects: tuple[int, ...]
 
 
 def mark(frame: Frame, graph: GraphBuilder) -> Mark:
     """How far a body is."""
-    added = (frame.requires, frame.ties, frame.outer_ties, frame.reads, frame.symbols)
-    return Mark(len(graph.nodes), len(graph.values), (*map(len, added), frame.uses_training))
+    added: tuple[Sized, ...] = (frame.requires, frame.ties, frame.outer_ties, frame.reads, frame.symbols)
+    return Mark(len(graph.nodes), len(graph.values), frame.unfolded, (*map(len, added), frame.uses_training))
 
 
 def is_settled(before: Mark, after: Mark, given: Any, result: Any, others: Iterable[Any]) -> bool:
@@ -118,4 +119,3 @@ def _twin(model: Place, name: str, parent: Place) -> Place:
     twin.steady = model.steady
     twin.children = {inner: _twin(child, inner, twin) for inner, child in model.children.items()}
     return twin
-

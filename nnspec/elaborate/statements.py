@@ -9,7 +9,7 @@ from nnspec import ir
 from nnspec.diagnostics import Span, error
 from nnspec.dims import mod
 from nnspec.elaborate import members, operators  # noqa: F401 - they register what they handle
-from nnspec.elaborate.broken import broken_names
+from nnspec.elaborate.bound import bound_names, broken_names
 from nnspec.elaborate.expressions import (
     assign_local,
     condition,
@@ -17,7 +17,6 @@ from nnspec.elaborate.expressions import (
     iterate,
     restore_targets,
     save_targets,
-    target_names,
     tensor_condition,
     unpack,
 )
@@ -60,9 +59,9 @@ def run(frame: Frame, statements: Sequence[ast.Statement]) -> None:
             _RUN[type(statement)](frame, statement)
         except Fault as fault:
             frame.report(fault.diagnostic)
-            _poison(frame, statement)
             if frame.session.exhausted:
                 raise Silent from None
+            _skip(frame, (statement,))
             if isinstance(statement, ast.Assert):
                 _skip(frame, statements[position + 1 :])
                 return
@@ -73,7 +72,7 @@ def run(frame: Frame, statements: Sequence[ast.Statement]) -> None:
 
 
 def _skip(frame: Frame, statements: Sequence[ast.Statement]) -> None:
-    """What follows from an earlier fault is not run: of what stands there only names are looked at."""
+    """What a fault leaves undone (the rest of its statement, what needs its value): only names are looked at."""
     frame.failed = True
     for statement in statements:
         frame.session.check_names(frame, statement)
@@ -95,22 +94,6 @@ def _poison(frame: Frame, statement: ast.Statement) -> None:
         frame.scope[name] = UNKNOWN
     if isinstance(statement, ast.Output):
         frame.outputs.append((statement.name.id if statement.name else "_", UNKNOWN, statement.span))
-
-
-def bound_names(statement: ast.Statement) -> list[str]:
-    """The names that a statement binds, those of statements inside included."""
-    if isinstance(statement, ast.Assign):
-        return [n.id for n in target_names(statement.target) if n.id != "_"]
-    if isinstance(statement, (ast.Input, ast.Parameter)):
-        return [statement.name.id]
-    if isinstance(statement, ast.Output):
-        return [statement.name.id] if statement.name else []
-    bodies: list[ast.Body] = []
-    if isinstance(statement, ast.If):
-        bodies = [b for b in (statement.then, statement.orelse) if b is not None]
-    elif isinstance(statement, (ast.For, ast.Group)):
-        bodies = [statement.body]
-    return [name for body in bodies for inner in body.statements for name in bound_names(inner)]
 
 
 @_runs(ast.Broken)

@@ -81,7 +81,16 @@ def _elaborate(section: Section, to_run: bool) -> ir.Training | None:
     if loss is None or optimizer is None or section.frame.failed:
         return None
     return ir.Training(
-        0, _record(section, "data", data), fields, inputs, names, loss, _record(section, "optimizer", optimizer), tuple(metrics), settings, section.node.span
+        0,
+        _record(section, "data", data),
+        fields,
+        inputs,
+        names,
+        loss,
+        _record(section, "optimizer", optimizer),
+        tuple(metrics),
+        settings,
+        section.node.span,
     )
 
 
@@ -122,7 +131,13 @@ def _collect(section: Section) -> None:
             hint = help_.get(name, "optimizer = Adam(lr=1e-3)")
             section.fail(
                 Fault(
-                    error("NNS610", f"`train` does not say its {name}", section.node.head, helps=(f"write `{hint}`",))
+                    error(
+                        "NNS610",
+                        f"`train` does not say its {name}",
+                        section.node.head,
+                        f"no `{name}` in it",
+                        helps=(f"write `{hint}`",),
+                    )
                 )
             )
 
@@ -137,7 +152,15 @@ def _check_bindings(section: Section, known: Iterable[str]) -> None:
         close = suggest(name, [*known, *LATER])
         helps = [f"did you mean the setting `{close}`?"] if close else [f"settings are {', '.join(known)}"]
         section.fail(
-            Fault(error("NNS611", f"`{name}` is no setting, and nothing uses it", binding.target.span, helps=helps))
+            Fault(
+                error(
+                    "NNS611",
+                    f"`{name}` is no setting, and nothing uses it",
+                    binding.target.span,
+                    "no setting",
+                    helps=helps,
+                )
+            )
         )
 
 

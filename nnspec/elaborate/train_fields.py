@@ -16,7 +16,9 @@ from nnspec.types import TensorType, show_dtype
 
 def schema(section: Section, data: Dataset, to_run: bool) -> dict[str, TensorType] | None:
     """Types of the data's fields; None when a file that is missing would have to tell, which is a fault `to_run`."""
-    found: dict[str, TensorType] | None = translated(section, "data", lambda: (data.types if to_run else data.schema)(section.base))
+    found: dict[str, TensorType] | None = translated(
+        section, "data", lambda: (data.types if to_run else data.schema)(section.base)
+    )
     return found
 
 

@@ -130,10 +130,6 @@ class stack(_Join):
 class _Pieces(Function):
     """What both ways of taking apart share: several outputs along one dimension."""
 
-    several = True
-
-    several = True
-
     def pieces(self, rules: Rules, size: Size) -> Sequence[Size]:
         """The sizes of the outputs, for a dimension of this size."""
         raise NotImplementedError

@@ -51,7 +51,7 @@ def expect_float(layer: Operation, operand: Any, input: int = 0) -> TensorType:
             code="NNS406",
             label=f"is of type {show_dtype(x.dtype)}",
             input=input,
-            helps=("convert it to float first",),
+            helps=("convert it: `to(x, float)`",),
         )
     return x
 
@@ -60,7 +60,7 @@ def expect_weight_type(layer: Operation, operand: Any, input: int = 0) -> Tensor
     """The operand, which must be of the parameters' type: torch does not promote between the two."""
     x = expect_tensor(layer, operand, input)
     if x.dtype != "float32":
-        helps = ["convert it to float first"]
+        helps = ["convert it: `to(x, float)`"]
         if not is_float(x.dtype):
             helps.append("numbers of classes or words become vectors by `Embedding`")
         raise ShapeError(

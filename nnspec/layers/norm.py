@@ -18,7 +18,7 @@ class _BatchNorm(Layer):
     """What batch normalisations share."""
 
     num_features: int = inferred(axis=1)
-    eps: float = arg(1e-5, ge=0, doc="added to the variance")
+    eps: float = arg(1e-5, ge=0, le=1, doc="added to the variance")
     momentum: float | None = arg(0.1, ge=0, le=1, doc="share of a new batch in the running values; none: plain average")
     affine: bool = arg(True, doc="learn a scale and an offset for each channel")
     track_running_stats: bool = arg(True, doc="keep running mean and variance for inference")
@@ -104,7 +104,7 @@ class LayerNorm(Layer):
     """
 
     normalized_shape: int | tuple[int, ...] = inferred(doc="inferred as the last dimension; a tuple for several")
-    eps: float = arg(1e-5, ge=0, doc="added to the variance")
+    eps: float = arg(1e-5, ge=0, le=1, doc="added to the variance")
     elementwise_affine: bool = arg(True, doc="learn a scale (and an offset) for each element")
     bias: bool = arg(True, doc="learn an offset, where a scale is learned")
 
@@ -174,7 +174,7 @@ class GroupNorm(Layer):
 
     num_groups: int = arg(ge=1, doc="how many groups the channels fall into")
     num_channels: int = inferred(axis=1)
-    eps: float = arg(1e-5, ge=0, doc="added to the variance")
+    eps: float = arg(1e-5, ge=0, le=1, doc="added to the variance")
     affine: bool = arg(True, doc="learn a scale and an offset for each channel")
 
     examples = (

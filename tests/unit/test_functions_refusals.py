@@ -8,7 +8,7 @@ from .function_harness import refusal
 
 CASES: list[tuple[str, dict[str, str], str, str]] = [
     # operators
-    ("x + y", {"x": "float[N, 64, H]", "y": "float[N, 128, H]"}, "NNS407", "64 meets 128 in dimension -2"),
+    ("x + y", {"x": "float[N, 64, H]", "y": "float[N, 128, H]"}, "NNS407", "64 meets 128 in dimension 1"),
     ("x + y", {"x": "float[N, T]", "y": "float[N, S]"}, "NNS410", "T meets S"),
     ("x - y", {"x": "bool[N]", "y": "float[N]"}, "NNS406", "bools cannot be subtracted"),
     ("x // y", {"x": "bool[N]", "y": "bool[N]"}, "NNS406", "needs numbers"),

@@ -1,10 +1,10 @@
-"""What a line that could not be read leaves behind: names that nothing more is said about."""
+"""Names that a statement binds, and those that one binds perhaps that could not be read."""
 
 from __future__ import annotations
 
 import re
 
-from nnspec.elaborate.expressions import library
+from nnspec.elaborate.expressions import library, target_names
 from nnspec.elaborate.frame import Frame
 from nnspec.syntax import ast
 
@@ -14,6 +14,22 @@ _DECLARED = re.compile(r"\b(?:block|model|as)[ \t]+([A-Za-z_]\w*)")
 _FIRST = re.compile(r"^([A-Za-z_]\w*)[ \t]*=", re.MULTILINE)
 _LONGEST = 4000
 """Characters of a broken part that are looked at."""
+
+
+def bound_names(statement: ast.Statement) -> list[str]:
+    """The names that a statement binds, those of statements inside included."""
+    if isinstance(statement, ast.Assign):
+        return [n.id for n in target_names(statement.target) if n.id != "_"]
+    if isinstance(statement, (ast.Input, ast.Parameter)):
+        return [statement.name.id]
+    if isinstance(statement, ast.Output):
+        return [statement.name.id] if statement.name else []
+    bodies: list[ast.Body] = []
+    if isinstance(statement, ast.If):
+        bodies = [b for b in (statement.then, statement.orelse) if b is not None]
+    elif isinstance(statement, (ast.For, ast.Group)):
+        bodies = [statement.body]
+    return [name for body in bodies for inner in body.statements for name in bound_names(inner)]
 
 
 def broken_names(frame: Frame, statement: ast.Broken) -> list[str]:

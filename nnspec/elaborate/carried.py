@@ -1,0 +1,50 @@
+"""What a block leaves to the body that uses it: requirements of its sizes, and ties of its parameters."""
+
+from __future__ import annotations
+
+from nnspec import ir
+from nnspec.diagnostics import Label, Span, error
+from nnspec.dims import Size, show, substitute
+from nnspec.elaborate.frame import Frame
+from nnspec.elaborate.place import Place
+from nnspec.elaborate.values import BlockRecipe, Fault, ParamRef
+
+
+def carry_requirements(
+    frame: Frame, requires: tuple[ir.Requirement, ...], binding: dict[str, Size], recipe: BlockRecipe, span: Span
+) -> None:
+    """What a callee needs of its sizes is decided here, or becomes a requirement of this body."""
+    for need in requires:
+        size = frame.proof.simplify(substitute(need.size, binding))
+        answer = frame.proof.at_least(size, 0) if need.relation == ">=" else frame.proof.equal(size, 0)
+        if answer:
+            continue
+        if answer is False:
+            others = (Label(need.span, "needed here"),) if need.span else ()
+            where = ", ".join(f"{k} = {show(v)}" for k, v in binding.items() if not k.startswith("_"))
+            raise Fault(
+                error(
+                    "NNS418",
+                    f"`{recipe.title}` cannot be used here: {need.message}",
+                    span,
+                    f"with {where}" if where else "these sizes do not fit",
+                    others=others,
+                )
+            )
+        frame.requires.append(ir.Requirement(size, need.relation, need.message, need.span))
+        if need.relation == ">=":
+            frame.facts.assume_at_least(size, 0)
+        else:
+            frame.facts.assume_equal(size, 0)
+
+
+def carry_ties(frame: Frame, place: Place, recipe: BlockRecipe, ties: tuple[tuple[str, str, Span], ...]) -> None:
+    """Parameters that a block was handed to tie with are tied by the body that owns them."""
+    for alias, name, span in ties:
+        owner = recipe.arguments[name]
+        assert isinstance(owner, ParamRef)
+        path = f"{place.path}.{alias}"
+        if owner.outer is not None:
+            frame.outer_ties.append((path, owner.outer, span))
+        else:
+            frame.ties.append(ir.Tie(path, owner.path, span))
