@@ -88,14 +88,12 @@ class Layer(nn.Module):
 class Transformer(nn.Module):
     """`transformer.nns`."""
 
-    def __init__(
-        self, vocab: int = 512, width: int = 128, heads: int = 4, depth: int = 12, context: int = 64
-    ) -> None:
+    def __init__(self, vocab: int = 512, width: int = 128, heads: int = 4, depth: int = 12, context: int = 64) -> None:
         super().__init__()
         self.context = context
         self.token = nn.Embedding(vocab, width)
         self.position = nn.Embedding(context, width)
-        self.layers = nn.ModuleList(Layer(width, heads) for _ in range(depth))
+        self.layers = nn.Sequential(*(Layer(width, heads) for _ in range(depth)))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, vocab, bias=False)
 
@@ -105,6 +103,4 @@ class Transformer(nn.Module):
         if length > self.context:
             raise ValueError("the text is longer than the context")
         x = self.token(tokens) + self.position(torch.arange(length, device=tokens.device))
-        for layer in self.layers:
-            x = layer(x)
-        return self.head(self.norm(x))  # type: ignore[no-any-return]  # a module's call has no type
+        return self.head(self.norm(self.layers(x)))  # type: ignore[no-any-return]  # a module's call has no type

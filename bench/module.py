@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.profiler import ProfilerActivity, profile
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 import nnspec
 from bench import handwritten
@@ -39,8 +41,8 @@ CASES = (
     Case("MLP, batch 1, backward", "mlp", handwritten.Mlp, lambda: torch.randn(1, 784), 10, True),
     Case("CNN, batch 32", "cnn", handwritten.Cnn, lambda: torch.randn(32, 1, 28, 28), 1),
     Case("CNN, batch 32, backward", "cnn", handwritten.Cnn, lambda: torch.randn(32, 1, 28, 28), 1, True),
-    Case("transformer", "transformer", handwritten.Transformer, lambda: torch.randint(512, (2, 32)), 2),
-    Case("transformer, backward", "transformer", handwritten.Transformer, lambda: torch.randint(512, (2, 32)), 1, True),
+    Case("transformer", "transformer", handwritten.Transformer, lambda: torch.randint(512, (4, 64)), 1),
+    Case("transformer, backward", "transformer", handwritten.Transformer, lambda: torch.randint(512, (4, 64)), 1, True),
 )
 
 
@@ -88,20 +90,32 @@ def _backward(model: nn.Module, given: Tensor) -> list[Tensor]:
 
 
 def _peak(step: Callable[[], object]) -> int:
-    """The most bytes of tensors that a step holds at a time, beyond those that were there before."""
+    """The most bytes of tensors that a step makes and holds at a time; what operators need inside is not seen."""
     step()
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        kept = step()
-    del kept
-    events = profiler.profiler.kineto_results.experimental_event_tree()  # type: ignore[union-attr]
-    changes = []
-    while events:
-        event = events.pop()
-        events += event.children
-        if event.name == "[memory]":
-            changes.append((event.start_time_ns, event.typed[1].alloc_size))
-    held = most = 0
-    for _, change in sorted(changes):
-        held += change
-        most = max(most, held)
-    return most
+    with _Held() as held:
+        step()
+    return held.most
+
+
+class _Held(TorchDispatchMode):
+    """Notes after each operator which of the tensors made so far are still alive."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most = 0
+        self._made: dict[int, tuple[StorageWeakRef, int]] = {}
+        self._given: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operator and look at what it gave."""
+        self._made = {key: made for key, made in self._made.items() if not made[0].expired()}
+        self._given |= {key for key, _, _ in _storages((args, kwargs))} - self._made.keys()
+        result = func(*args, **(kwargs or {}))
+        self._made |= {key: (ref, size) for key, ref, size in _storages(result) if key not in self._given}
+        self.most = max(self.most, sum(size for _, size in self._made.values()))
+        return result
+
+
+def _storages(tree: Any) -> list[tuple[int, StorageWeakRef, int]]:
+    found = [leaf.untyped_storage() for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+    return [(storage.data_ptr(), StorageWeakRef(storage), storage.nbytes()) for storage in found if storage.nbytes()]

@@ -91,7 +91,9 @@ def _blocks(count: int) -> str:
 
 def _widths(count: int) -> str:
     """Widths that differ from layer to layer: nothing can be remembered from the layer before."""
-    return _model("  x = x\n" + "\n".join(f"    -> Linear({i % 977 + 1}) -> Tanh" for i in range(count // 2)), "[N, 16]")
+    return _model(
+        "  x = x\n" + "\n".join(f"    -> Linear({i % 977 + 1}) -> Tanh" for i in range(count // 2)), "[N, 16]"
+    )
 
 
 def _star(layer: str, dims: str = "[N, 16]") -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -84,3 +86,27 @@ def test_emitted_source_runs_where_nnspec_is_not_installed(path: Path, tmp_path:
     with np.load(tmp_path / "out.npz") as outputs:
         for key, want in zip(outputs.files, run_module(module, inputs), strict=True):
             np.testing.assert_array_equal(outputs[key], want)
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_an_example_is_an_ordinary_module(path: Path) -> None:
+    """Copied, pickled, compiled without a graph break, and exported with a dynamic batch, it computes the same."""
+    found = program(path)
+    torch.manual_seed(0)
+    module = build(found).eval()
+    method = found.methods[found.main.methods["infer"]]
+    small, large = trial_sizes(method, 3)[0], trial_sizes(method, 3)[-1]
+    generator = np.random.default_rng(0)
+    few, many = (random_inputs(found, method, sizes, generator) for sizes in (large | {"N": 3}, large))
+    assert small["N"] == 1
+    expected = [run_module(module, inputs) for inputs in (few, many)]
+    arguments = tuple(torch.from_numpy(array) for array in few.values())
+    batch = torch.export.Dim("N", min=1, max=64)
+    dynamic = tuple({0: batch} for _ in arguments)
+    exported = torch.export.export(module, arguments, dynamic_shapes=dynamic).module()
+    twins = [copy.deepcopy(module), pickle.loads(pickle.dumps(module)), exported]
+    twins.append(torch.compile(module, fullgraph=True, backend="eager"))
+    for twin in twins:
+        for inputs, want in zip((few, many), expected, strict=True):
+            for got, right in zip(run_module(twin, inputs), want, strict=True):
+                np.testing.assert_allclose(got, right, rtol=1e-5, atol=1e-6)

@@ -79,7 +79,8 @@ def _beside(frame: Frame, name: str, at: Span) -> Span | None:
 def _stride(source: tuple[Size, ...], target: tuple[Size, ...], axes: range) -> int | None:
     """The stride of a 1 x 1 convolution that makes the target's sizes of the source's."""
     for stride in range(1, _MOST_STRIDE + 1):
-        if all(floordiv(source[i] - 1, stride) + 1 == target[i] for i in axes):
+        sizes: list[Size] = [floordiv(source[i] - 1, stride) + 1 for i in axes]
+        if sizes == [target[i] for i in axes]:
             return stride
     return None
 

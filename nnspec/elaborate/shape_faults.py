@@ -100,7 +100,7 @@ def from_origin(
     if len(way.ids) > 2:
         labels += way.label(way.ids[0], "the chain starts here")
     if shrunk is not None:
-        labels = _merged(_shrinking(way, shrunk), labels)
+        labels = [*_shrinking(way, shrunk), *labels]
     return replace(diagnostic, labels=_merged(diagnostic.labels, labels), trace=single(way))
 
 

@@ -42,7 +42,7 @@ needs_compiler = pytest.mark.skipif(find_spec("nnspec.compiler") is None, reason
 @pytest.mark.parametrize("code", [code for code in CODES if code.when == "check"], ids=lambda code: code.code)
 def test_the_example_is_reported_with_its_code_and_the_repair_is_clean(code: Code) -> None:
     assert code.code in reported(code.example)
-    assert errors(code.repair) == []
+    assert reported(code.repair) == []
 
 
 def test_codes_are_unique_and_in_order() -> None:
