@@ -32,7 +32,7 @@ def main() -> int:
     for name in options.benches or BENCHES:
         bench = importlib.import_module(f"bench.{name}")
         rounds = options.rounds or bench.ROUNDS
-        print(f"\n{name} ({rounds} rounds): {bench.__doc__.strip()}\n", flush=True)
+        print(f"\n{name} ({rounds} rounds): {(bench.__doc__ or '').strip()}\n", flush=True)
         with tempfile.TemporaryDirectory() as folder:
             rows = bench.measure(rounds, random.Random(options.seed), Path(folder))
         print(table(rows), flush=True)

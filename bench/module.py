@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,15 +63,14 @@ def _measure(case: Case, rounds: int, chance: random.Random) -> list[Row]:
     theirs.load_state_dict(ours.state_dict(), strict=True)
     given = case.given()
     names = f"{case.title}: nnspec", f"{case.title}: by hand"
-    steps: dict[str, Callable[[], Any]] = {}
-    for name, model in zip(names, (ours, theirs), strict=True):
-        step = _backward if case.backward else _forward
-        steps[name] = lambda step=step, model=model.train(case.backward): step(model, given)
+    step = _backward if case.backward else _forward
+    models = dict(zip(names, (ours, theirs), strict=True))
+    steps = {name: partial(step, model.train(case.backward), given) for name, model in models.items()}
     results = [step() for step in steps.values()]
     assert len(results[0]) == len(results[1])
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True)), f"{case.title} differs"
     peaks = [_peak(step) for step in steps.values()]
-    taken = interleaved({n: lambda s=s: cpu_in(s, case.calls) for n, s in steps.items()}, rounds, chance)
+    taken = interleaved({name: partial(cpu_in, step, case.calls) for name, step in steps.items()}, rounds, chance)
     memory = Row(f"{case.title}: peak memory", "by hand", peaks[0] / peaks[1], None, _MEMORY)
     return [row(taken, *names, _TIME)._replace(ours=case.title, theirs="by hand"), memory]
 
@@ -86,7 +86,7 @@ def _backward(model: nn.Module, given: Tensor) -> list[Tensor]:
     result = model(given)
     result.square().mean().backward()
     gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
-    return [result.detach(), *(gradients[name] for name in sorted(gradients))]  # type: ignore[list-item]
+    return [result.detach(), *(gradients[name] for name in sorted(gradients))]
 
 
 def _peak(step: Callable[[], object]) -> int:
@@ -94,16 +94,17 @@ def _peak(step: Callable[[], object]) -> int:
     step()
     with _Held() as held:
         step()
-    return held.most
+    most: int = held.most
+    return most
 
 
-class _Held(TorchDispatchMode):
+class _Held(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own has no types
     """Notes after each operator which of the tensors made so far are still alive."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.most = 0
-        self._made: dict[int, tuple[StorageWeakRef, int]] = {}
+        self._made: dict[int, tuple[Any, int]] = {}
         self._given: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -116,6 +117,7 @@ class _Held(TorchDispatchMode):
         return result
 
 
-def _storages(tree: Any) -> list[tuple[int, StorageWeakRef, int]]:
+def _storages(tree: Any) -> list[tuple[int, Any, int]]:
+    weak: Any = StorageWeakRef
     found = [leaf.untyped_storage() for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
-    return [(storage.data_ptr(), StorageWeakRef(storage), storage.nbytes()) for storage in found if storage.nbytes()]
+    return [(storage.data_ptr(), weak(storage), storage.nbytes()) for storage in found if storage.nbytes()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def measure(rounds: int, chance: random.Random, folder: Path) -> list[Row]:
         "torch.onnx.export": export,
         "import torch": python("-c", "import torch"),
     }
-    samples = {name: lambda command=command: cpu_of(command, environment, folder) for name, command in commands.items()}
+    samples = {name: partial(cpu_of, command, environment, folder) for name, command in commands.items()}
     taken = interleaved(samples, rounds, chance)
     return [
         row(taken, "compile --weights", "torch.onnx.export", _LOADED_WEIGHTS),
@@ -74,4 +75,4 @@ def _assert_equal(*paths: str) -> None:
     for path in paths:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         found.append(session.run(None, {session.get_inputs()[0].name: image})[0])
-    assert np.allclose(*found, atol=1e-5), "the two ONNX files differ"
+    assert np.allclose(found[0], found[1], atol=1e-5), "the two ONNX files differ"

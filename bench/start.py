@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 import shutil
+from functools import partial
 from pathlib import Path
 
 from bench.installed import EXAMPLES, install
-from bench.measure import cpu_of, interleaved, output_of, python
+from bench.measure import Sample, cpu_of, interleaved, output_of, python
 from bench.table import Row, row
 
 ROUNDS = 15
@@ -39,9 +40,9 @@ def measure(rounds: int, chance: random.Random, folder: Path) -> list[Row]:
         return check("digits_cnn.nns")
 
     names = [f"{name}.nns" for name in ("simple_nn", "digits_cnn", "transformer_encoder")]
-    samples = {f"check {name}": lambda name=name: check(name) for name in names}
     torch = "import torch"
-    samples |= {torch: lambda: cpu_of(python("-c", torch), environment, folder)}
-    samples |= {"the first check ever, which builds the parser's tables": first}
+    samples: dict[str, Sample] = {f"check {name}": partial(check, name) for name in names}
+    samples[torch] = partial(cpu_of, python("-c", torch), environment, folder)
+    samples["the first check ever, which builds the parser's tables"] = first
     taken = interleaved(samples, rounds, chance)
     return [row(taken, each, torch, _BOUND if each.startswith("check") else None) for each in samples if each != torch]

@@ -100,7 +100,8 @@ class Body:
             elif isinstance(step.node, ir.Read):
                 self._inline[step.node.outputs[0]] = Piece(self._reach(step.node.path), POSTFIX)
             else:
-                self._apply(step, last=number == len(steps) - 1 and not self._deeper)
+                following = steps[number + 1] if number + 1 < len(steps) else None
+                self._apply(step, following, last=following is None and not self._deeper)
 
     def finish(self) -> None:
         """Write the `return`."""
@@ -122,7 +123,7 @@ class Body:
         piece, holds, _ = self._express(tuple, outputs, self._room - 8)
         return Piece(piece.text[1:-1], 0, head="(", items=piece.items), holds
 
-    def _apply(self, step: Step, *, last: bool) -> None:
+    def _apply(self, step: Step, following: Step | None, *, last: bool) -> None:
         node, outputs = step.node, step.outputs
         value = outputs[0] if len(outputs) == 1 and isinstance(outputs[0], int) else None
         build = self._builder(step)
@@ -130,8 +131,11 @@ class Body:
         room = self._room - (len(hint) if hint else self._longest) - 3
         ends = last and isinstance(node, ir.Call) and value is not None and self._is_output(value)
         waits = value is not None and not self._hints[value] and self._uses[value] == 1
-        waits = waits and (isinstance(node, ir.Op) or ends) and value not in self._forced
         piece, holds, depth = self._express(build, step.inputs, room, is_call=isinstance(node, ir.Call))
+        if waits and value is not None and isinstance(node, ir.Call) and not ends:
+            # `x + self.mlp(y)` lets go of what the layer gave, where a variable would keep it until it is bound again.
+            waits = _joins(value, following) and not self._outlives(Pending(value, piece, depth, holds, node.span))
+        waits = waits and value not in self._forced
         if len(self._pending) == MOST_WAITING:
             self._flush()
         if waits and value is not None and len(piece.text) <= room:
@@ -373,6 +377,13 @@ class Body:
     @property
     def _room(self) -> int:
         return WIDTH - INDENT - self._deeper
+
+
+def _joins(value: int, following: Step | None) -> bool:
+    """Whether a function takes a value at once, and not as the first: that is what flows on, line by line."""
+    if following is None or not isinstance(following.node, ir.Op):
+        return False
+    return ir.Ref(value) in following.inputs[1:]
 
 
 def _innermost(steps: Sequence[Step]) -> Iterator[Step]:

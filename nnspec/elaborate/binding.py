@@ -91,14 +91,14 @@ def pair_up(
         if name is None:
             if position >= len(names):
                 count = len([a for a in arguments if a.name is None])
-                most = f"at most {len(names)} positional argument{'s' if len(names) != 1 else ''}"
+                most = f"at most {len(names)} argument{'s' if len(names) != 1 else ''}" if names else "no arguments"
                 raise Fault(
                     error(
                         "NNS305",
-                        f"`{title}` takes {most}, but {count} are given",
+                        f"`{title}` takes {most} by position, but {count} {'is' if count == 1 else 'are'} given",
                         argument.span,
                         "one too many",
-                        helps=(f"its arguments are {', '.join(names)}",) if names else ("it is configured by name",),
+                        helps=(f"its arguments are {', '.join(names)}",) if names else (),
                     )
                 )
             name = names[position]

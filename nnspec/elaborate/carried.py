@@ -21,7 +21,7 @@ def carry_requirements(
             continue
         if answer is False:
             others = (Label(need.span, "needed here"),) if need.span else ()
-            where = ", ".join(f"{k} = {show(v)}" for k, v in binding.items() if not k.startswith("_"))
+            where = ", ".join(f"{k} = {show(v)}" for k, v in binding.items() if k[0] != "_" and k != show(v))
             raise Fault(
                 error(
                     "NNS418",

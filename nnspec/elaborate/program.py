@@ -131,7 +131,10 @@ def choose(session: Session, name: str | None) -> ast.Block | None:
                 f"this file has several models: {names}",
                 known[0].name.span,
                 "which one is meant?",
-                helps=(f"name it: `--model {known[-1].name.id}`",),
+                helps=(
+                    f"name it: `--model {known[-1].name.id}`",
+                    *((f"or behind `train`: `train {known[-1].name.id} {{`",) if train is not None else ()),
+                ),
             )
         )
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from nnspec.diagnostics import Edit, Fix, Label, Span
 from nnspec.dims import Dim, Size, floordiv
@@ -13,12 +12,17 @@ from nnspec.elaborate.traces import Way
 _MOST_STRIDE = 8
 
 
-class Repair(NamedTuple):
+class Repair:
     """What to say about a repair, and its edits where they are known."""
 
-    helps: tuple[str, ...] = ()
-    fixes: tuple[Fix, ...] = ()
-    labels: tuple[Label, ...] = ()
+    __slots__ = ("fixes", "helps", "labels")
+
+    def __init__(
+        self, helps: tuple[str, ...] = (), fixes: tuple[Fix, ...] = (), labels: tuple[Label, ...] = ()
+    ) -> None:
+        self.helps = helps
+        self.fixes = fixes
+        self.labels = labels
 
 
 def projection(frame: Frame, shorter: Way, longer: Way, apart: int, at: Span) -> Repair | None:

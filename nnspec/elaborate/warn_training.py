@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from nnspec import ir
 from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, Span, error
@@ -44,11 +43,8 @@ _MISSING = {
 }
 
 
-class _Origin(NamedTuple):
-    """What made a value, behind all that only reshaped it."""
-
-    kind: str
-    span: Span | None
+_Origin = tuple[str, "Span | None"]
+"""What made a value, behind all that only reshaped it: softmax, sigmoid, scores; and where."""
 
 
 def training_warnings(session: Session, program: ir.Program) -> Iterator[Diagnostic]:
@@ -63,9 +59,10 @@ def training_warnings(session: Session, program: ir.Program) -> Iterator[Diagnos
     for node in graph.nodes:
         if not isinstance(node, ir.Op) or not node.inputs or not isinstance(node.inputs[0], ir.Ref):
             continue
-        origin = _origin(program, graph, node.inputs[0].id)
-        if origin is None:
-            given = names.get(_source(graph, node.inputs[0].id))
+        value, maker = _behind(graph, node.inputs[0].id)
+        origin = _named(maker.function, maker.span) if isinstance(maker, ir.Op) else None
+        if maker is None:
+            given = names.get(value)
             if given is None or given[0] != "model":
                 continue
             output = method.graph.outputs[method.output_names.index(given[1])]
@@ -75,19 +72,20 @@ def training_warnings(session: Session, program: ir.Program) -> Iterator[Diagnos
 
 
 def _judge(session: Session, node: ir.Op, origin: _Origin) -> Iterator[Diagnostic]:
-    others = (Label(origin.span, _ends(origin.kind)),) if origin.span is not None else ()
-    twice = _TWICE.get((node.function, origin.kind))
+    kind, span = origin
+    others = (Label(span, _ends(kind)),) if span is not None else ()
+    twice = _TWICE.get((node.function, kind))
     if twice is not None:
         yield error(
             "NNS630",
             twice,
             node.span,
-            "learns slowly, or not at all" if origin.kind != "log_softmax" else "does it once more",
+            "learns slowly, or not at all" if kind != "log_softmax" else "does it once more",
             severity="warning",
             others=others,
             helps=("give the loss the scores, and make probabilities in an output of their own",),
         )
-    message, better = _MISSING.get((node.function, origin.kind), ("", ""))
+    message, better = _MISSING.get((node.function, kind), ("", ""))
     if message:
         fixes = _renamed(session, node, better) if better else ()
         wanted = "Sigmoid" if node.function == "binary_cross_entropy" else "LogSoftmax(dim=-1)"
@@ -116,37 +114,27 @@ def _renamed(session: Session, node: ir.Op, better: str) -> tuple[Fix, ...]:
     return (Fix(f"use `{better}`, which takes scores", (Edit(place, better),)),)
 
 
-def _maker(graph: ir.Graph, value: int) -> ir.Node | None:
-    return next((n for n in reversed(graph.nodes) if value in ir.flat(n.outputs)), None)
-
-
-def _source(graph: ir.Graph, value: int) -> int:
-    """The value that this one is but for its shape."""
-    while True:
-        node = _maker(graph, value)
+def _behind(graph: ir.Graph, value: int) -> tuple[int, ir.Node | None]:
+    """The value that this one is but for its shape, and what made it: None for an input."""
+    for node in reversed(graph.nodes):
+        if value not in ir.flat(node.outputs):
+            continue
         if not isinstance(node, ir.Op) or node.function not in _TRANSPARENT or not isinstance(node.inputs[0], ir.Ref):
-            return value
+            return value, node
         value = node.inputs[0].id
-
-
-def _origin(program: ir.Program, graph: ir.Graph, value: int) -> _Origin | None:
-    """What an expression of the loss applied to a value."""
-    node = _maker(graph, _source(graph, value))
-    if isinstance(node, ir.Op):
-        return _named(node.function, node.span)
-    return None
+    return value, None
 
 
 def _named(name: str, span: Span | None) -> _Origin | None:
     if name in _ACTIVATIONS:
-        return _Origin(_ACTIVATIONS[name], span)
-    return _Origin("scores", span) if name in _SCORES else None
+        return _ACTIVATIONS[name], span
+    return ("scores", span) if name in _SCORES else None
 
 
 def _origin_in(program: ir.Program, method: ir.Method, value: int) -> _Origin | None:
     """What made a value of a model, looked for in the blocks that it calls as well."""
     while True:
-        node = _maker(method.graph, _source(method.graph, value))
+        value, node = _behind(method.graph, value)
         if isinstance(node, ir.Op):
             return _named(node.function, node.span)
         if not isinstance(node, ir.Call):

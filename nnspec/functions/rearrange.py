@@ -155,7 +155,8 @@ def _taken_apart(y: Any, pattern: Pattern, sizes: dict[str, Size]) -> Any:
             y = method("squeeze", y, dim)
         elif len(group) > 1 and not isinstance(group, str):
             open_ = next((name for name in group if name not in sizes), None)
-            y = method("unflatten", y, dim, tuple(-1 if name == open_ else sizes[name] for name in group))
+            # The method does the same in Python, in a quarter more time.
+            y = call("torch.unflatten", y, dim, tuple(-1 if name == open_ else sizes[name] for name in group))
     return y
 
 

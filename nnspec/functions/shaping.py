@@ -8,7 +8,7 @@ from nnspec.arguments import arg
 from nnspec.dims import Dim, Size, show
 from nnspec.functions._lowering import reshaped
 from nnspec.functions._operands import axes, axis, quotient_text, shape_text
-from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, method
+from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call, method
 from nnspec.layers._expect import expect_tensor, volume
 from nnspec.types import TensorType
 
@@ -163,7 +163,7 @@ class unflatten(Function):
         return axis(self, x, self.dim)
 
     def torch(self, *inputs: Any) -> Code:
-        return method("unflatten", *inputs, self.dim, self.sizes)
+        return call("torch.unflatten", *inputs, self.dim, self.sizes)
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         dims = g.type(x).dims

@@ -244,9 +244,11 @@ class Lexer:
             )
             return "BROKEN"
         meant, spelling, advice = _MEANT.get(word, ("", "", ""))
+        if spelling == "\n" and self.text[span.end : span.end + 80].lstrip(" \t")[:1] in ("", "\n"):
+            spelling = ""
         shown = word if word.isprintable() else " ".join(f"U+{ord(c):04X}" for c in word[:4])
         fixes = (Fix(advice, (Edit(span, spelling),)),) if advice else ()
-        helps = (advice,) if advice else ()
+        helps: tuple[str, ...] = ()
         if not advice and word.isalpha():
             helps = ("names are made of the letters a-z and A-Z, digits and `_`; other text stands in strings",)
         message = f"`{shown}` is no part of the language"

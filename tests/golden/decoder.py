@@ -17,11 +17,11 @@ class Attention(nn.Module):
 
     def forward(self, x, angle):  # [N, T, 32], [T, 8]
         q = self.q_proj(x)
-        q = q.unflatten(2, (4, -1)).transpose(1, 2)  # [N, 4, T, 8]
+        q = torch.unflatten(q, 2, (4, -1)).transpose(1, 2)  # [N, 4, T, 8]
         k = self.k_proj(x)
-        k = k.unflatten(2, (4, -1)).transpose(1, 2)  # [N, 4, T, 8]
+        k = torch.unflatten(k, 2, (4, -1)).transpose(1, 2)  # [N, 4, T, 8]
         v = self.v_proj(x)
-        v = v.unflatten(2, (4, -1)).transpose(1, 2)  # [N, 4, T, 8]
+        v = torch.unflatten(v, 2, (4, -1)).transpose(1, 2)  # [N, 4, T, 8]
         a, b = torch.chunk(q, 2, dim=-1)  # [N, 4, T, 4], [N, 4, T, 4]
         y = q * torch.cos(angle)
         b = torch.cat([-b, a], dim=-1) * torch.sin(angle)  # [N, 4, T, 8]

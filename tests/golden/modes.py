@@ -55,9 +55,7 @@ class Modes(nn.Module):
 
     def forward(self, series, lambda_):  # [N, T, 4], [N, 8]
         y, (_, c) = self.lstm(series)  # [N, T, 8], [1, N, 8]
-        x = torch.mean(y, dim=1)  # [N, 8]
-        z = getattr(self, "0")(lambda_)
-        x = x + z
+        x = torch.mean(y, dim=1) + getattr(self, "0")(lambda_)
         for layer in self.tower:
             x = layer(x)
             x = torch.tanh(x)

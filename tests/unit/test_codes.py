@@ -30,11 +30,6 @@ def reported(text: str) -> list[str]:
     return [diagnostic.code for diagnostic in import_module("nnspec.compiler").check_text(text)]
 
 
-def errors(text: str) -> list[str]:
-    diagnostics = import_module("nnspec.compiler").check_text(text)
-    return [f"{diagnostic.code}: {diagnostic.message}" for diagnostic in diagnostics if diagnostic.severity == "error"]
-
-
 needs_compiler = pytest.mark.skipif(find_spec("nnspec.compiler") is None, reason="there is no compiler yet")
 
 

@@ -207,7 +207,12 @@ def test_a_tied_parameter_is_recorded_with_its_owner() -> None:
 
 
 def test_a_parameter_may_cross_into_a_block_to_be_tied_there() -> None:
-    text = "block Head(table: parameter) {\n input x: float[N, D]\n output x -> out: Linear(10, bias=false, weight=table)\n}\n"
+    text = """
+block Head(table: parameter) {
+  input x: float[N, D]
+  output x -> out: Linear(10, bias=false, weight=table)
+}
+"""
     text += model(
         "  e = Linear(8, bias=false)\n  h = x -> e\n  output y = h -> head: Head(e.weight)",
         inputs="input x: float[N, 8]",

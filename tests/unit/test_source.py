@@ -234,7 +234,7 @@ def test_what_a_turn_makes_for_later_stays_outside_of_loops() -> None:
 def test_a_loop_keeps_what_all_its_turns_need() -> None:
     body = 'm = exp(x)\nfor i in range(3) { x = x + (m -> "blocks.{i}": Linear(8)) }\noutput y = x'
     lines = body_of(written(model(body)))
-    assert lines[1] == "for block in self.blocks:\n    h = block(m)\n    x = x + h"
+    assert lines[1] == "for block in self.blocks:\n    x = x + block(m)"
 
 
 def test_a_member_of_a_chain_is_reached_by_its_position() -> None:

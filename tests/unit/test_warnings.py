@@ -52,7 +52,9 @@ SILENT = {
     "scores in front of the loss": trained("x -> Linear(3)", "cross_entropy(y, label)"),
     "log-probabilities": trained("x -> Linear(3) -> LogSoftmax(dim=1)", "nll_loss(y, label)"),
     "a softmax elsewhere": trained("x -> Linear(3) -> Softmax(dim=1) -> Linear(3)", "cross_entropy(y, label)"),
-    "probabilities of their own": trained("x -> Linear(3)\n  output p = y -> softmax(dim=1)", "cross_entropy(y, label)"),
+    "probabilities of their own": trained(
+        "x -> Linear(3)\n  output p = y -> softmax(dim=1)", "cross_entropy(y, label)"
+    ),
 }
 
 
