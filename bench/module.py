@@ -20,7 +20,7 @@ from bench.installed import SPECS
 from bench.measure import cpu_in, interleaved
 from bench.table import Row, row
 
-ROUNDS = 60
+ROUNDS = 150
 
 _TIME = 1.02
 _MEMORY = 1.0
@@ -39,7 +39,7 @@ class Case(NamedTuple):
 
 CASES = (
     Case("MLP, batch 1", "mlp", handwritten.Mlp, lambda: torch.randn(1, 784), 100),
-    Case("MLP, batch 1, backward", "mlp", handwritten.Mlp, lambda: torch.randn(1, 784), 10, True),
+    Case("MLP, batch 1, backward", "mlp", handwritten.Mlp, lambda: torch.randn(1, 784), 50, True),
     Case("CNN, batch 32", "cnn", handwritten.Cnn, lambda: torch.randn(32, 1, 28, 28), 1),
     Case("CNN, batch 32, backward", "cnn", handwritten.Cnn, lambda: torch.randn(32, 1, 28, 28), 1, True),
     Case("transformer", "transformer", handwritten.Transformer, lambda: torch.randint(512, (4, 64)), 1),

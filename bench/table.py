@@ -18,16 +18,22 @@ class Row(NamedTuple):
     bound: float | None = None
 
     @property
-    def held(self) -> bool:
-        """Whether the ratio keeps its bound."""
-        return self.bound is None or self.ratio <= self.bound
+    def missed(self) -> bool:
+        """Whether the ratio breaks its bound, and not by chance: all of its interval lies above."""
+        return self.bound is not None and min((self.ratio, *(self.interval or ()))) > self.bound
+
+    @property
+    def verdict(self) -> str:
+        """What is to be said of the bound; `unsure` asks for more rounds."""
+        if self.bound is None:
+            return ""
+        return "MISSED" if self.missed else "ok" if self.ratio <= self.bound else "unsure"
 
     def cells(self) -> tuple[str, ...]:
         """The row as text."""
         interval = "" if self.interval is None else f"{_number(self.interval[0])} - {_number(self.interval[1])}"
         bound = "" if self.bound is None else f"<= {self.bound:g}"
-        verdict = "" if self.bound is None else ("ok" if self.held else "MISSED")
-        return self.ours, self.theirs, _number(self.ratio), interval, bound, verdict
+        return self.ours, self.theirs, _number(self.ratio), interval, bound, self.verdict
 
 
 HEAD = ("this", "against", "ratio", "95 % of resamples", "bound", "")

@@ -13,11 +13,14 @@ from nnspec.dims import Dim, DimTooLarge, conditional, floordiv, mod, show, symb
 from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.session import MAX_LIST, MAX_STEPS
 from nnspec.elaborate.values import (
+    BlockFunction,
     ChainRecipe,
     Fault,
+    FunctionValue,
     Recipe,
     RepeatRecipe,
     Undecided,
+    content,
     describe,
     is_number,
     is_size,
@@ -251,9 +254,8 @@ def _equal(left: Any, right: Any) -> bool:
         return False
     if isinstance(left, (list, tuple)) and type(left) is type(right):
         return len(left) == len(right) and all(map(_equal, left, right))
-    from_function = getattr(left, "cls", None)
-    if from_function is not None:
-        return from_function is getattr(right, "cls", None)
+    if isinstance(left, (FunctionValue, BlockFunction)):
+        return bool(content(left) == content(right))
     return bool(left == right)
 
 

@@ -13,8 +13,9 @@ from nnspec.elaborate import freeze
 from nnspec.elaborate.binding import missing_argument, pair_up, unknown_argument
 from nnspec.elaborate.calls import Flowing, allocate, first_tensor, shared_fault
 from nnspec.elaborate.carried import carry_requirements, carry_ties
+from nnspec.elaborate.crossing import crossing
 from nnspec.elaborate.expressions import evaluate
-from nnspec.elaborate.frame import Frame, GraphBuilder, param_ref
+from nnspec.elaborate.frame import Frame, GraphBuilder
 from nnspec.elaborate.inputs import check_hyperparameter, input_statements, match_type
 from nnspec.elaborate.place import Place
 from nnspec.elaborate.session import BODY_STEPS, MAX_DEPTH, MAX_STEPS, Session
@@ -82,7 +83,7 @@ def complete_block(
         name = hyper.name.id
         if name in given:
             value, place = given[name]
-            value = check_hyperparameter(block, hyper, _crossing(value, place), place)
+            value = check_hyperparameter(block, hyper, crossing(value, place), place)
         elif hyper.default is not None:
             value = check_hyperparameter(block, hyper, evaluate(scope, hyper.default), hyper.default.span)
         else:
@@ -92,33 +93,6 @@ def complete_block(
     if missing:
         raise missing_argument(block.name.id, missing, {}, span)
     return BlockRecipe(block, values, exprs, span)
-
-
-def _crossing(value: Any, span: Span) -> Any:
-    """What may cross into a block as a hyperparameter: no layer and no tensor, but a parameter to tie with."""
-    if isinstance(value, Owned):
-        return param_ref(value, span) or value
-    if isinstance(value, Place):
-        raise Fault(
-            error(
-                "NNS311",
-                f"`{value.path}` is a layer, and a layer does not leave its body",
-                span,
-                "a layer that exists",
-                helps=("hand over a recipe, or let tensors flow in as inputs",),
-            )
-        )
-    if isinstance(value, Tensor):
-        raise Fault(
-            error(
-                "NNS311",
-                "a tensor is not a hyperparameter",
-                span,
-                f"this is {describe(value)}",
-                helps=("tensors flow in by an arrow: `(x, mask=m) -> Block(...)`",),
-            )
-        )
-    return value
 
 
 # --- calling ---------------------------------------------------------------------------------------------------------
@@ -145,7 +119,7 @@ def call_block(frame: Frame, place: Place, flowing: Flowing, span: Span) -> Any:
         place.module = result.module
         place.use = (span, None)
     elif place.module != result.module:
-        raise shared_fault(place, span, _module_difference(frame.session, place.module, result.module))
+        raise shared_fault(place, span, freeze.difference(frame.session, place.module, result.module))
     carry_requirements(frame, result.requires, binding, recipe, span)
     carry_ties(frame, place, recipe, result.outer_ties)
     types = tuple(_outward(frame, t, binding) for t in result.outputs)
@@ -369,11 +343,3 @@ def check_outputs(callee: Frame, block: ast.Block) -> None:
 
 def _types(value: Any) -> Any:
     return tuple(_types(v) for v in value) if isinstance(value, tuple) else value.type
-
-
-def _module_difference(session: Session, first: int, second: int) -> str:
-    ours, theirs = session.modules[first], session.modules[second]
-    for name, size in ours.sizes.items():
-        if theirs.sizes.get(name) != size:
-            return f"{name} is {size} there and {theirs.sizes.get(name)} here"
-    return "its members differ"

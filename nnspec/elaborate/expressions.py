@@ -134,7 +134,9 @@ def unknown_name(frame: Frame, node: ast.Name, kind: str = "") -> Fault:
         candidates += [*BUILTINS, "true", "false", "none"]
     close = suggest(name, candidates)
     fixes = [Fix(_offer(frame, name, close), (Edit(node.span, close),))] if close else []
-    return Fault(error("NNS201", f"unknown {kind} `{name}`", node.span, _NOWHERE[kind], fixes=fixes))
+    offered = ", ".join(f"`{n}`" for n in frame.offered)
+    notes = [f"outputs of the model and fields of the data are {offered}"] if offered else []
+    return Fault(error("NNS201", f"unknown {kind} `{name}`", node.span, _NOWHERE[kind], notes=notes, fixes=fixes))
 
 
 _NOWHERE = {

@@ -101,12 +101,19 @@ def _applied(frame: Frame, node: ast.Expr) -> Any:
     if isinstance(node, ast.Call):
         function = evaluate(frame, node.function) if not _is_builtin(frame, node) else None
         if isinstance(function, FunctionValue):
-            return FunctionValue(function.cls, node.function.span, (*(function.arguments or ()), *node.arguments))
+            return FunctionValue(function.cls, node.function.span, _held(frame, function, node))
         if isinstance(function, BlockFunction):
-            return BlockFunction(function.block, node.function.span, (*(function.arguments or ()), *node.arguments))
+            return BlockFunction(function.block, node.function.span, _held(frame, function, node))
         if function is not None:
             return _configure(frame, function, node)
     return evaluate(frame, node)
+
+
+def _held(frame: Frame, function: FunctionValue | BlockFunction, node: ast.Call) -> tuple[ast.Argument, ...]:
+    """The arguments of a function that waits for its input, worked out here: their names may mean others there."""
+    values = [ast.Constant(a.value.span, evaluate(frame, a.value)) for a in node.arguments]
+    pairs = zip(node.arguments, values, strict=True)
+    return (*(function.arguments or ()), *(ast.Argument(a.span, a.name, v, a.name_span) for a, v in pairs))
 
 
 def apply(frame: Frame, home: Place, what: Any, flowing: Flowing, label: str | None, origin: Origin, span: Span) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from nnspec import ir
@@ -49,7 +50,7 @@ def module(frame: Frame, recipe: BlockRecipe, expected: int | None) -> int | Non
     if expected is not None:
         _check_subset(session, frame.root, expected)
         return expected
-    key = (recipe.key(), tuple(frame.sizes.items()), _key(members), tuple((t.alias, t.owner) for t in frame.ties))
+    key = (recipe.key(), _key(members), tuple((t.alias, t.owner) for t in frame.ties))
     frozen = ir.Module(
         "block",
         recipe.title,
@@ -60,7 +61,13 @@ def module(frame: Frame, recipe: BlockRecipe, expected: int | None) -> int | Non
         recipe.block.span,
         recipe.block.doc,
     )
-    return session.intern(key, frozen)
+    number = session.intern(key, frozen)
+    known = session.modules[number]
+    if known.sizes != frozen.sizes:
+        # Its weights are the same for all of its uses: only what its uses have in common is its own.
+        common = {n: s for n, s in known.sizes.items() if frozen.sizes.get(n) == s}
+        session.modules[number] = replace(known, sizes=common)
+    return number
 
 
 def _key(members: Sequence[ir.Member]) -> Any:
@@ -152,6 +159,24 @@ def _other_layer(place: Place, span: Span, training: Span | None) -> Fault:
             helps=("give layers that only one mode uses names of their own",),
         )
     )
+
+
+def difference(session: Session, first: int, second: int, path: str = "") -> str:
+    """The first member in which two modules of one block differ, in words."""
+    ours, theirs = session.modules[first], session.modules[second]
+    there, here = ({m.name: m for m in module.members} for module in (ours, theirs))
+    for name in (*there, *(n for n in here if n not in there)):
+        one, other = there.get(name), here.get(name)
+        if one is None or other is None:
+            return f"`{path}{name}` is a member {'there' if other is None else 'here'} only"
+        if one.module is not None and other.module is not None:
+            if one.module != other.module:
+                return difference(session, one.module, other.module, f"{path}{name}.")
+        elif one.type is not None and other.type is not None and one.type != other.type:
+            return f"`{path}{name}` is {list(one.type.dims)} there and {list(other.type.dims)} here"
+        elif _key([one]) != _key([other]):
+            return f"`{path}{name}` starts from other values"
+    return f"`{path.rstrip('.')}` is configured differently" if path else "they are tied differently"
 
 
 def method(

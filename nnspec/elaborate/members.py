@@ -9,7 +9,7 @@ from nnspec.diagnostics import Span, error
 from nnspec.dims import Dim
 from nnspec.elaborate.arithmetic import bounded
 from nnspec.elaborate.calls import apply_function
-from nnspec.elaborate.expressions import evaluate, handles, unknown_name
+from nnspec.elaborate.expressions import evaluate, handles
 from nnspec.elaborate.flows import unfold
 from nnspec.elaborate.frame import Frame, name_of
 from nnspec.elaborate.place import Place
@@ -52,8 +52,6 @@ def _base(frame: Frame, node: ast.Expr) -> Any:
             place = frame.home.children.get(name) or frame.root.children.get(name)
             if place is not None and place.kind not in ("param", "buffer"):
                 return place
-            if name not in frame.scope and name not in frame.session.constants:
-                raise unknown_name(frame, node)  # type: ignore[arg-type]  # a Name, as its word was found
     if isinstance(node, ast.Attribute):
         return _attribute(frame, node)
     return evaluate(frame, node)

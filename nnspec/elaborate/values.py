@@ -235,12 +235,17 @@ def content(value: Any) -> Any:
     if isinstance(value, dict):
         return ("record", *((k, content(v)) for k, v in value.items()))
     if isinstance(value, FunctionValue):
-        return ("function", value.cls.__name__, id(value.arguments))
+        return ("function", value.cls, _held(value.arguments))
     if isinstance(value, BlockFunction):
-        return ("function", id(value.block), id(value.arguments))
+        return ("function", id(value.block), _held(value.arguments))
     if isinstance(value, ParamRef):
         return ("parameter", value.type)
     return (type(value).__name__, value)
+
+
+def _held(arguments: tuple[ast.Argument, ...] | None) -> Any:
+    """The arguments that a function was given, which are worked out; places do not count."""
+    return tuple((a.name, content(a.value.value)) for a in arguments or () if isinstance(a.value, ast.Constant))
 
 
 def is_number(value: Any) -> bool:

@@ -39,9 +39,9 @@ class String(Node):
 
 @dataclass(slots=True, eq=False)
 class Constant(Node):
-    """`true`, `false`, `none`."""
+    """`true`, `false`, `none`; and, made by elaboration, any value that was worked out before."""
 
-    value: bool | None
+    value: Any
 
 
 @dataclass(slots=True, eq=False)

@@ -1,0 +1,38 @@
+"""The benches run, and what they assert holds; how fast anything is depends on the machine and is not tested."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+ROWS = {
+    "start": ("check simple_nn.nns", "check transformer_encoder.nns"),
+    "scale": ("10_000 linear, one chain", "* 10_000 blocks"),
+    "module": ("MLP, batch 1", "CNN, batch 32: peak memory", "transformer, backward"),
+    "onnx": ("compile --weights", "compile, fresh weights") if find_spec("onnxscript") else (),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ROWS)
+def test_a_bench_prints_its_table(name: str) -> None:
+    command = [sys.executable, "-m", "bench", name, "--rounds", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    # 1 is a bound that was missed, which a single round says little about.
+    assert done.returncode in (0, 1), done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    first_cells = [line.split("  ")[0] for line in done.stdout.splitlines()]
+    assert [row for row in ROWS[name] if row not in first_cells] == []
+
+
+def test_a_bench_that_is_not_there_is_wrong_usage() -> None:
+    command = [sys.executable, "-m", "bench", "stat"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 2
+    assert "no bench `stat`" in done.stderr
