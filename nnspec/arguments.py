@@ -231,9 +231,7 @@ def _convert(kind: Kind, value: Any) -> Any:
         return None
     if word == "bool" and isinstance(value, bool):
         return value
-    if word in ("int", "Size") and is_number and value == int(value if abs(value) != float("inf") else 0):
-        if isinstance(value, float):
-            raise Misfit
+    if word in ("int", "Size") and is_number and not isinstance(value, float) and value == int(value):
         return int(value)
     if word == "Size" and isinstance(value, Dim):
         return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from math import prod
 
@@ -35,6 +34,7 @@ class Weights:
     def __init__(self, program: ir.Program) -> None:
         self._program = program
         self._counts: dict[tuple[int, frozenset[str]], Count] = {}
+        self._members: dict[frozenset[str], dict[str, set[str]]] = {}
 
     def of(self, module: int) -> Count:
         """A module by itself."""
@@ -57,8 +57,18 @@ class Weights:
         member = None if module is None else self._find(module, name)
         if member is None or member.module is None:
             return None, frozenset()
-        below = {alias[len(name) + 1 :] for alias in aliases if alias.startswith(f"{name}.")} if aliases else set()
+        below = self._by_member(aliases).get(name, ())
         return member.module, frozenset(below) | self.ties(member.module)
+
+    def _by_member(self, aliases: frozenset[str]) -> dict[str, set[str]]:
+        """Aliases by their first names, less these."""
+        found = self._members.get(aliases)
+        if found is None:
+            found = self._members[aliases] = {}
+            for alias in aliases:
+                first, _, rest = alias.partition(".")
+                found.setdefault(first, set()).add(rest)
+        return found
 
     def _find(self, module: int, name: str) -> ir.Member | None:
         try:
@@ -67,10 +77,7 @@ class Weights:
             return None
 
     def _count(self, module: int, aliases: frozenset[str]) -> Count:
-        by_member: dict[str, set[str]] = defaultdict(set)
-        for alias in aliases:
-            first, _, rest = alias.partition(".")
-            by_member[first].add(rest)
+        by_member = self._by_member(aliases)
         total = Count()
         for member in self._program.modules[module].members:
             if member.module is not None:

@@ -15,7 +15,7 @@ from typing import Any
 from nnspec import ir
 from nnspec.diagnostics import Span
 from nnspec.dims import symbol, symbols
-from nnspec.elaborate.place import RESERVED
+from nnspec.elaborate.place import is_reserved
 from nnspec.elaborate.session import MAX_ELEMENTS
 from nnspec.facts import Facts
 from nnspec.types import TensorType
@@ -106,7 +106,7 @@ def _modules(program: ir.Program) -> Iterator[str]:
 def _member(program: ir.Program, member: ir.Member, modules: int) -> Iterator[str]:
     # Parameters of torch's own layers may lie deeper: `out_proj.weight`.
     segments = [member.name] if member.module is not None else member.name.split(".")
-    if not all(map(_SEGMENT.fullmatch, segments)) or member.name in RESERVED:
+    if not all(map(_SEGMENT.fullmatch, segments)) or is_reserved(member.name):
         yield "this cannot be the name of a member"
     if member.kind == "module":
         if member.module not in range(modules) or member.type is not None:

@@ -66,7 +66,7 @@ class GraphBuilder:
         array = np.asarray(value, dtype=numpy_dtype(dtype))
         key = (dtype, array.shape, array.tobytes())
         if key not in self._constants:
-            self._constants[key] = self.initializer(array, self.unique("constant"))
+            self._constants[key] = self.initializer(array, "constant")
         return self._constants[key]
 
     def finish(self, outputs: Sequence[tuple[str, str]]) -> None:

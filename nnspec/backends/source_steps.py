@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,9 @@ from nnspec.backends.source_plan import Layout, Step
 
 Calling = Callable[[ir.Call], str]
 """How a layer is called: "" when it is plainly `layer(x, ...)`, else what tells it from other ways."""
+
+Places = dict[str, list[int]]
+"""Numbers of the nodes that call something at or below a path."""
 
 
 class Finder:
@@ -24,20 +28,21 @@ class Finder:
     def steps(self, nodes: Sequence[ir.Node], within: str = "") -> list[Step]:
         """The steps of some nodes in a row; only containers at or below `within` are called as a whole."""
         steps = []
+        places = _places(nodes)
         at = 0
         while at < len(nodes):
-            step = self._container_step(nodes, at, within) or _single_step(nodes[at])
+            step = self._container_step(nodes, places, at, within) or _single_step(nodes[at])
             steps.append(step)
             at += max(1, len(step.covers))
         return steps
 
-    def _container_step(self, nodes: Sequence[ir.Node], at: int, within: str) -> Step | None:
+    def _container_step(self, nodes: Sequence[ir.Node], places: Places, at: int, within: str) -> Step | None:
         node = nodes[at]
         if not isinstance(node, ir.Call):
             return None
         for path in self._layout.starts(node.path):
             if f"{path}.".startswith(f"{within}.") or not within:
-                step = self._run(path, nodes, at) or self._loop(path, nodes, at)
+                step = self._run(path, nodes, at) or self._loop(path, nodes, places, at)
                 if step is not None:
                     return step
         return None
@@ -78,13 +83,15 @@ class Finder:
 
     # --- loops ---
 
-    def _loop(self, path: str, nodes: Sequence[ir.Node], at: int) -> Step | None:
+    def _loop(self, path: str, nodes: Sequence[ir.Node], places: Places, at: int) -> Step | None:
         """The same nodes for each member of a container, one value going from turn to turn."""
         members = [_join(path, m.name) for m in self._layout.inner(path).members]
-        length = _length_of_turn(members, nodes, at)
+        length = _length_of_turn(members, places, at)
         if not length or at + length * len(members) > len(nodes):
             return None
         turns = [nodes[at + k * length : at + (k + 1) * length] for k in range(len(members))]
+        if not all(self._is_alike(a, b, *members[:2]) for a, b in zip(turns[0], turns[1], strict=True)):
+            return None
         made = [[v for node in turn for v in ir.flat(node.outputs)] for turn in turns]
         last = turns[0][-1]
         flow = _flow(turns, made)
@@ -109,18 +116,20 @@ class Finder:
 
     def _is_same(self, a: ir.Node, b: ir.Node, first: str, other: str, values: dict[int, int]) -> bool:
         """Whether a node of another turn is that of the first, for its own member and values."""
-        if isinstance(a, ir.Call) and isinstance(b, ir.Call):
-            ours = a.path.removeprefix(first) if _is_below(a.path, first) else None
-            theirs = b.path.removeprefix(other) if _is_below(b.path, other) else None
-            if ours != theirs or (ours is None and a.path != b.path) or self._calling(a) != self._calling(b):
-                return False
-        elif isinstance(a, ir.Op) and isinstance(b, ir.Op):
-            if a.function != b.function or repr(a.attributes) != repr(b.attributes):
-                return False
-        else:
+        if isinstance(a, ir.Read) or isinstance(b, ir.Read) or not self._is_alike(a, b, first, other):
             return False
         same: bool = _renamed(a.inputs, values) == b.inputs
         return same and _nesting(a.outputs) == _nesting(b.outputs)
+
+    def _is_alike(self, a: ir.Node, b: ir.Node, first: str, other: str) -> bool:
+        """Whether a node of another turn applies what that of the first does, for its own member."""
+        if isinstance(a, ir.Call) and isinstance(b, ir.Call):
+            ours = a.path.removeprefix(first) if _is_below(a.path, first) else None
+            theirs = b.path.removeprefix(other) if _is_below(b.path, other) else None
+            return ours == theirs and (ours is not None or a.path == b.path) and self._calling(a) == self._calling(b)
+        if isinstance(a, ir.Op) and isinstance(b, ir.Op):
+            return a.function == b.function and repr(a.attributes) == repr(b.attributes)
+        return False
 
     def _closed(self, nodes: Sequence[ir.Node], made: Sequence[Sequence[int]]) -> bool:
         """Whether nothing but the last value is used after the loop."""
@@ -147,16 +156,22 @@ def single_steps(nodes: Sequence[ir.Node]) -> list[Step]:
     return [_single_step(node) for node in nodes]
 
 
-def _length_of_turn(members: Sequence[str], nodes: Sequence[ir.Node], at: int) -> int:
+def _places(nodes: Sequence[ir.Node]) -> Places:
+    """Where among the nodes the members of containers are called, by their paths."""
+    found: Places = {}
+    for number, node in enumerate(nodes):
+        path = node.path if isinstance(node, ir.Call) else ""
+        while path:
+            found.setdefault(path, []).append(number)
+            path = path.rpartition(".")[0]
+    return found
+
+
+def _length_of_turn(members: Sequence[str], places: Places, at: int) -> int:
     """How many nodes lie between the first call in one member and the first in the next; 0 if there is no next."""
-    if len(members) < 2:
-        return 0
-    most = (len(nodes) - at) // len(members)
-    for length in range(1, most + 1):
-        node = nodes[at + length]
-        if isinstance(node, ir.Call) and _is_below(node.path, members[1]):
-            return length
-    return 0
+    calls = places.get(members[1], []) if len(members) > 1 else []
+    following = bisect_right(calls, at)
+    return calls[following] - at if following < len(calls) else 0
 
 
 def _flow(turns: Sequence[Sequence[ir.Node]], made: Sequence[Sequence[int]]) -> tuple[int, int] | None:

@@ -87,16 +87,12 @@ def _home(source: str, title: str) -> ModuleType:
     home.__file__ = filename
     code = compile(source, filename, "exec", dont_inherit=True)
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    sys.modules[name] = home
-    try:
-        exec(code, home.__dict__)
-    except BaseException:
-        del sys.modules[name]
-        raise
+    exec(code, home.__dict__)
     for value in list(vars(home).values()):
         if isinstance(value, type) and value.__module__ == name:
             setattr(value, "__reduce_ex__", _reducer(value, source, title))  # noqa: B010 - mypy knows another signature
-    return home
+    # Known only when it is complete, and once: another thread may be making the same one.
+    return sys.modules.setdefault(name, home)
 
 
 def _reducer(own: type, source: str, title: str) -> Callable[[Any, Any], Any]:

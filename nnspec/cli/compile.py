@@ -40,7 +40,7 @@ _TEXTS: dict[str, Callable[[Compiled], str]] = {"torch": emit_source, "ir": emit
 )
 @model_options
 @click.option("--weights", metavar="PATH", type=click.Path(), help="ONNX: weights from .safetensors, .pt or .pth.")
-@click.option("--seed", type=click.IntRange(min=0), help="ONNX: seed of fresh weights.  [default: 0]")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="ONNX: seed of fresh weights.  [default: 0]")
 @click.option("--opset", type=int, metavar="N", help="ONNX: version of the operator set.  [default: 21]")
 @click.option(
     "--external", is_flag=True, help="ONNX: weights in a file of their own, PATH.data, even if they are small."

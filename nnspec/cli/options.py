@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _SETTING = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)=(.*)", re.DOTALL)
-_SIZE = re.compile(r"([A-Za-z_]\w*)=([0-9][0-9_]*)")
+_SIZE = re.compile(r"([A-Za-z_]\w*)=([0-9][0-9_]{0,40})")
 
 
 class Setting(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only

@@ -220,4 +220,16 @@ CODES = (
         _GOOD,
         "run",
     ),
+    Code(
+        "NNS626",
+        "there is nothing to train",
+        """
+        Training follows the loss's gradient with respect to the model's parameters. A model without parameters has
+        none, and neither has a loss that no parameter flows into: one of the data alone, or of a class that was
+        chosen by `argmax`.
+        """,
+        _GOOD.replace("cross_entropy(scores, label)", "mean(target)"),
+        _GOOD,
+        "run",
+    ),
 )

@@ -137,6 +137,8 @@ def _power(left: Any, right: Any, span: Span) -> Any:
 
 def number(value: Any, span: Span) -> Any:
     """A number in its plainest form: a whole fraction is an int; 64 bits are the limit."""
+    if value != value:
+        raise Fault(error("NNS309", "the result is not a number: infinities cancel", span, "undefined"))
     if isinstance(value, Fraction) and value.denominator == 1:
         value = value.numerator
     if isinstance(value, int) and not -_LIMIT <= value < _LIMIT:
@@ -232,8 +234,10 @@ def compare(frame: Frame, op: str, left: Any, right: Any, span: Span) -> Any:
             raise Fault(error("NNS309", f"`in` needs a list on its right, not {describe(right)}", span))
         if not isinstance(right, dict):
             bounded(frame, right, span)
-        found = any(_equal(left, item) for item in right) if not isinstance(right, str) else str(left) in right
-        return found == (op == "in")
+        if isinstance(right, str):
+            return (str(left) in right) == (op == "in")
+        answers = [_equal(frame, left, item) for item in right]
+        return _decided(True if True in answers else None if None in answers else False, "in", op, left, right)
     if is_size(left) and is_size(right) and (isinstance(left, Dim) or isinstance(right, Dim)):
         answer = frame.facts.compare(op, left, right)
         if answer is None:
@@ -241,19 +245,38 @@ def compare(frame: Frame, op: str, left: Any, right: Any, span: Span) -> Any:
             return Undecided(text, symbols(left) | symbols(right), (op, left, right))
         return answer
     if op in ("==", "!="):
-        return _equal(left, right) == (op == "==")
+        return _decided(_equal(frame, left, right), "==", op, left, right)
     if (is_number(left) and is_number(right)) or (isinstance(left, str) and isinstance(right, str)):
         return _ORDER[op](left, right)
     raise Fault(error("NNS309", f"`{op}` cannot compare {describe(left)} with {describe(right)}", span))
 
 
-def _equal(left: Any, right: Any) -> bool:
+def _decided(answer: bool | None, positive: str, op: str, left: Any, right: Any) -> bool | Undecided:
+    """The answer to `left op right`, given the one to its positive form."""
+    if answer is None:
+        return Undecided(f"{show_value(left)} {op} {show_value(right)}", _symbols(left) | _symbols(right))
+    return answer == (op == positive)
+
+
+def _symbols(value: Any) -> frozenset[str]:
+    if isinstance(value, (list, tuple)):
+        return frozenset().union(*map(_symbols, value))
+    return symbols(value) if isinstance(value, Dim) else frozenset()
+
+
+def _equal(frame: Frame, left: Any, right: Any) -> bool | None:
+    """Whether values are equal by content; None when that depends on symbols."""
     if isinstance(left, Recipe) and isinstance(right, Recipe):
         return left.key() == right.key()
+    if is_size(left) and is_size(right):
+        return frame.facts.compare("==", left, right)
     if isinstance(left, bool) != isinstance(right, bool):
         return False
     if isinstance(left, (list, tuple)) and type(left) is type(right):
-        return len(left) == len(right) and all(map(_equal, left, right))
+        answers = [_equal(frame, a, b) for a, b in zip(left, right, strict=False)]
+        if len(left) != len(right) or False in answers:
+            return False
+        return None if None in answers else True
     if isinstance(left, (FunctionValue, BlockFunction)):
         return bool(content(left) == content(right))
     return bool(left == right)

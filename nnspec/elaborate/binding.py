@@ -12,7 +12,7 @@ from nnspec.diagnostics import Edit, Fix, Span, error
 from nnspec.dims import Dim, show
 from nnspec.elaborate.expressions import evaluate
 from nnspec.elaborate.frame import Frame, param_ref
-from nnspec.elaborate.values import Fault, LayerRecipe, Silent, Tensor, describe, show_value
+from nnspec.elaborate.values import Fault, LayerRecipe, Owned, Silent, Tensor, describe, show_value
 from nnspec.layer import Layer
 from nnspec.suggest import suggest
 from nnspec.syntax import ast
@@ -70,7 +70,13 @@ def _bind_layer(frame: Frame, cls: type[Layer], node: ast.Call) -> LayerRecipe:
 
 def _bind_tie(frame: Frame, recipe: LayerRecipe, name: str, argument: ast.Argument) -> None:
     """`weight=wte.weight`: an argument that is no field may tie a parameter of that name."""
-    owner = param_ref(evaluate(frame, argument.value), argument.value.span)
+    value = evaluate(frame, argument.value)
+    owner = param_ref(value, argument.value.span)
+    if owner is None and isinstance(value, (Tensor, Owned)):
+        kind = "a tensor" if isinstance(value, Tensor) else f"the buffer `{value.path}`"
+        message = f"`{name}` of `{recipe.title}` is tied to a parameter, not to {kind}"
+        helps = ("tie it to that of a layer that stands earlier, `wte.weight`, or to a `param`",)
+        raise Fault(error("NNS311", message, argument.value.span, "not a parameter", helps=helps))
     if owner is None:
         raise unknown_argument(recipe.title, type(recipe.layer).fields, argument)
     recipe.ties[name] = owner

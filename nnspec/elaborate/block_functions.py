@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nnspec.diagnostics import Span, error
+from nnspec.diagnostics import Edit, Fix, Span, error
 from nnspec.elaborate.binding import pair_up, unknown_argument
 from nnspec.elaborate.blocks import check_outputs, complete_block, gather_inputs, make_callee
 from nnspec.elaborate.calls import Flowing
 from nnspec.elaborate.expressions import evaluate
 from nnspec.elaborate.frame import Frame
-from nnspec.elaborate.inputs import input_statements, match_type
+from nnspec.elaborate.inputs import declared, input_statements, match_type
 from nnspec.elaborate.session import BODY_STEPS, MAX_DEPTH
 from nnspec.elaborate.values import UNKNOWN, BlockFunction, Fault, Silent, Tensor, describe
 from nnspec.syntax import ast
@@ -38,6 +38,9 @@ def call_block_function(
             rest.append(argument)
     if rest and any(isinstance(s, ast.Broken) for s in block.body.statements):
         raise Silent  # an input may be among what could not be read
+    for argument in rest:
+        if argument.name is None:
+            raise _by_position(frame, block.name.id, len(names), hyper, argument)
     for name, argument in pair_up(block.name.id, hyper, rest):
         if name not in hyper:
             raise unknown_argument(block.name.id, [*names, *hyper], argument)
@@ -79,12 +82,30 @@ def call_block_function(
     return values[0] if len(values) == 1 else tuple(values)
 
 
+def _by_position(frame: Frame, title: str, inputs: int, hyper: list[str], argument: ast.Argument) -> Fault:
+    """The fault of a value behind a function's inputs: hyperparameters of a function have names."""
+    value = frame.session.text(argument.value.span)
+    named = f"{hyper[0]}={value}" if len(hyper) == 1 else ""
+    return Fault(
+        error(
+            "NNS305",
+            f"`{title}` takes {inputs} input{'s' if inputs != 1 else ''} by position"
+            f"{', and its hyperparameters by name' if hyper else ''}",
+            argument.span,
+            "one too many",
+            helps=(f"its hyperparameters are {', '.join(hyper)}",) if len(hyper) > 1 else (),
+            fixes=(Fix(f"write `{named}`", (Edit(argument.span, named),)),) if named else (),
+        )
+    )
+
+
 def _bind_inline(frame: Frame, callee: Frame, block: ast.Block, inputs: dict[str, Any], span: Span) -> None:
     for number, statement in enumerate(input_statements(block)):
         value = inputs[statement.name.id]
         callee.scope[statement.name.id] = value
         if value is None:
             continue
+        declared(callee, statement.type)
         if not isinstance(value, Tensor):
             raise Fault(
                 error(

@@ -16,7 +16,7 @@ from nnspec.elaborate.carried import carry_requirements, carry_ties
 from nnspec.elaborate.crossing import crossing
 from nnspec.elaborate.expressions import evaluate
 from nnspec.elaborate.frame import Frame, GraphBuilder
-from nnspec.elaborate.inputs import check_hyperparameter, input_statements, match_type
+from nnspec.elaborate.inputs import check_hyperparameter, declared, input_statements, match_type
 from nnspec.elaborate.place import Place
 from nnspec.elaborate.session import BODY_STEPS, MAX_DEPTH, MAX_STEPS, Session
 from nnspec.elaborate.shape_faults import from_origin
@@ -226,6 +226,7 @@ def bind_inputs(
             types.append(None)
             callee.scope[statement.name.id] = None
             continue
+        declared(callee, statement.type)
         if not isinstance(value, Tensor):
             raise Fault(
                 error(

@@ -130,12 +130,13 @@ for _name, _function in (("int", int), ("round", round), ("floor", math.floor), 
 @_builtin("make_divisible")
 def _make_divisible(frame: Frame, args: list[Any], span: Span) -> Any:
     """Round a width to a multiple of a divisor, never below 90 % of it (MobileNet's rule)."""
-    if not 1 <= len(args) <= 3 or not all(is_number(a) for a in args) or (len(args) > 1 and args[1] <= 0):
+    numbers = all(is_number(a) and abs(a) != math.inf for a in args)
+    if not 1 <= len(args) <= 3 or not numbers or (len(args) > 1 and args[1] <= 0):
         raise _wrong("make_divisible", "a width, a divisor and a smallest width", span)
     value = args[0]
     divisor = args[1] if len(args) > 1 else 8
     smallest = args[2] if len(args) > 2 else divisor
-    rounded = max(smallest, int(value + Fraction(divisor, 2)) // divisor * divisor)
+    rounded = max(smallest, int(value + Fraction(divisor) / 2) // divisor * divisor)
     return number(rounded + divisor if rounded < Fraction(9, 10) * Fraction(value) else rounded, span)
 
 
@@ -148,6 +149,8 @@ def _real(name: str, function: Callable[[float], float]) -> Builtin:
             return function(float(args[0]))
         except ValueError:
             raise Fault(error("NNS309", f"`{name}` of {args[0]} is not a number", span)) from None
+        except OverflowError:
+            raise Fault(error("NNS310", f"`{name}` of {args[0]} is too large for a number", span)) from None
 
     return builtin
 

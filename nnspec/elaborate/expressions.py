@@ -92,9 +92,15 @@ def _name(frame: Frame, node: ast.Name) -> Any:
         frame.uses_training = True
         return frame.mode == "train"
     found = library(frame, name, node.span)
+    if found is None and name in _BUDGETS and frame.graph is None:
+        raise Fault(error("NNS209", f"`{name}(...)` cannot be compiled yet", node.span, "read, but not elaborated"))
     if found is None:
         raise unknown_name(frame, node)
     return found
+
+
+_BUDGETS = ("parameters", "macs")
+"""What a top-level assert may ask of a model."""
 
 
 def library(frame: Frame, name: str, span: Span) -> Any:
@@ -217,13 +223,13 @@ def target_names(target: ast.Target) -> list[ast.Name]:
 def save_targets(frame: Frame, target: ast.Target) -> dict[str, Any]:
     """Check that loop variables shadow nothing; returns what to restore."""
     for name in target_names(target):
-        if name.id != "_" and (name.id in frame.scope or name.id in frame.fixed):
+        if name.id != "_" and any(name.id in taken for taken in (frame.scope, frame.fixed, frame.session.constants)):
             raise Fault(
                 error(
                     "NNS203",
                     f"the loop variable `{name.id}` would hide another `{name.id}`",
                     name.span,
-                    "already bound in this body",
+                    "already bound in this body" if name.id in frame.scope else "already a constant of this file",
                     helps=("choose another name",),
                 )
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 from nnspec.diagnostics import Edit, Fix, Span, error
@@ -12,6 +13,7 @@ from nnspec.elaborate.builtins import BUILTINS
 from nnspec.elaborate.calls import Flowing, call_function, call_layer
 from nnspec.elaborate.expressions import evaluate, handles
 from nnspec.elaborate.frame import Frame, name_of
+from nnspec.elaborate.operators import tensor_operator
 from nnspec.elaborate.place import Origin, Place, kind_of
 from nnspec.elaborate.session import COPY_STEPS
 from nnspec.elaborate.values import (
@@ -64,7 +66,7 @@ def head(frame: Frame, node: ast.Expr) -> Flowing:
 
 def _apply_item(frame: Frame, item: ast.Item, flowing: Flowing) -> Any:
     what, label, span = _item(frame, item)
-    return apply(frame, frame.home, what, flowing, label, "label" if label else "auto", span)
+    return apply(frame, frame.home, what, flowing, label, "auto" if label is None else "label", span)
 
 
 def _item(frame: Frame, item: ast.Item) -> tuple[Any, str | None, Span]:
@@ -127,7 +129,8 @@ def apply(frame: Frame, home: Place, what: Any, flowing: Flowing, label: str | N
     if isinstance(what, BlockFunction):
         return call_block_function(frame, what, what.arguments or (), flowing, span)
     if isinstance(what, Recipe):
-        what = plant(home.child(label or home.automatic(what.title), kind_of(what), origin, span), what)
+        name = home.automatic(what.title) if label is None else label
+        what = plant(home.child(name, kind_of(what), origin, span), what)
     if isinstance(what, Place):
         return feed(frame, what, flowing, span)
     helps = []
@@ -143,8 +146,8 @@ def plant(place: Place, recipe: Recipe) -> Place:
         position = 0
         for link in recipe.links:
             if isinstance(link.what, Recipe):
-                name = link.label or str(position)
-                origin: Origin = "label" if link.label else "position"
+                name = str(position) if link.label is None else link.label
+                origin: Origin = "position" if link.label is None else "label"
                 plant(place.child(name, kind_of(link.what), origin, link.span), link.what)
                 position += 1
     return place
@@ -241,23 +244,16 @@ def _chain(frame: Frame, node: ast.Chain) -> ChainRecipe:
 
 def _is_builtin(frame: Frame, node: ast.Call) -> bool:
     name = name_of(node.function)
-    if name not in BUILTINS or name in frame.scope or name in frame.session.constants:
+    if name not in BUILTINS or name == "sum":  # the library's, of tensors; see `_sum`
         return False
-    if name == "sum":
-        # torch's `sum` on tensors, Python's on lists of numbers.
-        return len(node.arguments) == 1 and not _is_tensor(frame, node.arguments[0].value)
-    return True
+    return not any(name in names for names in (frame.scope, frame.session.constants, frame.session.blocks))
 
 
-def _is_tensor(frame: Frame, node: ast.Expr) -> bool:
-    if isinstance(node, (ast.List, ast.Comprehension)):
-        return False
-    if isinstance(node, ast.Name):
-        return isinstance(frame.scope.get(node.id), (Tensor, Owned))
-    if isinstance(node, ast.Call):
-        called = name_of(node.function)
-        return called is not None and called not in BUILTINS
-    return not isinstance(node, ast.Index) or _is_tensor(frame, node.value)
+def _sum(frame: Frame, values: list[Any] | tuple[Any, ...], span: Span) -> Any:
+    """The sum of a list: of numbers, or of tensors."""
+    if not any(isinstance(v, (Tensor, Owned)) for v in values):
+        return BUILTINS["sum"](frame, [values], span)
+    return reduce(lambda total, value: tensor_operator(frame, "add", (total, value), span), values)
 
 
 @handles(ast.Call)
@@ -271,13 +267,15 @@ def _call(frame: Frame, node: ast.Call) -> Any:
         return BUILTINS[name](frame, [evaluate(frame, a.value) for a in node.arguments], node.span)
     function = evaluate(frame, node.function)
     if isinstance(function, FunctionValue):
-        return call_function(
-            frame,
-            FunctionValue(function.cls, node.function.span),
-            (*(function.arguments or ()), *node.arguments),
-            ([], {}),
-            node.span,
-        )
+        arguments = node.arguments
+        if function.cls.__name__ == "sum" and len(arguments) == 1 and arguments[0].name is None:
+            value = evaluate(frame, arguments[0].value)
+            if isinstance(value, (list, tuple)):
+                return _sum(frame, value, node.span)
+            place = arguments[0].value.span
+            arguments = (ast.Argument(arguments[0].span, None, ast.Constant(place, value)),)
+        arguments = (*(function.arguments or ()), *arguments)
+        return call_function(frame, FunctionValue(function.cls, node.function.span), arguments, ([], {}), node.span)
     if isinstance(function, BlockFunction):
         arguments = (*(function.arguments or ()), *node.arguments)
         return call_block_function(frame, function, arguments, ([], {}), node.span)

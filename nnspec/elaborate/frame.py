@@ -7,6 +7,7 @@ from typing import Any
 
 from nnspec import ir
 from nnspec.diagnostics import Diagnostic, Label, Span, error
+from nnspec.dims import Size
 from nnspec.elaborate.place import Place
 from nnspec.elaborate.session import Session
 from nnspec.elaborate.values import UNKNOWN, Fault, Owned, ParamRef, Silent, Tensor
@@ -69,6 +70,8 @@ class Frame:
         self.symbols: list[ir.Symbol] = []
         self.sizes: dict[str, int] = {}
         """Symbols that are numbers here."""
+        self.rest: tuple[Size, ...] | None = None
+        """What `...` stands for in the types of the inputs."""
         self.called_at: Span | None = None
         self.in_loop = 0
         self.unfolded = 0

@@ -35,7 +35,7 @@ def symbol_names(statement: ast.Input) -> list[str]:
 def declared(frame: Frame, node: ast.Type) -> tuple[str, tuple[ast.Expr | ast.Ellipsis, ...]]:
     """Element type and written dims of a tensor type."""
     if isinstance(node, ast.ListType):
-        raise Fault(error("NNS209", "lists of tensors as inputs are not built yet", node.span, "not built yet"))
+        raise Fault(error("NNS209", "lists of tensors as inputs cannot be compiled yet", node.span, "not built yet"))
     dtype = canonical(node.dtype)
     if dtype is None:
         close = suggest(node.dtype, [*DTYPES, *ALIASES])
@@ -87,12 +87,33 @@ def match_type(
             )
         )
     free = actual.rank - fixed
-    local: list[Size] = []
-    for axis, size in enumerate(actual.dims):
+    local: list[Size] = _rest_before(frame, callee, actual.dims[:free], span, wants, inline) if start else []
+    for axis, size in list(enumerate(actual.dims))[len(local) :]:
         expr = dims[axis - free + start] if axis >= free else None
         where = axis - actual.rank if start else axis
         local.append(_match_dim(frame, callee, expr, size, (number, where, span, wants, actual, others), inline))
+    if start and callee.rest is None:
+        callee.rest = tuple(local[:free])
     return TensorType(dtype, tuple(local))
+
+
+def _rest_before(
+    frame: Frame, callee: Frame, dims: tuple[Size, ...], span: Span, wants: str, inline: bool
+) -> list[Size]:
+    """What `...` stood for in an earlier input, which is what it stands for here; nothing before the first one."""
+    if callee.rest is None:
+        return []
+    before = [size if inline else substitute(size, callee.facts.binding) for size in callee.rest]
+    if _same(frame, before, dims):
+        return list(callee.rest)
+    shown = [f"[{', '.join(map(show, sizes))}]" for sizes in (dims, before)]
+    message = f"{wants}, and `...` is {shown[0]} here and {shown[1]} in an input before"
+    raise Fault(error("NNS402", message, span, "`...` stands for the same dimensions throughout a body"))
+
+
+def _same(frame: Frame, some: Sequence[Size], others: Sequence[Size]) -> bool:
+    """Whether dimensions are proved equal, one by one."""
+    return len(some) == len(others) and all(frame.proof.equal(a, b) for a, b in zip(some, others, strict=True))
 
 
 def _match_dim(
@@ -202,6 +223,10 @@ def check_annotation(frame: Frame, node: ast.Type, actual: TensorType, span: Spa
         raise Fault(error("NNS413", message, node.span, label, others=(Label(span, f"this is {actual}"),)))
     if actual.rank < len(tail) or (not start and actual.rank != len(tail)):
         label = f"{len(tail)} dimensions here, {actual.rank} there"
+        raise Fault(error("NNS413", message, node.span, label, others=(Label(span, f"this is {actual}"),)))
+    rest = actual.dims[: actual.rank - len(tail)]
+    if start and frame.rest is not None and not _same(frame, rest, frame.rest):
+        label = f"`...` is [{', '.join(map(show, frame.rest))}] in this body"
         raise Fault(error("NNS413", message, node.span, label, others=(Label(span, f"this is {actual}"),)))
     for expr, size in zip(tail, actual.dims[actual.rank - len(tail) :], strict=True):
         if isinstance(expr, ast.Name) and expr.id == "_":

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from nnspec import registry
-from nnspec.elaborate.binding import unknown_argument
+from nnspec.elaborate.binding import missing_argument, pair_up, unknown_argument
 from nnspec.elaborate.bound import bound_names, broken_names
 from nnspec.elaborate.builtins import BUILTINS, CONSTANTS
 from nnspec.elaborate.expressions import target_names, unknown_name
 from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.session import Session
-from nnspec.elaborate.values import UNKNOWN
+from nnspec.elaborate.values import UNKNOWN, Fault, Silent
 from nnspec.initializers import INITIALIZERS
 from nnspec.syntax import ast
 from nnspec.types import canonical
@@ -69,8 +70,9 @@ def _scope(session: Session, block: ast.Block) -> Frame:
             names.update(broken_names(frame, node))
         elif isinstance(node, ast.Scan):
             names.update(n.id for n, _ in (*node.sequences, *node.states))
-        if isinstance(node, ast.Input) and isinstance(node.type, ast.TensorType):
-            dims = node.type.dims or ()
+        if isinstance(node, ast.Input):
+            type_ = node.type.element if isinstance(node.type, ast.ListType) else node.type
+            dims = (type_.dims or ()) if isinstance(type_, ast.TensorType) else ()
             names.update(d.id for d in dims if isinstance(d, ast.Name) and d.id[:1].isupper())
     frame.scope = dict.fromkeys(names, UNKNOWN)
     return frame
@@ -112,6 +114,27 @@ def _check_arguments(session: Session, frame: Frame, node: ast.Call, name: str) 
     for argument in node.arguments:
         if argument.name is not None and argument.name not in known:
             frame.report(unknown_argument(name, known, argument).diagnostic)
+            return
+    if name[0].isupper():
+        _check_count(frame, node, name, block, cls)
+
+
+def _check_count(frame: Frame, node: ast.Call, name: str, block: ast.Block | None, cls: Any) -> None:
+    """Report an argument too many, or one that is lacking, of a layer or a block."""
+    if block is not None:
+        order = [h.name.id for h in block.hyperparameters]
+        required = [h.name.id for h in block.hyperparameters if h.default is None]
+    else:
+        order = [n for n, f in cls.fields.items() if not f.keyword]
+        required = [n for n, f in cls.fields.items() if f.required]
+    with suppress(Silent):
+        try:
+            given = {n for n, _ in pair_up(name, order, node.arguments)}
+            missing = [n for n in required if n not in given]
+            if missing:
+                raise missing_argument(name, missing, cls.fields if cls else {}, node.span)
+        except Fault as fault:
+            frame.report(fault.diagnostic)
 
 
 def walk(node: Any) -> Iterator[ast.Node]:

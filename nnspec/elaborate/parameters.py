@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from nnspec import ir
-from nnspec.diagnostics import error
+from nnspec.diagnostics import Span, error
 from nnspec.dims import Dim, show
 from nnspec.elaborate.binding import check_fields, missing_argument, pair_up, unknown_argument
 from nnspec.elaborate.expressions import evaluate
 from nnspec.elaborate.frame import Frame, GraphBuilder, name_of
 from nnspec.elaborate.inputs import check_annotation, declared
+from nnspec.elaborate.names import walk
+from nnspec.elaborate.place import Place
 from nnspec.elaborate.session import MAX_ELEMENTS
 from nnspec.elaborate.values import Fault, Owned, Tensor, describe, is_number, is_size
 from nnspec.initializers import INITIALIZERS
 from nnspec.syntax import ast
-from nnspec.types import TensorType
+from nnspec.types import TensorType, is_float, show_dtype
 
 
 def declare(frame: Frame, node: ast.Parameter) -> None:
@@ -31,6 +33,16 @@ def declare(frame: Frame, node: ast.Parameter) -> None:
         option = node.options[0]
         raise Fault(error("NNS301", f"a {node.kind} has no option `{option.name}`", option.span, "unknown option"))
     if node.kind == "param":
+        if not is_float(type_.dtype):
+            raise Fault(
+                error(
+                    "NNS303",
+                    f"a param is trained, and {show_dtype(type_.dtype)} cannot be",
+                    node.type.span,
+                    "not a float type",
+                    helps=("a tensor that is saved and not trained is a `buffer`",),
+                )
+            )
         place.init = _initializer(frame, node)
     if place.init is None:
         place.value = _closed(frame, node, type_)
@@ -103,8 +115,12 @@ def _closed(frame: Frame, node: ast.Parameter, type_: TensorType) -> ir.Graph:
     """A constant tensor: an expression over numbers and nothing that flows."""
     inner = Frame(frame.session, f"a {node.kind}")
     inner.graph = GraphBuilder()
-    inner.scope = {k: v for k, v in frame.scope.items() if not isinstance(v, (Tensor, Dim))}
+    inner.scope = frame.scope
+    _check_closed(frame, node)
     value = evaluate(inner, node.value)
+    if inner.root.children:
+        span = next(iter(inner.root.children.values())).span
+        raise _too_early(node, span, "NNS311", "a layer", ("compute the tensor in the flow",))
     if is_number(value) or isinstance(value, bool):
         value = _filled(inner, value, type_, node)
     if not isinstance(value, Tensor):
@@ -120,6 +136,36 @@ def _closed(frame: Frame, node: ast.Parameter, type_: TensorType) -> ir.Graph:
         )
     check_annotation(frame, node.type, value.type, node.value.span, f"`{node.name.id}`")
     return inner.graph.finish((), (ir.Ref(value.id),))
+
+
+def _check_closed(frame: Frame, node: ast.Parameter) -> None:
+    """What is worked out when the module is built uses numbers and buffers: no symbol, no tensor, nothing trained."""
+    for name in walk(node.value):
+        if not isinstance(name, ast.Name):
+            continue
+        value = _foreign(frame.scope.get(name.id))
+        if name.id == "training" and name.id not in frame.scope:
+            raise _too_early(node, name.span, "NNS311", "the mode is chosen later", ("choose in the flow",))
+        if isinstance(value, Dim):
+            helps = ("give it a fixed bound and slice it where it is used", "or compute the tensor in the flow")
+            raise _too_early(node, name.span, "NNS405", f"`{show(value)}` is not known then", helps)
+        if value is not None:
+            label = f"this is {describe(value)}"
+            raise _too_early(node, name.span, "NNS311", label, ("compute the tensor in the flow",))
+
+
+def _too_early(node: ast.Parameter, span: Span, code: str, label: str, helps: tuple[str, ...]) -> Fault:
+    message = f"`{node.name.id}` is worked out when the module is built, from numbers and other buffers only"
+    return Fault(error(code, message, span, label, helps=helps))
+
+
+def _foreign(value: Any) -> Any:
+    """What a value holds that is known only when the model runs, or is trained; None when there is no such thing."""
+    if isinstance(value, (Dim, Tensor, Place)) or (isinstance(value, Owned) and value.kind == "param"):
+        return value
+    if isinstance(value, (list, tuple)):
+        return next((found for found in map(_foreign, value) if found is not None), None)
+    return None
 
 
 def _filled(inner: Frame, value: Any, type_: TensorType, node: ast.Parameter) -> Tensor:

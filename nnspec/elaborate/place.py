@@ -23,8 +23,23 @@ _ATTRIBUTES = """
     share_memory state_dict T_destination to to_empty train training type xpu zero_grad
 """
 
-RESERVED = frozenset(_ATTRIBUTES.split())
-"""Public attributes of `torch.nn.Module`: a member of that name would break the module."""
+_PRIVATE = """
+    _apply _backward_hooks _backward_pre_hooks _buffers _call_impl _compiled_call_impl _forward_hooks
+    _forward_hooks_always_called _forward_hooks_with_kwargs _forward_pre_hooks _forward_pre_hooks_with_kwargs
+    _get_abs_string_index _get_backward_hooks _get_backward_pre_hooks _get_item_by_idx _get_name
+    _is_full_backward_hook _load_from_state_dict _load_state_dict_post_hooks _load_state_dict_pre_hooks
+    _maybe_warn_non_full_backward_hook _modules _named_members _non_persistent_buffers_set _parameters
+    _register_load_state_dict_pre_hook _register_state_dict_hook _replicate_for_data_parallel _save_to_state_dict
+    _slow_forward _state_dict_hooks _state_dict_pre_hooks _version _wrapped_call_impl
+"""
+
+_RESERVED = frozenset((_ATTRIBUTES + _PRIVATE).split())
+
+
+def is_reserved(name: str) -> bool:
+    """Whether it is an attribute of `torch.nn.Module`: a member of that name would break the module."""
+    return name in _RESERVED or (name.startswith("__") and name.endswith("__"))
+
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_]+\Z")
 _ACRONYMS = re.compile(r"(P|R|S|Leaky|C|S|)ReLU|(Si|GE|CE|SE|E|G)LU")
@@ -109,7 +124,7 @@ class Place:
         while True:
             name = f"{stem}_{number}" if number else stem
             number += 1
-            if name not in self.children and name not in RESERVED:
+            if name not in self.children and not is_reserved(name):
                 self.counts[stem] = number
                 return name
 
@@ -124,14 +139,14 @@ class Place:
                     helps=("a name is made of letters, digits and `_`, with dots between containers",),
                 )
             )
-        if name in RESERVED:
+        if is_reserved(name):
             raise Fault(
                 error(
                     "NNS206",
                     f"a layer cannot be called `{name}`",
                     span,
                     f"`{name}` is an attribute of torch.nn.Module",
-                    helps=(f"choose another name, such as `{name}_`",),
+                    helps=(f"choose another name, such as `{name.strip('_')}_`",),
                 )
             )
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nnspec import ir
 from nnspec.diagnostics import Span, error
-from nnspec.dims import mod
 from nnspec.elaborate import members, operators  # noqa: F401 - they register what they handle
+from nnspec.elaborate.asserts import run_assert
 from nnspec.elaborate.bound import bound_names, broken_names
 from nnspec.elaborate.expressions import (
     assign_local,
@@ -17,7 +16,6 @@ from nnspec.elaborate.expressions import (
     iterate,
     restore_targets,
     save_targets,
-    tensor_condition,
     unpack,
 )
 from nnspec.elaborate.flows import label_name, plant
@@ -28,15 +26,13 @@ from nnspec.elaborate.place import Place, kind_of
 from nnspec.elaborate.values import (
     UNKNOWN,
     Fault,
-    LayerRecipe,
     Owned,
     Recipe,
     Silent,
     Tensor,
     Undecided,
     describe,
-    is_size,
-    show_value,
+    kind_word,
 )
 from nnspec.syntax import ast
 
@@ -201,9 +197,9 @@ def _bind(frame: Frame, target: ast.Target, value: Any, node: ast.Assign) -> Non
 def _check_kind(frame: Frame, target: ast.Name, value: Any) -> None:
     """A name may be bound again to a value of its kind."""
     old = frame.scope.get(target.id)
-    if old is None or old is UNKNOWN or value is None:
+    if old is None or old is UNKNOWN or value is None or target.id in frame.fixed:
         return
-    if isinstance(old, Tensor) != isinstance(value, (Tensor, Owned)):
+    if kind_word(old) != kind_word(value):
         raise Fault(
             error(
                 "NNS203",
@@ -216,7 +212,10 @@ def _check_kind(frame: Frame, target: ast.Name, value: Any) -> None:
 
 
 def _bind_layer(frame: Frame, target: ast.Name, recipe: Recipe, node: ast.Assign) -> None:
-    if recipe.bare and isinstance(recipe, LayerRecipe):
+    if frame.graph is None:
+        frame.bind(target.id, recipe, target.span)
+        return
+    if recipe.bare:
         raise Fault(
             error(
                 "NNS204",
@@ -226,9 +225,7 @@ def _bind_layer(frame: Frame, target: ast.Name, recipe: Recipe, node: ast.Assign
                 helps=(f"a layer that is shared by its uses: `{target.id} = {recipe.title}()`",),
             )
         )
-    if frame.graph is None:
-        frame.bind(target.id, recipe, target.span)
-        return
+    _check_kind(frame, target, recipe)
     frame.bind(target.id, UNKNOWN, target.span)
     place = plant(frame.home.child(target.id, kind_of(recipe), "bound", node.span), recipe)
     frame.scope[target.id] = place
@@ -239,6 +236,18 @@ def _bind_layers(frame: Frame, target: ast.Name, recipes: Sequence[Recipe], node
     if frame.graph is None:
         frame.bind(target.id, recipes, target.span)
         return
+    bare = next((r for r in recipes if r.bare), None)
+    if bare is not None:
+        raise Fault(
+            error(
+                "NNS204",
+                f"`{bare.title}` in this list does not say whether it is a layer or a kind of layer",
+                node.value.span,
+                "without `()`",
+                helps=(f"a layer that is shared by its uses: `{bare.title}()`",),
+            )
+        )
+    _check_kind(frame, target, recipes[0])
     frame.bind(target.id, UNKNOWN, target.span)
     group = frame.home.child(target.id, "group", "bound", node.span)
     frame.scope[target.id] = [
@@ -261,6 +270,8 @@ def _group(frame: Frame, node: ast.Group) -> None:
 
 @_runs(ast.Output)
 def _output(frame: Frame, node: ast.Output) -> None:
+    if frame.in_loop:
+        raise Fault(error("NNS213", "an output cannot stand in a loop", node.span, "in a loop"))
     name = node.name.id if node.name else ""
     if node.value is not None:
         value = evaluate(frame, node.value)
@@ -280,8 +291,6 @@ def _output(frame: Frame, node: ast.Output) -> None:
         check_annotation(frame, node.type, value.type, place, f"output `{name}`")
     if name and any(name == other for other, _, _ in frame.outputs):
         raise Fault(error("NNS202", f"there are two outputs `{name}`", node.span, "named again here"))
-    if frame.in_loop:
-        raise Fault(error("NNS213", "an output cannot stand in a loop", node.span, "in a loop"))
     frame.outputs.append((name, value, place))
     if name and isinstance(value, Tensor) and frame.graph is not None:
         frame.graph.hint(value, name)
@@ -323,72 +332,4 @@ def _for(frame: Frame, node: ast.For) -> None:
 
 @_runs(ast.Assert)
 def _assert(frame: Frame, node: ast.Assert) -> None:
-    test = evaluate(frame, node.test)
-    text = frame.session.text(node.test.span)
-    message = f"it must hold that {text}"
-    if node.message is not None:
-        said = evaluate(frame, node.message)
-        if not isinstance(said, str):
-            raise Fault(error("NNS303", f"an assert's message is a string, not {describe(said)}", node.message.span))
-        message = said
-    if isinstance(test, Tensor):
-        raise tensor_condition(node.test.span)
-    if test is False:
-        raise Fault(error("NNS315", f"this assertion fails: {message}", node.test.span, _numbers(frame, node.test)))
-    if isinstance(test, Undecided):
-        _require(frame, node.test, message)
-    elif not isinstance(test, bool):
-        raise Fault(error("NNS303", f"an assert needs a condition, not {describe(test)}", node.test.span))
-
-
-def _numbers(frame: Frame, node: ast.Expr) -> str:
-    """The two sides of a comparison that failed."""
-    if isinstance(node, ast.Compare) and len(node.ops) == 1:
-        left, right = (show_value(evaluate(frame, operand)) for operand in node.operands)
-        return f"{left} {node.ops[0]} {right} is false"
-    return "false"
-
-
-def _require(frame: Frame, node: ast.Expr, message: str) -> None:
-    """An undecided assert is a fact from here on, checked when the model is entered."""
-    if isinstance(node, ast.Binary) and node.op == "and":
-        for part in (node.left, node.right):
-            value = evaluate(frame, part)
-            if isinstance(value, Undecided):
-                _require(frame, part, message)
-        return
-    if not isinstance(node, ast.Compare) or any(op in ("!=", "in", "not in") for op in node.ops):
-        raise Fault(
-            error(
-                "NNS308",
-                "this assertion cannot be used as a fact",
-                node.span,
-                "not an equality or an inequality of sizes",
-                helps=("a fact is `a == b`, `a >= b`, `a % n == 0`, or several joined by `and`",),
-            )
-        )
-    for op, left, right in zip(node.ops, node.operands, node.operands[1:], strict=False):
-        _fact(frame, op, left, right, message, node.span)
-
-
-def _fact(frame: Frame, op: str, left: ast.Expr, right: ast.Expr, message: str, span: Span) -> None:
-    a, b = evaluate(frame, left), evaluate(frame, right)
-    if not is_size(a) or not is_size(b) or frame.facts.compare(op, a, b):
-        return
-    facts = frame.facts
-    if op == "==":
-        if isinstance(left, ast.Binary) and left.op == "%":
-            whole, part = evaluate(frame, left.left), evaluate(frame, left.right)
-            size = mod(whole, part) - b
-            consistent = facts.assume_divisible(whole - b, part) if isinstance(part, int) else facts.assume_equal(a, b)
-        else:
-            size = a - b
-            consistent = facts.assume_equal(a, b)
-        frame.requires.append(ir.Requirement(size, "==", message, span))
-    else:
-        larger, smaller = (a, b) if op in (">", ">=") else (b, a)
-        strict = 1 if op in (">", "<") else 0
-        frame.requires.append(ir.Requirement(larger - smaller - strict, ">=", message, span))
-        consistent = facts.assume_at_least(larger, smaller + strict)
-    if not consistent:
-        raise Fault(error("NNS315", f"this assertion contradicts what is known: {message}", span, "can never hold"))
+    run_assert(frame, node)

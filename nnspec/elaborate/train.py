@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from nnspec.elaborate.statements import not_built
 from nnspec.elaborate.train_fields import match_inputs, schema, sized
 from nnspec.elaborate.train_graphs import EXPRESSIONS, loss_graph, mentioned_names, metric_graphs
 from nnspec.elaborate.train_section import Section, translated, written
-from nnspec.elaborate.values import BlockRecipe, Fault, Silent
+from nnspec.elaborate.values import BlockRecipe, Fault, Record, Silent
 from nnspec.suggest import suggest
 from nnspec.syntax import ast
 from nnspec.training.optimizer import Optimizer
@@ -59,6 +60,7 @@ def elaborate_train(
 def _elaborate(section: Section, to_run: bool) -> ir.Training | None:
     _collect(section)
     _check_overrides(section)
+    _bind_numbers(section)
     data = _object(section, "data", "dataset", "a data set")
     optimizer = _object(section, "optimizer", "optimizer", "an optimizer")
     settings = _plain_settings(section)
@@ -125,8 +127,9 @@ def _collect(section: Section) -> None:
         else:
             section.bindings.append(statement)
     _check_bindings(section, known)
-    for name in ("data", "loss", "optimizer"):
-        if name not in section.settings and f"{name}" not in section.overrides:
+    updates = any(isinstance(s, ast.Update) for s in section.node.body.statements)
+    for name in ("data",) if updates else ("data", "loss", "optimizer"):
+        if name not in section.settings and name not in section.overrides:
             help_ = {"data": "data = Digits()", "loss": "loss = cross_entropy(logits, label)"}
             hint = help_.get(name, "optimizer = Adam(lr=1e-3)")
             section.fail(
@@ -140,6 +143,20 @@ def _collect(section: Section) -> None:
                     )
                 )
             )
+
+
+def _bind_numbers(section: Section) -> None:
+    """What settings may use: the model's hyperparameters, plain settings, and bindings that need no tensor."""
+    section.frame.scope = {"model": Record(section.recipe.arguments)}
+    nodes = [(b.target.id, b.value) for b in section.bindings if isinstance(b.target, ast.Name)]
+    for name in Settings.fields:
+        node = written(section, name)
+        if node is not None:
+            nodes.append((name, node))
+    for name, node in sorted(nodes, key=lambda pair: pair[1].span.start):
+        # A tensor is no fault here: bindings are worked out again where there are tensors, and reported there.
+        with suppress(Fault, Silent):
+            section.frame.scope[name] = evaluate(section.frame, node)
 
 
 def _check_bindings(section: Section, known: Iterable[str]) -> None:
@@ -172,6 +189,9 @@ def _check_overrides(section: Section) -> None:
             close = suggest(first, known)
             helps = [f"did you mean `train.{close}`?"] if close else []
             raise Fault(error("NNS314", f"`train` has no setting `{first}`", section.node.head, helps=helps))
+        if path != first and first not in _OBJECTS:
+            why = f"`train.{first}` has no arguments, so that `train.{path}` cannot be set"
+            raise Fault(error("NNS314", why, section.node.head))
 
 
 def _object(section: Section, name: str, kind: str, words: str) -> Any:

@@ -44,6 +44,7 @@ def match_inputs(section: Section, fields: dict[str, TensorType]) -> tuple[dict[
         assert value is not None
         _match_field(section, name, section.method.graph.values[value], field, fields[field], sizes)
         inputs[name] = field
+    _check_requirements(section, sizes)
     return inputs, sizes
 
 
@@ -82,15 +83,27 @@ def _match_field(
         words = f"{actual.rank} dimensions instead of {wanted.rank}"
         raise Fault(error("NNS608", message, section.spans["data"], words, others=others))
     for axis, (want, have) in enumerate(zip(wanted.dims, actual.dims, strict=True)):
+        if isinstance(want, Dim) and show(want).isidentifier() and show(want) not in sizes:
+            sizes[show(want)] = have
+            continue
         size = substitute(want, sizes)
-        if isinstance(size, Dim) and show(size).isidentifier() and show(size) not in sizes:
-            sizes[show(size)] = have
-        elif axis == 0 and isinstance(size, int):
+        if axis == 0 and isinstance(size, int):
             words = f"its first dimension is the batch, and `{name}` fixes it to {size}"
             raise Fault(error("NNS608", message, section.spans["data"], words, others=others))
         elif size != have:
             words = f"dimension {axis} is {show(have)} instead of {show(size)}"
             raise Fault(error("NNS608", message, section.spans["data"], words, others=others))
+
+
+def _check_requirements(section: Section, sizes: dict[str, Size]) -> None:
+    """What the model checks on entry, where the data already tells that it fails."""
+    for requirement in section.method.requires:
+        size = substitute(requirement.size, sizes)
+        if isinstance(size, int) and (size < 0 or (requirement.relation == "==" and size != 0)):
+            known = ", ".join(f"{name} = {fixed}" for name, fixed in sizes.items() if isinstance(fixed, int))
+            others = (Label(requirement.span, "required here"),) if requirement.span else ()
+            message = f"the data does not have the sizes that the model requires: {requirement.message}"
+            raise Fault(error("NNS608", message, section.spans["data"], f"gives {known}", others=others))
 
 
 def sized(graph: ir.Graph, operand: ir.Ref, sizes: dict[str, Size]) -> TensorType:

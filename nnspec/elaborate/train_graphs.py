@@ -53,7 +53,8 @@ def _graph_frame(section: Section, names: tuple[tuple[Any, str], ...], types: li
     frame.library = ("function", "metric")
     frame.offered = section.offered
     frame.graph = GraphBuilder()
-    frame.scope = {"model": Record(section.recipe.arguments), "data": Record()}
+    numbers = {n: v for n, v in section.frame.scope.items() if n in section.settings}
+    frame.scope = numbers | {"model": Record(section.recipe.arguments), "data": Record()}
     counts = [n for _, n in names]
     for (kind, name), type_ in zip(names, types, strict=True):
         tensor = frame.graph.value(type_, None)

@@ -258,6 +258,19 @@ def is_size(value: Any) -> bool:
     return (isinstance(value, int) and not isinstance(value, bool)) or isinstance(value, Dim)
 
 
+def kind_word(value: Any) -> str:
+    """The kind of value that a name stays when it is bound again."""
+    if is_number(value) or isinstance(value, Dim):
+        return "number"
+    kinds: tuple[tuple[str, Any], ...] = (
+        ("tensor", (Tensor, Owned)),
+        ("layer", Recipe),
+        ("list", (list, tuple)),
+        ("function", (FunctionValue, BlockFunction)),
+    )
+    return next((word for word, cls in kinds if isinstance(value, cls)), type(value).__name__)
+
+
 def describe(value: Any) -> str:
     """What a value is, for a sentence: `a tensor float[N, 8]`, `the number 3`."""
     if isinstance(value, Tensor):

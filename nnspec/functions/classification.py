@@ -14,7 +14,7 @@ from nnspec.layers._lowering import reduce
 from nnspec.types import TensorType, is_float
 
 
-class _Classes(Function):
+class ClassLoss(Function):
     """What both share: a class dimension, right classes as int, weights of classes, classes that do not count."""
 
     ignore_index: int = arg(-100, doc="targets of this number do not count")
@@ -25,7 +25,7 @@ class _Classes(Function):
 
     def infer(self, rules: Rules, x: TensorType, target: TensorType, weight: TensorType | None = None) -> TensorType:
         x, target = expect_float(self, x), expect_tensor(self, target, 1)
-        at = self._class_axis(x)
+        at = self.class_axis(x)
         if weight is not None:
             self._check_weight(rules, x.dims[at], expect_weight(self, weight, x.dtype, "weight", 2))
         samples = (*x.dims[:at], *x.dims[at + 1 :])
@@ -39,7 +39,8 @@ class _Classes(Function):
         """Whether the target is a distribution over the classes."""
         return False
 
-    def _class_axis(self, x: TensorType) -> int:
+    def class_axis(self, x: TensorType) -> int:
+        """The dimension of the scores that the classes stand in."""
         if not x.rank:
             raise ShapeError(f"`{type(self).__name__}` needs scores of classes, but its input is {x}", code="NNS402")
         if self.dim is None:
@@ -118,7 +119,7 @@ class _Classes(Function):
 
     def _loss(self, g: OnnxGraph, kind: TensorType, logs: str, target: str, weight: str | None, smooth: float) -> Any:
         """The loss of log-probabilities, by right classes."""
-        at, dtype = self._class_axis(kind), kind.dtype
+        at, dtype = self.class_axis(kind), kind.dtype
         counts = g.node("Not", g.node("Equal", target, g.constant(self.ignore_index)))
         right = g.node("Where", counts, target, g.constant(0))
         losses = _picked(g, logs, right, at)
@@ -154,7 +155,7 @@ def _weighed(g: OnnxGraph, logs: str, weight: str | None, kind: TensorType, at: 
     return str(g.node("Mul", logs, weight))
 
 
-class cross_entropy(_Classes):
+class cross_entropy(ClassLoss):
     """The mean of `-log_softmax(x)` at the right classes: scores [N, C, ...] and targets int[N, ...].
 
     The classes stand in dimension 1, or in `dim` when it is said. A float target of the scores' shape holds
@@ -180,7 +181,7 @@ class cross_entropy(_Classes):
 
     def onnx(self, g: OnnxGraph, x: str, target: str, weight: str | None = None) -> Any:
         kind = g.type(x)
-        at, dtype = self._class_axis(kind), kind.dtype
+        at, dtype = self.class_axis(kind), kind.dtype
         logs = g.node("LogSoftmax", x, axis=at)
         smooth = self.label_smoothing
         if not is_float(g.type(target).dtype):
@@ -193,7 +194,7 @@ class cross_entropy(_Classes):
         return total(g, losses, self.reduction)
 
 
-class nll_loss(_Classes):
+class nll_loss(ClassLoss):
     """The mean of `-x` at the right classes: log-probabilities [N, C, ...] and targets int[N, ...].
 
     The classes stand in dimension 1, or in `dim` when it is said. Source: `torch.nn.functional.nll_loss`.

@@ -212,7 +212,7 @@ class Builder:
         return items
 
     def pipe(self, span: Span, head: Expr, items: tuple[ast.Item, ...]) -> Expr:
-        self._check_head(head, items)
+        head = self._checked_head(head, items)
         return ast.Flow(span, head, items)
 
     def mixed(self, span: Span, *parts: Any) -> Span:
@@ -226,20 +226,22 @@ class Builder:
         self._report_mix(Span(rest.start, rest.start + 1, self.source), self.quote(rest).split()[0], (whole, last))
         return ast.Broken(span)
 
-    def _check_head(self, head: Expr, items: tuple[ast.Item, ...]) -> None:
+    def _checked_head(self, head: Expr, items: tuple[ast.Item, ...]) -> Expr:
         """What flows in front of an arrow is one thing: an operator beside it could mean two."""
         if id(head) in self.bracketed_nodes:
-            return
+            return head
         place, word, last = self._operator(head)
         if not word:
             if isinstance(head, (ast.Number, ast.Constant, ast.String)):
                 message = f"`{self.quote(head.span)}` cannot flow into a layer"
                 self.report(error("NNS102", message, head.span, "a tensor was expected in front of `->`"))
-            return
+                return ast.Broken(head.span)
+            return head
         end = items[-1].span.end
         whole = Fix("put the operation in brackets", _brackets(head.span))
         only = Fix("put the flow in brackets", _brackets(Span(last.span.start, end, self.source)))
         self._report_mix(place, word, (whole, only))
+        return head
 
     def _operator(self, head: Expr) -> tuple[Span, str, Expr]:
         """The operator at the top of an expression: its place, its spelling, and the operand next to the arrow."""

@@ -6,15 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nnspec import ir
-from nnspec.dims import Dim, Size, show
+from nnspec import ir, registry
+from nnspec.dims import Dim, show
+from nnspec.functions.classification import ClassLoss
 from nnspec.training.dataset import Loaded
 from nnspec.training.fault import DataError
 from nnspec.training.inputs import index_bounds
 from nnspec.types import TensorType, show_dtype
-
-_CLASS_LOSSES = ("cross_entropy", "nll_loss")
-
 
 def used_fields(training: ir.Training) -> tuple[str, ...]:
     """Fields that the model, the loss or a metric takes, in order of first use."""
@@ -37,8 +35,9 @@ def check_fields(training: ir.Training, loaded: Loaded, program: ir.Program | No
             raise DataError(f"{what} is not finite in sample {sample:,} (counted from 0)")
     if len(loaded) == 0:
         raise DataError("the data has no samples")
-    for name, classes in _class_targets(training):
-        _check_range(loaded, name, classes, f"the loss has scores for {classes:,} classes", "the model's last layer")
+    for name, classes, ignored in _class_targets(training):
+        reason = f"the loss has scores for {classes:,} classes"
+        _check_range(loaded, name, classes, reason, "the model's last layer", ignored)
     for field, bound in _index_fields(training, program):
         _check_range(loaded, field, bound, f"the model looks it up in {bound:,} rows", "the embedding")
 
@@ -62,8 +61,8 @@ def _check_type(array: np.ndarray, type_: TensorType, what: str, symbols: dict[s
             raise DataError(f"{what} is {found}, and the spec was checked with {type_}", code="NNS604")
 
 
-def _class_targets(training: ir.Training) -> Iterator[tuple[str, int]]:
-    """Fields that number classes for the loss, with the number of classes it has scores for."""
+def _class_targets(training: ir.Training) -> Iterator[tuple[str, int, int]]:
+    """Fields that number classes for the loss, how many classes it has scores for, and the number that it ignores."""
     graph = training.loss
     fields = {
         value: name
@@ -71,13 +70,14 @@ def _class_targets(training: ir.Training) -> Iterator[tuple[str, int]]:
         if kind == "data" and value is not None
     }
     for node in graph.nodes:
-        if isinstance(node, ir.Op) and node.function in _CLASS_LOSSES and len(node.inputs) >= 2:
+        cls = registry.find("function", node.function) if isinstance(node, ir.Op) else None
+        if isinstance(node, ir.Op) and cls is not None and issubclass(cls, ClassLoss):
             scores, target = node.inputs[:2]
             if isinstance(scores, ir.Ref) and isinstance(target, ir.Ref) and target.id in fields:
-                dims = graph.values[scores.id].type.dims
-                classes: Size = dims[1] if len(dims) > 1 else dims[0]
+                loss, kind = cls(**node.attributes), graph.values[scores.id].type
+                classes = kind.dims[loss.class_axis(kind)]
                 if isinstance(classes, int) and "int" in graph.values[target.id].type.dtype:
-                    yield fields[target.id], classes
+                    yield fields[target.id], classes, loss.ignore_index
 
 
 def _index_fields(training: ir.Training, program: ir.Program | None) -> Iterator[tuple[str, int]]:
@@ -88,8 +88,13 @@ def _index_fields(training: ir.Training, program: ir.Program | None) -> Iterator
             yield training.inputs[name], bound
 
 
-def _check_range(loaded: Loaded, name: str, bound: int, reason: str, where: str) -> None:
+def _check_range(
+    loaded: Loaded, name: str, bound: int, reason: str, where: str, ignored: int | None = None
+) -> None:
     array, what = loaded.fields[name], _named(loaded, name)
+    array = array if ignored is None else array[array != ignored]
+    if not array.size:
+        return
     lowest, highest = int(array.min()), int(array.max())
     if lowest < 0:
         raise DataError(f"{what} goes down to {lowest:,}; class numbers and indices start from 0", code="NNS604")

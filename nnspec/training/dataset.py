@@ -81,11 +81,15 @@ def locate(base: Path, path: str, at: str) -> Path:
     """The file of that name; `MissingData` says where it was looked for and what lies there instead."""
     if not path or "\0" in path:
         raise DataError("the path of the data is empty", at=at)
-    place = base / Path(path).expanduser()
-    if place.is_file():
-        return place
-    if place.is_dir():
-        raise MissingData(f"`{path}` is a folder, and a file is needed", at=at, helps=_inside(place))
+    try:
+        place = base / Path(path).expanduser()
+        if place.is_file():
+            return place
+        if place.is_dir():
+            raise MissingData(f"`{path}` is a folder, and a file is needed", at=at, helps=_inside(place))
+    except (OSError, RuntimeError) as error:  # a name that is too long, a `~` of nobody
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).rstrip(".")
+        raise MissingData(f"`{path}` cannot be looked for: {reason[:1].lower()}{reason[1:]}", at=at) from None
     raise MissingData(
         f"there is no file `{path}`",
         at=at,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import islice, product
+from math import prod
 
 import torch
 
 from nnspec import ir
 from nnspec.dims import Dim, evaluate, show, symbols
+from nnspec.training.dataset import MAX_BYTES
 from nnspec.training.fault import Fault
 
 BATCH_SIZE = 4
@@ -55,6 +57,12 @@ def random_batch(
         type_ = method.graph.values[value].type
         shape = [evaluate(dim, sizes) for dim in type_.dims]
         dtype = getattr(torch, type_.dtype)
+        if prod(shape) * dtype.itemsize > MAX_BYTES:
+            raise Fault(
+                f"the input `{name}` would take {prod(shape) * dtype.itemsize / 2**30:,.0f} GiB of memory",
+                code="NNS625",
+                helps=("give smaller sizes",),
+            )
         if dtype.is_floating_point:
             batch[name] = torch.randn(shape, generator=generator).to(dtype)
         else:

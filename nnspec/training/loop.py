@@ -76,6 +76,8 @@ def fit(
     generator = torch.Generator().manual_seed(seed)
     samples = prepare(training, loaded, standardized, generator)
     module.to(device)
+    if not any(parameter.requires_grad for parameter in module.parameters()):
+        raise Fault("the model has no parameters: there is nothing to train", code="NNS626")
     fitting = _Fitting(
         module=module,
         measures={"loss": loss, **metrics},
@@ -210,6 +212,12 @@ class _Fitting:
         tally.add(loss.detach(), arguments, len(next(iter(batch.values()))))
         if tally.steps % self.check_every == 0:
             self.check(tally)
+        if not loss.requires_grad:
+            raise Fault(
+                "the loss does not depend on the model's parameters: there is nothing to learn",
+                code="NNS626",
+                helps=("let it use an output that is computed from them, by more than comparisons and choices",),
+            )
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.step += 1

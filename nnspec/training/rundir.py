@@ -70,10 +70,10 @@ class RunDirectory:
         place, temporary = self.path / name, self.path / f".{name}.part"
         try:
             write(temporary)
-            _sync(temporary)
+            _sync(temporary, os.O_RDWR)
             os.replace(temporary, place)
             if os.name == "posix":
-                _sync(self.path)
+                _sync(self.path, os.O_RDONLY)
         except (OSError, SafetensorError) as error:
             temporary.unlink(missing_ok=True)
             raise _unwritable(place, error) from None
@@ -98,8 +98,9 @@ def _write_bytes(place: Path, content: bytes) -> None:
     place.write_bytes(content)
 
 
-def _sync(place: Path) -> None:
-    descriptor = os.open(place, os.O_RDONLY)
+def _sync(place: Path, access: int) -> None:
+    # Windows syncs only what is open for writing, and no system opens a folder so.
+    descriptor = os.open(place, access)
     try:
         os.fsync(descriptor)
     finally:

@@ -88,6 +88,8 @@ class NPZ(Dataset):
                 if header.code in _TYPES:
                     check_size(header.shape, int(header.code[1:]), what, "path")
                 headers[info.filename.removesuffix(".npy")] = header
+        if not any(header.code in _TYPES for header in headers.values()):
+            raise DataError(f"{place.name} holds no array of numbers or bools", at="path")
         _check_lengths(headers, place.name)
         return headers
 

@@ -34,7 +34,9 @@ class _Plane(Dataset):
         label = np.arange(self.samples, dtype="int64") % 2
         points = self._points(label, rng) + rng.normal(0.0, self.noise, (self.samples, 2))
         target = label.astype("float32").reshape(-1, 1)
-        return Loaded({"features": points.astype("float32"), "label": label, "target": target})
+        with np.errstate(over="ignore"):  # what is infinite afterwards is reported with its sample
+            features = points.astype("float32")
+        return Loaded({"features": features, "label": label, "target": target})
 
     def _points(self, label: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         raise NotImplementedError
