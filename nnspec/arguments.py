@@ -218,7 +218,8 @@ def convert(kind: str, value: Any) -> Any:
 def _convert(kind: Kind, value: Any) -> Any:
     word, inside = kind
     if word == "|":
-        for option in inside:
+        # An exact number that is not an int was written with a point: `2.0` is a float where both are welcome.
+        for option in sorted(inside, key=lambda k: bool(k[0] != "float")) if isinstance(value, Fraction) else inside:
             try:
                 return _convert(option, value)
             except Misfit:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from math import prod
 from typing import Any
 
@@ -21,6 +21,7 @@ from nnspec.facts import Facts
 from nnspec.types import TensorType
 from nnspec.verify_graph import TypeCheck, form_problems, resolve
 from nnspec.verify_library import NotValid, check_initializer, members_of
+from nnspec.verify_training import training_problems
 
 MAX_DEPTH = 256
 """Of modules in modules and of calls in calls: what walks them does so recursively."""
@@ -37,7 +38,7 @@ def verify(program: ir.Program) -> list[str]:
     """What is wrong with a program, in sentences; empty when it is in order."""
     problems: list[str] = []
     # Each check follows numbers that those before it have found to be good.
-    for check in (_spans, _modules, _ties, _methods, _entries, _graphs, _training):
+    for check in (_spans, _modules, _ties, _methods, _entries, _graphs, training_problems):
         for problem in check(program):
             problems.append(problem)
             if len(problems) == _MAX_PROBLEMS:
@@ -99,6 +100,8 @@ def _modules(program: ir.Program) -> Iterator[str]:
             yield f"{where} has two members of one name"
         for member in module.members:
             yield from (f"{where}, `{member.name[:80]}`: {problem}" for problem in _member(program, member, count))
+            if member.kind != "module" and module.kind != "layer" and not _has_start(member):
+                yield f"{where}, `{member.name[:80]}`: nothing says what it holds first"
         yield from (f"{where}: {problem}" for problem in _kind(module))
     yield from _unfold(*_module_edges(program))
 
@@ -124,6 +127,10 @@ def _member(program: ir.Program, member: ir.Member, modules: int) -> Iterator[st
             yield str(reason)
     if member.value is not None:
         yield from _constant(program, member, member.value)
+
+
+def _has_start(member: ir.Member) -> bool:
+    return member.value is not None or (member.kind == "param" and member.init is not None)
 
 
 def _constant(program: ir.Program, member: ir.Member, graph: ir.Graph) -> Iterator[str]:
@@ -317,41 +324,3 @@ def _graphs(program: ir.Program) -> Iterator[str]:
         for node in method.graph.nodes:
             if isinstance(node, ir.Call) and node.method is not None:
                 facts.setdefault(node.method, Facts(facts[number], node.dims))
-
-
-# --- training --------------------------------------------------------------------------------------------------------
-
-
-def _training(program: ir.Program) -> Iterator[str]:
-    training = program.training
-    if training is None:
-        return
-    if training.entry not in range(len(program.entries)):
-        yield "training is of an entry"
-        return
-    entry = program.entries[training.entry]
-    method = program.methods[entry.methods.get("train", entry.methods["infer"])]
-    outputs = dict(zip(method.output_names, method.graph.outputs, strict=True))
-    if not set(training.inputs) <= set(method.input_names) or not set(training.inputs.values()) <= set(training.fields):
-        yield "training feeds fields of the data to inputs of the model"
-    types = []
-    for kind, name in training.names:
-        output = outputs.get(name) if kind == "model" else None
-        found = method.graph.values[output.id].type if isinstance(output, ir.Ref) else training.fields.get(name)
-        if found is None:
-            yield f"there is no `{name[:80]}` in the {kind}"
-            return
-        types.append(found)
-    graphs = [("the loss", training.loss), *((f"metric `{m.name[:80]}`", m.graph) for m in training.metrics)]
-    for title, graph in graphs:
-        yield from (f"{title}: {problem}" for problem in _scalar(program, graph, types))
-
-
-def _scalar(program: ir.Program, graph: ir.Graph, types: Sequence[TensorType]) -> Iterator[str]:
-    known = frozenset(name for kind in types for dim in kind.dims for name in symbols(dim))
-    problems = list(form_problems(graph, known))
-    if not problems and [graph.values[i].type if i is not None else None for i in graph.inputs] != list(types):
-        problems.append("its inputs are not the outputs and fields that it names")
-    yield from problems
-    if not problems:
-        yield from TypeCheck(program, graph, Facts(), None, ("function", "metric")).problems()

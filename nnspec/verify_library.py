@@ -11,6 +11,9 @@ from nnspec.facts import Facts
 from nnspec.initializers import INITIALIZERS
 from nnspec.layer import Layer, Operation, ShapeError
 from nnspec.proof import Proof
+from nnspec.training.fault import SettingError
+from nnspec.training.optimizer import Optimizer
+from nnspec.training.settings import Settings
 from nnspec.types import TensorType
 
 
@@ -36,6 +39,24 @@ def function_of(node: ir.Op, kinds: tuple[str, ...] = ("function",)) -> Operatio
 def check_initializer(init: ir.Initializer) -> None:
     """Whether torch has the initialiser and takes these arguments."""
     _build(INITIALIZERS.get(init.function), f"initialiser `{init.function[:80]}`", init.arguments)
+
+
+def check_record(kind: str, record: ir.Record) -> None:
+    """Whether there is a library object of that kind and name, and takes these arguments."""
+    _check_together(_build(registry.find(kind, record.name), f"{kind} `{record.name[:80]}`", record.arguments))
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Whether `train` takes these plain settings."""
+    _check_together(_build(Settings, "`train`", settings))
+
+
+def _check_together(made: Arguments) -> None:
+    try:
+        if isinstance(made, (Optimizer, Settings)):
+            made.check()
+    except SettingError as reason:
+        raise NotValid(reason.message) from None
 
 
 def members_of(module: ir.Module) -> list[tuple[str, str, TensorType]]:
