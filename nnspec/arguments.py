@@ -282,6 +282,9 @@ def _describe(kind: Kind) -> str:
             return f"a tuple of values, each {one}" if many else f"a tuple of {len(inside)}, each {one}"
         if len(inside) == 1:
             return f"a tuple of {one}"
+        if inside[0][0] == "tuple":
+            tuples = one.replace("a tuple", "tuples", 1)
+            return f"a tuple of {tuples}" if many else f"a tuple of {len(inside)} {tuples}"
         plural = one.split(" ", 1)[-1] + "s" if one.startswith(("a ", "an ")) else one
         return f"a tuple of {plural}" if many else f"a tuple of {len(inside)} {plural}"
     return _WORDS.get(word, word)

@@ -41,17 +41,6 @@ class Checked:
         return not any(d.severity == "error" for d in self.diagnostics)
 
 
-def read(path: str | Path) -> str:
-    """The text of a spec; an unreadable file is an error of the author's, with a diagnostic."""
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except UnicodeDecodeError as fault:
-        reason = f"`{path}` is not UTF-8 text (byte {fault.start})"
-    except OSError as fault:
-        reason = f"cannot read `{path}`: {(fault.strerror or str(fault)).lower()}"
-    raise NnspecError([error("NNS601", reason, None)])
-
-
 @contextmanager
 def _no_collection() -> Iterator[None]:
     """Trees and graphs only grow here: the collector would walk them again and again and find nothing."""

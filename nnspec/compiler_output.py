@@ -100,10 +100,11 @@ def read_arrays(path: str | Path) -> State:
 
 def module_arrays(module: nn.Module) -> State:
     """The weights of a live module."""
-    from nnspec.backends.onnx_torch import arrays
-    from nnspec.backends.torch import weights_of
+    with installed():
+        from nnspec.backends.onnx_torch import arrays
+        from nnspec.backends.torch import weights_of
 
-    return arrays(weights_of(module))
+        return arrays(weights_of(module))
 
 
 def write_onnx(
@@ -176,5 +177,6 @@ def installed() -> Iterator[None]:
         if package not in _PACKAGES:
             raise
         message = f"this needs the package `{package}`, which is not installed"
-        helps = (f'pip install "nnspec[{_PACKAGES[package]}]"',)
+        extra = _PACKAGES[package]
+        helps = (f"pip install 'nnspec[{extra}]'", f"in a clone of nnspec: pip install -e '.[{extra}]'")
         raise NnspecError([error("NNS504", message, None, helps=helps)]) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 Severity = Literal["error", "warning"]
@@ -122,10 +122,6 @@ class Diagnostic:
         label = self.primary
         return label.span if label else Span(0, 0)
 
-    def with_notes(self, *notes: str) -> Diagnostic:
-        """The same diagnostic with more notes."""
-        return replace(self, notes=self.notes + notes)
-
 
 def error(
     code: str,
@@ -211,6 +207,7 @@ class NnspecError(Exception):
                 source = self.sources[d.span.source]
                 line, column = source.position(d.span.start)
                 place = f"{source.name}:{line}:{column}: "
-            remarks = [*(f"note: {n}" for n in d.notes), *(f"help: {h}" for h in d.helps)]
+            helps = [*d.helps, *(fix.title for fix in d.fixes)]
+            remarks = [*(f"note: {n}" for n in d.notes), *(f"help: {h}" for h in helps)]
             lines.append("\n  ".join([f"{place}{d.severity}[{d.code}]: {d.message}", *remarks]))
         return "\n".join(lines)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nnspec import registry
-from nnspec.arguments import Field, describe_kind
+from nnspec.arguments import Arguments, Field, describe_kind
 from nnspec.layer import Function, Operation
 
 _WIDTH = 88
@@ -24,6 +24,29 @@ _WORDS = {
 def known_names() -> list[str]:
     """Every library name, in order."""
     return sorted({name for kind in registry.FOLDERS for name in registry.index(kind)})
+
+
+def overview() -> str:
+    """Every library name, by kind."""
+    titles = {"layer": "Layers", "function": "Functions", "optimizer": "Optimizers"}
+    titles |= {"dataset": "Data sets", "metric": "Metrics"}
+    return "\n\n".join(
+        f"{title}:\n" + textwrap.indent(textwrap.fill(", ".join(sorted(registry.index(kind))), _WIDTH - 2), "  ")
+        for kind, title in titles.items()
+    )
+
+
+def train_page(settings: type[Arguments]) -> str:
+    """What a `train` section says: its objects and expressions, and its plain settings."""
+    head = """
+        train { data = ..., loss = ..., optimizer = ... }    (a section)
+
+        `data` is a data set and `optimizer` an optimizer; `loss` and `metrics` are expressions over the model's
+        outputs and the data's fields; `inputs = (x=features)` says which field feeds which input.
+    """
+    title, _, words = inspect.cleandoc(head).partition("\n\n")
+    lines = [line for field in settings.fields.values() for line in _field(field)]
+    return "\n\n".join([title, _wrap(words), "\n".join(["Settings:", *lines])])
 
 
 def pages(name: str) -> list[str]:
@@ -55,9 +78,16 @@ def signature(cls: type[Any]) -> str:
     shown = {
         f.name: f.name if f.required else f"{f.name}={spell(f.default)}" for f in cls.fields.values() if not f.inferred
     }
-    order = getattr(cls, "order", ()) or (*inputs, *shown)
+    order = (cls.order if issubclass(cls, Function) else ()) or (
+        *(name.partition("=")[0] for name in inputs),
+        *(name for name in shown if not cls.fields[name].keyword),
+    )
     given = {name.partition("=")[0]: name for name in inputs}
-    return f"{cls.__name__}({', '.join(shown.get(name) or given.get(name, name) for name in order)})"
+    parts = [shown.get(name) or given.get(name, name) for name in order]
+    by_name = [text for name, text in shown.items() if name not in order]
+    # What stands behind a star is given by name, as in Python; a list of operands is such a star already.
+    star = ["*"] if by_name and not any(part.startswith("*") for part in parts) else []
+    return f"{cls.__name__}({', '.join([*parts, *star, *by_name])})"
 
 
 def _inputs(cls: type[Operation]) -> list[str]:

@@ -14,6 +14,9 @@ from nnspec.summary_calls import Calls, Part
 from nnspec.summary_weights import Count, Weights
 from nnspec.types import TensorType
 
+_MOST_DIGITS = 18
+"""Names with longer numbers are not counted on: Python refuses to read numbers of thousands of digits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -165,17 +168,20 @@ def _runs(part: Part, weights: Weights, module: int | None, aliases: frozenset[s
 
 def _continues(last: Copy, copy: Copy) -> bool:
     """Whether a part is the next copy of the last one."""
-    stem, number = _numbered(copy[0].name)
-    before, previous = _numbered(last[0].name)
-    follows = previous is not None and number == previous + 1 and stem == before
+    follows = copy[0].name == _following(last[0].name)
     return follows and last[1:] == copy[1:] and last[0].content() == copy[0].content()
 
 
-def _numbered(name: str) -> tuple[str, int | None]:
-    stem = name.rstrip("0123456789")
-    return stem, int(name[len(stem) :]) if stem != name else None
+def _following(name: str) -> str | None:
+    """The name with the next number: `fc9` and `fc10`, `fc09` and `fc10`."""
+    stem = _stem(name)
+    digits = name[len(stem) :]
+    return f"{stem}{int(digits) + 1:0{len(digits)}}" if 0 < len(digits) <= _MOST_DIGITS else None
+
+
+def _stem(name: str) -> str:
+    return name.rstrip("0123456789")
 
 
 def _range(first: str, last: str) -> str:
-    stem, _ = _numbered(first)
-    return f"{first}-{last[len(stem) :]}"
+    return f"{first}-{last[len(_stem(first)) :]}"

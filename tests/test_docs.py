@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from nnspec.compiler import check
+from nnspec.backends.source import emit, emit_training
+from nnspec.compiler import check, compile_text
+from nnspec.render import render
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```nns *(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -26,3 +28,28 @@ def snippets() -> list[object]:
 @pytest.mark.parametrize(("code", "text"), snippets())
 def test_a_snippet_is_right_or_wrong_as_it_says(code: str, text: str) -> None:
     assert [d.code for d in check(text).diagnostics] == ([code] if code else [])
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+FIRST = next(match[2] for match in BLOCK.finditer(README))
+
+
+def test_the_first_spec_of_the_readme_is_the_example_that_it_runs() -> None:
+    example = (ROOT / "examples" / "digits_cnn.nns").read_text(encoding="utf-8")
+    ours, theirs = (compile_text(text, train=True).program for text in (FIRST, example))
+    assert emit(ours) == emit(theirs)
+    assert ours.training is not None
+    assert theirs.training is not None
+    assert emit_training(ours.training) == emit_training(theirs.training)
+    assert ours.training.settings == theirs.training.settings
+    assert ours.training.optimizer.arguments == theirs.training.optimizer.arguments
+
+
+def test_the_mistakes_of_the_readme_are_reported_as_it_shows() -> None:
+    """In the example, which begins with a comment."""
+    good = "-> conv2: Conv2d(2 * width, 3, padding=1) -> ReLU\n    -> MaxPool2d(2)\n"
+    bad = "-> conv2: Conv2d(2 * width, 5) -> ReLU -> MaxPool2d(2) -> conv3: Conv2d(width, 3)\n    -> ReLU\n"
+    wrong = f"# What it shows.\n{FIRST}".replace(good, bad).replace("Dropout", "Droput")
+    checked = check(wrong, "net.nns")
+    shown = "\n\n".join(render(diagnostic, checked.sources) for diagnostic in checked.diagnostics)
+    assert f"```text\n{shown}\n```" in README

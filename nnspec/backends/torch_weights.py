@@ -37,6 +37,10 @@ class WeightsError(Exception):
 def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
     """The tensors in a `.safetensors` file or a torch checkpoint; nothing in the file is run."""
     path = Path(path)
+    if path.is_dir():
+        inside = path / "best.safetensors"
+        hint = f"; the weights of this run are `{inside}`" if inside.is_file() else ""
+        raise WeightsError(f"`{path}` is a directory{hint}")
     try:
         state = _read(path)
     except FileNotFoundError:
@@ -44,7 +48,10 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
     except Exception as reason:
         # Unpicklers raise almost anything on a file that is none of theirs.
         line = str(reason).strip().partition("\n")[0]
-        raise WeightsError(f"cannot read weights from `{path}`: {line}") from reason
+        if isinstance(reason, OSError):
+            raise WeightsError(f"cannot read weights from `{path}`: {line}") from reason
+        kind = f"a safetensors file: {line}" if path.suffix == ".safetensors" else "a safetensors file or a checkpoint"
+        raise WeightsError(f"`{path}` is not {kind}") from reason
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
     if not isinstance(state, Mapping) or not all(isinstance(t, torch.Tensor) for t in state.values()):

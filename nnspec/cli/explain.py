@@ -10,8 +10,9 @@ from click.shell_completion import CompletionItem
 from nnspec.cli.report import reported
 from nnspec.codes import all_codes, explain_text, lookup
 from nnspec.diagnostics import NnspecError, error
-from nnspec.registry_pages import known_names, pages
+from nnspec.registry_pages import known_names, overview, pages, train_page
 from nnspec.suggest import suggest
+from nnspec.training.settings import Settings
 
 
 class _Topic(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only
@@ -22,22 +23,38 @@ class _Topic(click.ParamType):  # type: ignore[type-arg]  # generic in the newes
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Codes and names that begin like this."""
         codes = [code.code for code in all_codes()]
-        return [CompletionItem(name) for name in (*codes, *known_names()) if name.startswith(incomplete)]
+        return [CompletionItem(name) for name in (*codes, *known_names(), "train") if name.startswith(incomplete)]
 
 
 @click.command("explain")
-@click.argument("topics", metavar="CODE|NAME...", nargs=-1, required=True, type=_Topic())
+@click.argument("topics", metavar="CODE|NAME...", nargs=-1, type=_Topic())
 @reported
 def command(topics: tuple[str, ...], **_: Any) -> None:
-    """Explain a diagnostic code (NNS401), or a layer, function, optimizer, data set or metric (Conv2d)."""
+    """Explain a diagnostic code (NNS401), or a layer, function, optimizer, data set or metric (Conv2d), or `train`.
+
+    Without a name, list everything that there is to explain.
+    """
+    if not topics:
+        click.echo(f"{overview()}\n\n{_codes()}\n\nThe section: train")
+        return
     found = [text for topic in topics for text in _explain(topic)]
     click.echo("\n\n\n".join(found))
+
+
+def _codes() -> str:
+    """Every code with its title, by phase: the first digit."""
+    phases: dict[str, list[str]] = {}
+    for code in all_codes():
+        phases.setdefault(f"{code.code[:4]}xx", []).append(f"  {code.code}  {code.title}")
+    return "\n\n".join("\n".join([f"Codes {phase}:", *lines]) for phase, lines in phases.items())
 
 
 def _explain(topic: str) -> list[str]:
     code = lookup(topic)
     if code is not None:
         return [explain_text(code)]
+    if topic == "train":
+        return [train_page(Settings)]
     found = pages(topic)
     if found:
         return found

@@ -43,7 +43,9 @@ class Sizes(click.ParamType):  # type: ignore[type-arg]  # generic in the newest
         sizes = {}
         for part in value.split(","):
             match = _SIZE.fullmatch(part.strip())
-            if match is None or int(match[2]) < 1:
+            if match is not None and int(match[2]) < 1:
+                self.fail(f"`{part}`: a size is at least 1", param, ctx)
+            if match is None:
                 self.fail(f"`{part}` is not a symbol and its size, such as `N=1`", param, ctx)
             sizes[match[1]] = int(match[2])
         return sizes

@@ -49,6 +49,17 @@ CODES = (
         _model("h = x -> hidden: Linear(16)\noutput y = h -> Linear(4)"),
     ),
     Code(
+        "NNS330",
+        "arguments in torch's order",
+        """
+        The first argument of a layer in torch is mostly the size of its input, which is inferred here: the arguments
+        begin with what comes behind it. `Conv2d(3, 16, 3)` on 3 channels has 3 channels, kernels of 16 x 16 and a
+        stride of 3. If that is meant, name the arguments: `Conv2d(3, kernel_size=16, stride=3)`. This is a warning.
+        """,
+        _model("output y = x -> Conv2d(3, 16, 3)", "input x: float[N, 3, 32, 32]"),
+        _model("output y = x -> Conv2d(16, 3)", "input x: float[N, 3, 32, 32]"),
+    ),
+    Code(
         "NNS430",
         "a bias in front of a batch norm",
         """
@@ -76,7 +87,8 @@ CODES = (
         """
         `binary_cross_entropy` takes values from 0 to 1 and fails on others; `nll_loss` takes logarithms of
         probabilities, and means nothing for anything else. The model ends in scores of any size: use the loss that
-        takes those, or end in a sigmoid or a log-softmax. This is a warning.
+        takes those, or end in a sigmoid or a log-softmax. The metric `binary_accuracy` takes probabilities too, unless
+        it is given the `threshold` of scores, 0. This is a warning.
         """,
         _trained("y = features -> Linear(1)", "BreastCancer", "binary_cross_entropy(y, target)"),
         _trained("y = features -> Linear(1)", "BreastCancer", "binary_cross_entropy_with_logits(y, target)"),

@@ -31,15 +31,25 @@ def _without_inferred(frame: Frame, cls: type[Layer], node: ast.Call, fault: Fau
     size = next((n for n, f in cls.fields.items() if f.inferred), None)
     written = [a for a in node.arguments if a.name is None]
     wrong = any(a.value.span == fault.diagnostic.span or a.span == fault.diagnostic.span for a in written)
-    if size is None or not wrong or fault.diagnostic.code not in ("NNS303", "NNS304", "NNS305"):
+    twice = fault.diagnostic.code == "NNS306" and written
+    if size is None or not (twice or (wrong and fault.diagnostic.code in ("NNS303", "NNS304", "NNS305"))):
         return fault
-    if not isinstance(written[0].value, ast.Number) or len(written) == 1 != len(node.arguments):
+    if not isinstance(written[0].value, ast.Number) or (len(written) == 1 != len(node.arguments) and not twice):
         return fault
+    if size == "num_channels" and len(written) > 1:
+        edit = Edit(Span(written[0].span.end, written[1].span.end, written[0].span.source), "")
+        return _leaving_out(fault, size, edit)
     first = written[0].span
     end = written[1].span.start if len(written) > 1 else first.end
     edit = Edit(Span(first.start, end, first.source), "")
-    if len(written) == 1:
+    if twice and len(node.arguments) > 1:
+        edit = Edit(Span(first.start, node.arguments[1].span.start, first.source), "")
+    elif len(written) == 1:
         edit = Edit(Span(node.function.span.end, node.span.end, first.source), "")
+    return _leaving_out(fault, size, edit)
+
+
+def _leaving_out(fault: Fault, size: str, edit: Edit) -> Fault:
     fix = Fix(f"leave `{size}` out: it is inferred from the input", (edit,))
     return Fault(replace(fault.diagnostic, fixes=(*fault.diagnostic.fixes, fix)))
 
@@ -59,6 +69,7 @@ def _bind_layer(frame: Frame, cls: type[Layer], node: ast.Call) -> LayerRecipe:
     values = check_fields(cls.__name__, cls.fields, given)
     _check_required(cls, cls.fields, values, node)
     recipe = LayerRecipe(cls(**values), node.span)
+    recipe.ordered = tuple(name for name, (_, argument) in given.items() if argument.name is None)
     for name, (_, argument) in given.items():
         recipe.spans[name] = argument.span
         if not isinstance(argument.value, (ast.Number, ast.Constant, ast.String)):
@@ -135,17 +146,22 @@ def check_fields(title: str, fields: Any, given: dict[str, tuple[Any, ast.Argume
     values = {}
     for name, (value, argument) in given.items():
         spec: Field = fields[name]
-        values[name] = check_value(title, spec, value, argument.value.span)
+        values[name] = check_value(title, spec, value, argument.value.span, decimal(argument.value))
     return values
 
 
-def check_value(title: str, spec: Field, value: Any, span: Span) -> Any:
-    """One value as its field holds it."""
+def decimal(node: ast.Expr) -> str:
+    """A number that is written with a point, as it would be shown."""
+    return show_value(float(node.value)) if isinstance(node, ast.Number) and isinstance(node.value, Fraction) else ""
+
+
+def check_value(title: str, spec: Field, value: Any, span: Span, written: str = "") -> Any:
+    """One value as its field holds it; `written` is how the author wrote a number with a point."""
     kind = f"{spec.kind} | None" if spec.inferred else spec.kind
     try:
         converted = convert(kind, value)
     except Misfit:
-        raise _misfit(title, spec, value, span) from None
+        raise _misfit(title, spec, value, span, written) from None
     fault = spec.bound_fault(converted)
     if fault is not None:
         raise Fault(
@@ -154,8 +170,11 @@ def check_value(title: str, spec: Field, value: Any, span: Span) -> Any:
     return converted
 
 
-def _misfit(title: str, spec: Field, value: Any, span: Span) -> Fault:
+def _misfit(title: str, spec: Field, value: Any, span: Span, written: str = "") -> Fault:
     wants = describe_kind(spec.kind)
+    if isinstance(value, Fraction) and "whole" in wants and written:
+        message = f"`{spec.name}` of `{title}` must be a whole number, not {written}"
+        return Fault(error("NNS307", message, span, "not a whole number"))
     if isinstance(value, Fraction) and "whole" in wants:
         return Fault(
             error(

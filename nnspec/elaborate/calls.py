@@ -21,6 +21,7 @@ from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.place import Place
 from nnspec.elaborate.session import FUNCTION_STEPS, MAX_ELEMENTS
 from nnspec.elaborate.shape_faults import shape_fault
+from nnspec.elaborate.torch_order import doubt
 from nnspec.elaborate.values import Fault, FunctionValue, LayerRecipe, Owned, Tensor, describe, is_number
 from nnspec.layer import Function, Layer, Operation, ShapeError
 from nnspec.syntax import ast
@@ -133,6 +134,7 @@ def call_layer(frame: Frame, place: Place, flowing: Flowing, span: Span) -> Any:
         cached = _infer_layer(frame, recipe, types, tuple(values), span)
         frame.layer_cache[key] = cached
     layer, result, _ = cached
+    doubt(frame.session, recipe, layer)
     _settle(frame, place, recipe, layer, span)
     tensors, ids = allocate(frame, result, span, first_tensor(values))
     graph = frame.builder(span)
@@ -331,6 +333,7 @@ def _split_arguments(
             given[slot[1:]] = (rest, place)
             break
         if position >= len(order):
+            _sizes_apart(cls, order, arguments, len(flowing[0]))
             pair_up(cls.__name__, order, [ast.Argument(place, None, ast.Constant(place, None))] * len(positional))
         given[slot] = (value, place)
     for name, value in flowing[1].items():
@@ -355,6 +358,22 @@ def _split_arguments(
         n: check_value(cls.__name__, cls.fields[n], v, place) for n, (v, place) in given.items() if n in cls.fields
     }
     return {n: v for n, (v, _) in given.items() if n not in cls.fields}, options
+
+
+def _sizes_apart(cls: type[Function], order: list[str], arguments: Sequence[ast.Argument], flowing: int) -> None:
+    """`reshape(x, N, 8)`: several sizes where one argument holds them all."""
+    written = [a.span for a in arguments if a.name is None][max(len(order) - 1 - flowing, 0) :]
+    spec = cls.fields.get(order[-1]) if order else None
+    if spec is None or "tuple" not in spec.kind or len(written) < 2:
+        return
+    place = written[0].to(written[-1])
+    edits = (
+        Edit(Span(place.start, place.start, place.source), "("),
+        Edit(Span(place.end, place.end, place.source), ")"),
+    )
+    fix = Fix("put brackets around the sizes", edits)
+    message = f"`{cls.__name__}` takes `{spec.name}` as one argument, and here are {len(written)}"
+    raise Fault(error("NNS305", message, place, "one argument holds them all", fixes=(fix,)))
 
 
 def apply_function(

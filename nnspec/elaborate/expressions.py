@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -33,6 +34,9 @@ from nnspec.types import canonical
 
 _MOST_NAMES = 1000
 """Names of a body that an unknown one is compared with: the latest."""
+
+_PREFIX = re.compile(r"(?:torch|nn|F)\.(?:(?:nn|functional|optim)\.)*(?=[A-Za-z])")
+"""What stands in front of the names of layers and functions in torch's programs."""
 
 Handler = Callable[[Frame, Any], Any]
 _HANDLERS: dict[type, Handler] = {}
@@ -140,6 +144,13 @@ def unknown_name(frame: Frame, node: ast.Name, kind: str = "") -> Fault:
         candidates += [*BUILTINS, "true", "false", "none"]
     close = suggest(name, candidates)
     fixes = [Fix(_offer(frame, name, close), (Edit(node.span, close),))] if close else []
+    prefix = _PREFIX.match(frame.session.sources[node.span.source].text, node.span.start)
+    if prefix:
+        title = f"drop the `{prefix[0]}`: layers and functions are called by their own names"
+        fixes = [Fix(title, (Edit(Span(prefix.start(), prefix.end(), node.span.source), ""),))]
+    if kind == "size" and not close and name[0].islower():
+        symbol = name[0].upper() + name[1:]
+        fixes = [Fix(f"symbols are capitalised: `{symbol}`", (Edit(node.span, symbol),))]
     offered = ", ".join(f"`{n}`" for n in frame.offered)
     notes = [f"outputs of the model and fields of the data are {offered}"] if offered else []
     return Fault(error("NNS201", f"unknown {kind} `{name}`", node.span, _NOWHERE[kind], notes=notes, fixes=fixes))

@@ -18,6 +18,9 @@ from nnspec.elaborate.values import Fault, Owned, ParamRef, Record, Tensor, desc
 from nnspec.suggest import suggest
 from nnspec.syntax import ast
 
+_LONGEST_OPERAND = 40
+"""Characters of a tensor that a help writes down."""
+
 
 @handles(ast.Attribute)
 def _attribute(frame: Frame, node: ast.Attribute) -> Any:
@@ -37,10 +40,19 @@ def _attribute(frame: Frame, node: ast.Attribute) -> Any:
                 f"a tensor has no attribute `{node.name}`",
                 node.name_span,
                 "not an attribute",
-                helps=("its sizes are the symbols of its type; functions are called: `transpose(x, 0, 1)`",),
+                helps=(_called(frame, node),),
             )
         )
     raise Fault(error("NNS208", f"{describe(base)} has no member `{node.name}`", node.name_span, "no such member"))
+
+
+def _called(frame: Frame, node: ast.Attribute) -> str:
+    """How a function is applied to a tensor that was meant by `x.function(...)`."""
+    text = frame.session.text(node.value.span)
+    name = "reshape" if node.name == "view" else node.name
+    if registry.find("function", name) is None or len(text) > _LONGEST_OPERAND:
+        return "its sizes are the symbols of its type; functions are called: `transpose(x, 0, 1)`"
+    return f"functions are called: write `{name}({text}{', (...)' if name == 'reshape' else ''})`"
 
 
 def _base(frame: Frame, node: ast.Expr) -> Any:

@@ -11,6 +11,7 @@ from nnspec.elaborate.session import Session
 from nnspec.elaborate.values import Fault, Silent
 from nnspec.syntax import ast
 from nnspec.syntax.parse import parse
+from nnspec.training.settings import Settings
 
 
 class Written(str):
@@ -31,6 +32,13 @@ def parse_value(session: Session, name: str, text: Written) -> ast.Expr:
     if len(file.declarations) != 1 or not isinstance(file.declarations[0], ast.Assign):
         raise Fault(error("NNS314", f"`{text}` is not a value", Span(0, len(text) + 8, number), "not a value"))
     return file.declarations[0].value
+
+
+def setting_called(name: str) -> str | None:
+    """The setting of `train` that a bare name may mean: `train.epochs`, or `train.optimizer.lr`."""
+    if name in Settings.fields:
+        return f"train.{name}"
+    return f"train.optimizer.{name}" if name in ("lr", "momentum", "weight_decay", "betas") else None
 
 
 def value_of(session: Session, name: str, given: Any) -> Any:

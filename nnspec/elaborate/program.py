@@ -14,7 +14,7 @@ from nnspec.elaborate.blocks import complete_block, elaborate_body
 from nnspec.elaborate.frame import Frame, GraphBuilder
 from nnspec.elaborate.inputs import free_type, input_statements, symbol_names
 from nnspec.elaborate.names import check_statement, walk
-from nnspec.elaborate.overrides import value_of
+from nnspec.elaborate.overrides import setting_called, value_of
 from nnspec.elaborate.session import Session
 from nnspec.elaborate.statements import not_built, run
 from nnspec.elaborate.values import UNKNOWN, BlockRecipe, Fault, Silent
@@ -184,16 +184,36 @@ def recipe_for(session: Session, block: ast.Block, overrides: Overrides, train: 
             if name not in known:
                 close = suggest(name, known)
                 helps = [f"did you mean `{close}`?"] if close else [f"they are {', '.join(known)}"] if known else []
+                if train is not None and (setting := setting_called(name)):
+                    helps = [f"did you mean `{setting}`?"]
                 raise Fault(
                     error("NNS314", f"`{block.name.id}` has no hyperparameter `{name}`", block.head, helps=helps)
                 )
             given[name] = (value_of(session, name, value), block.head)
+        _check_complete(block, given)
         return complete_block(session, block, given, exprs, block.head)
     except Fault as fault:
         session.sink.report(fault.diagnostic)
     except Silent:
         pass
     return None
+
+
+def _check_complete(block: ast.Block, given: Mapping[str, Any]) -> None:
+    """A model that is compiled by itself has nobody who gives its hyperparameters but its defaults and the caller."""
+    missing = [h.name.id for h in block.hyperparameters if h.default is None and h.name.id not in given]
+    if missing:
+        names = " and ".join(f"`{name}`" for name in missing)
+        sets = " ".join(f"--set {name}=..." for name in missing)
+        raise Fault(
+            error(
+                "NNS302",
+                f"`{block.name.id}` needs {names}",
+                block.head,
+                f"missing {names}",
+                helps=(f"give {names} a default, or `compile` and `run` it with `{sets}`",),
+            )
+        )
 
 
 def _names(node: ast.Call, block: ast.Block) -> bool:

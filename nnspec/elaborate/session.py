@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nnspec import ir
-from nnspec.diagnostics import Sink, Sources, Span, error
+from nnspec.diagnostics import Diagnostic, Sink, Sources, Span, error
 from nnspec.elaborate.values import UNKNOWN, Fault, Silent
 from nnspec.facts import Facts
 from nnspec.layer import Layer
@@ -62,6 +62,10 @@ class Session:
         """Names that a block (by identity) could bind."""
         self.keep: list[Facts] = []
         """Facts that results were found under: kept, so that their identity stays theirs."""
+        self.doubts: dict[Span, Diagnostic] = {}
+        """Warnings of layers by their place, for a program without errors."""
+        self.undoubted: set[Span] = set()
+        """Places of layers that some use shows to be meant as they are written."""
 
     def step(self, span: Span, title: str, count: int = 1) -> None:
         """Count work; a spec that asks for too much of it is refused before it is done."""

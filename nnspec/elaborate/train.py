@@ -10,11 +10,11 @@ from typing import Any
 from nnspec import ir, registry
 from nnspec.arguments import Arguments
 from nnspec.diagnostics import Label, error
-from nnspec.elaborate.binding import check_fields, check_value, missing_argument, pair_up, unknown_argument
+from nnspec.elaborate.binding import check_fields, check_value, decimal, missing_argument, pair_up, unknown_argument
 from nnspec.elaborate.expressions import evaluate
 from nnspec.elaborate.frame import name_of
 from nnspec.elaborate.names import walk
-from nnspec.elaborate.overrides import Written, parse_value
+from nnspec.elaborate.overrides import Written, parse_value, setting_called
 from nnspec.elaborate.session import Session
 from nnspec.elaborate.statements import not_built
 from nnspec.elaborate.train_fields import match_inputs, schema, sized
@@ -187,7 +187,8 @@ def _check_overrides(section: Section) -> None:
         known = (*_OBJECTS, *EXPRESSIONS, "inputs", *Settings.fields)
         if first not in known:
             close = suggest(first, known)
-            helps = [f"did you mean `train.{close}`?"] if close else []
+            meant = setting_called(first) or (f"train.{close}" if close else None)
+            helps = [f"did you mean `{meant}`?"] if meant else []
             raise Fault(error("NNS314", f"`train` has no setting `{first}`", section.node.head, helps=helps))
         if path != first and first not in _OBJECTS:
             why = f"`train.{first}` has no arguments, so that `train.{path}` cannot be set"
@@ -259,7 +260,7 @@ def _plain_settings(section: Section) -> dict[str, Any]:
             continue
         try:
             section.spans[f"settings.{name}"] = node.span
-            values[name] = check_value("train", spec, evaluate(section.frame, node), node.span)
+            values[name] = check_value("train", spec, evaluate(section.frame, node), node.span, decimal(node))
         except Fault as fault:
             section.fail(fault)
         except Silent:

@@ -132,7 +132,7 @@ class Recipe:
 class LayerRecipe(Recipe):
     """A library layer with its arguments bound; `spans` and `exprs` say where and how the author wrote them."""
 
-    __slots__ = ("_key", "exprs", "layer", "spans", "ties")
+    __slots__ = ("_key", "exprs", "layer", "ordered", "spans", "ties")
 
     def __init__(self, layer: Layer, span: Span, *, bare: bool = False) -> None:
         self.layer = layer
@@ -140,6 +140,8 @@ class LayerRecipe(Recipe):
         self.bare = bare
         self.spans: dict[str, Span] = {}
         self.exprs: dict[str, str] = {}
+        self.ordered: tuple[str, ...] = ()
+        """The arguments that were given by position."""
         self.ties: dict[str, ParamRef] = {}
         self._key: tuple[Any, ...] | None = None
 

@@ -26,6 +26,7 @@ def warn(session: Session, program: ir.Program) -> None:
     found = [*_unused_values(program, graphs, used), *_unused_parameters(program, graphs)]
     found += _unused_names(session, program, graphs)
     found += _biases(session, program, graphs)
+    found += session.doubts.values()
     found += training_warnings(session, program)
     for diagnostic in found:
         session.sink.report(diagnostic)

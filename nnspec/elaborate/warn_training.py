@@ -48,11 +48,21 @@ _Origin = tuple[str, "Span | None"]
 
 
 def training_warnings(session: Session, program: ir.Program) -> Iterator[Diagnostic]:
-    """Warnings about the loss of a program's training."""
+    """Warnings about the loss and the metrics of a program's training."""
     training = program.training
     if training is None:
         return
-    graph = training.loss
+    yield from _graph_warnings(session, program, training, training.loss)
+    # With another loss, such as the squared error, scores without a sigmoid may well aim at 0 and 1.
+    logits = "binary_cross_entropy_with_logits"
+    if any(isinstance(node, ir.Op) and node.function == logits for node in training.loss.nodes):
+        for metric in training.metrics:
+            yield from _graph_warnings(session, program, training, metric.graph)
+
+
+def _graph_warnings(
+    session: Session, program: ir.Program, training: ir.Training, graph: ir.Graph
+) -> Iterator[Diagnostic]:
     entry = program.entries[training.entry]
     method = program.methods[entry.methods.get("train", entry.methods["infer"])]
     names = dict(zip(graph.inputs, training.names, strict=False))
@@ -74,6 +84,8 @@ def training_warnings(session: Session, program: ir.Program) -> Iterator[Diagnos
 def _judge(session: Session, node: ir.Op, origin: _Origin) -> Iterator[Diagnostic]:
     kind, span = origin
     others = (Label(span, _ends(kind)),) if span is not None else ()
+    if (node.function, kind) == ("binary_accuracy", "scores") and node.span is not None:
+        yield from _halfway(session, node.span, others)
     twice = _TWICE.get((node.function, kind))
     if twice is not None:
         yield error(
@@ -92,6 +104,22 @@ def _judge(session: Session, node: ir.Op, origin: _Origin) -> Iterator[Diagnosti
         helps = () if fixes else (f"let the model end in `{wanted}`",)
         yield error(
             "NNS631", message, node.span, _needs(node), severity="warning", others=others, helps=helps, fixes=fixes
+        )
+
+
+def _halfway(session: Session, span: Span, others: tuple[Label, ...]) -> Iterator[Diagnostic]:
+    """A score counts as a yes from 0 on, a probability from 0.5 on."""
+    text = session.text(span)
+    if "threshold" not in text and text.startswith("binary_accuracy(") and text.endswith(")"):
+        edit = Edit(Span(span.end - 1, span.end, span.source), ", threshold=0)")
+        yield error(
+            "NNS631",
+            "`binary_accuracy` takes probabilities, and the model ends in scores",
+            span,
+            "counts what is above 0.5",
+            severity="warning",
+            others=others,
+            fixes=(Fix("count scores from 0 on", (edit,)),),
         )
 
 

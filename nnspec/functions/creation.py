@@ -177,6 +177,7 @@ class full(Function):
         Example("full([N], T)", x="float[N, T]"),
         Example("full((2, T), -inf)", x="float[T]"),
         Example("full((3,), true)"),
+        Example("full((3,), 2.0)"),
         Example("full((3,), 1, dtype=int8)"),
     )
 

@@ -12,6 +12,14 @@ from nnspec.syntax.lexer import Token
 MAX_BRANCHES = 100
 
 
+def _without_self(value: Expr) -> tuple[Fix, ...]:
+    """The repair of `self.fc = ...`: a layer is bound to a plain name."""
+    if not isinstance(value, ast.Attribute) or not isinstance(value.value, ast.Name) or value.value.id != "self":
+        return ()
+    prefix = Span(value.span.start, value.name_span.start, value.span.source)
+    return (Fix("drop the `self.`: a layer is bound to a plain name", (Edit(prefix, ""),)),)
+
+
 class StatementBuilder(Builder):
     """Makes statements, declarations and the file."""
 
@@ -150,7 +158,8 @@ class StatementBuilder(Builder):
         if not isinstance(value, ast.Broken):
             what = _KINDS.get(type(value), "an expression")
             message = f"`{self.quote(value.span)}` cannot be bound: it is {what}, not a name"
-            self.report(error("NNS118", message, value.span, "expected a name in front of `=`"))
+            fixes = _without_self(value)
+            self.report(error("NNS118", message, value.span, "expected a name in front of `=`", fixes=fixes))
         return None
 
     def _targets(self, span: Span, values: tuple[Expr, ...]) -> ast.Targets | None:

@@ -16,6 +16,8 @@ _OPERANDS = frozenset(("NAME", "NUMBER", "STRING", "BROKEN", "(", "[", "{", "tru
 _DECLARATIONS = ("import", "from", "block", "model", "extern", "train")
 _STATEMENTS = ("input", "output", "param", "buffer", "params", "update", "yield", "if", "for")
 _WORD = re.compile(r"[A-Za-z_]\w*")
+_TYPE = re.compile(r":[ \t]*(?:float|int|bool|bfloat|uint)\d*[ \t]*\Z")
+_ROUND = re.compile(r"\(([^()\n]{0,200})\)")
 _NAMED = re.compile(r"[ \t]*(?:=(?!=)|:)")
 
 # Words of other languages at the head of a statement, and what is written here.
@@ -268,6 +270,37 @@ def _no_equals(fault: Fault) -> Diagnostic | None:
     return error("NNS102", message, fault.place, "expected `=` in front of this", fixes=(fix,))
 
 
+def _capital_keyword(fault: Fault) -> Diagnostic | None:
+    word = fault.head.lower()
+    head_end = fault.begin + len(fault.head)
+    if word == fault.head or word not in FORMS or fault.wrong.type not in ("NAME", "STRING"):
+        return None
+    if fault.text[head_end : fault.wrong.start].strip():
+        return None
+    place = fault.span(fault.begin, head_end)
+    fix = Fix(f"write `{word}`", (Edit(place, word),))
+    return error("NNS102", f"`{word}` is written in lower case", place, f"write `{word}`", fixes=(fix,))
+
+
+def _foreign_comment(fault: Fault) -> Diagnostic | None:
+    if fault.wrong.type != "//" or not starts_line(fault.text, fault.wrong.start):
+        return None
+    fix = Fix("write `#`", (Edit(fault.place, "#"),))
+    return error("NNS110", "a comment begins with `#`, not with `//`", fault.place, "write `#`", fixes=(fix,))
+
+
+def _round_type(fault: Fault) -> Diagnostic | None:
+    wrong = fault.wrong
+    if wrong.type != "(" or not _TYPE.search(fault.text[max(fault.begin, wrong.start - 80) : wrong.start]):
+        return None
+    whole = _ROUND.match(fault.text, wrong.start)
+    place = fault.span(wrong.start, whole.end() if whole else wrong.end)
+    fixes = (Fix("write square brackets", (Edit(place, f"[{whole[1]}]"),)),) if whole else ()
+    return error(
+        "NNS102", "the dimensions of a type stand in `[ ]`, not in `( )`", place, "expected `[` here", fixes=fixes
+    )
+
+
 def _no_colon(fault: Fault) -> Diagnostic | None:
     head_end = fault.begin + len(fault.head)
     if fault.wrong.type != "{" or not fault.head or fault.text[head_end : fault.wrong.start].strip():
@@ -300,6 +333,9 @@ _QUESTIONS: tuple[Callable[[Fault], Diagnostic | None], ...] = (
     _foreign,
     _misplaced,
     _bare_point,
+    _round_type,
+    _capital_keyword,
+    _foreign_comment,
     _no_arrow,
     _reserved,
     _colon_for_brace,

@@ -9,6 +9,7 @@ import torch
 
 from nnspec import ir, registry
 from nnspec.training.dataset import Dataset
+from nnspec.training.fault import Fault
 from nnspec.training.optimizer import Optimizer
 
 
@@ -24,8 +25,16 @@ def optimizer(
     """Torch's optimizer of a record, in the fastest implementation that torch has for the device."""
     described: Optimizer = _configured("optimizer", record)
     cls = getattr(torch.optim, type(described).__name__)
-    built: torch.optim.Optimizer = cls(list(parameters), **described.options(device.type))
+    owned = list(parameters)
+    if not any(parameter.requires_grad for parameter in owned):
+        raise Fault("the model has no parameters: there is nothing to train", code="NNS626")
+    built: torch.optim.Optimizer = cls(owned, **described.options(device.type))
     return built
+
+
+def arguments(kind: str, record: ir.Record) -> dict[str, Any]:
+    """All arguments of a record's object, those at their defaults included."""
+    return dict(vars(_configured(kind, record)))
 
 
 def _configured(kind: str, record: ir.Record) -> Any:

@@ -14,6 +14,7 @@ from nnspec.training.fault import DataError
 from nnspec.training.inputs import index_bounds
 from nnspec.types import TensorType, show_dtype
 
+
 def used_fields(training: ir.Training) -> tuple[str, ...]:
     """Fields that the model, the loss or a metric takes, in order of first use."""
     names = [*training.inputs.values(), *(name for kind, name in training.names if kind == "data")]
@@ -88,9 +89,7 @@ def _index_fields(training: ir.Training, program: ir.Program | None) -> Iterator
             yield training.inputs[name], bound
 
 
-def _check_range(
-    loaded: Loaded, name: str, bound: int, reason: str, where: str, ignored: int | None = None
-) -> None:
+def _check_range(loaded: Loaded, name: str, bound: int, reason: str, where: str, ignored: int | None = None) -> None:
     array, what = loaded.fields[name], _named(loaded, name)
     array = array if ignored is None else array[array != ignored]
     if not array.size:

@@ -29,7 +29,7 @@ def resolve(name: str) -> torch.device:
         return torch.device(name)
     kind, _, number = name.partition(":")
     known = kind in KINDS and (not number or number.isdecimal())
-    near = None if known else suggest(name, (*KINDS, "auto"))
+    near = None if known else "cuda" if name.lower() == "gpu" else suggest(name, (*KINDS, "auto"))
     raise Fault(
         f"device `{name}` is not there" if known else f"`{name}` is not the name of a device",
         code="NNS620",

@@ -26,6 +26,11 @@ class Keeper:
         self._waiting: dict[str, torch.Tensor] | None = None
         self._saved = time.monotonic()
 
+    @property
+    def kept(self) -> bool:
+        """Whether weights of an epoch are, or can be, on disk."""
+        return self.run is not None and self.best is not None
+
     def epoch(self, row: Row) -> None:
         """An epoch ended with these numbers, and the module holds its weights."""
         if self.run is not None:

@@ -76,8 +76,6 @@ def fit(
     generator = torch.Generator().manual_seed(seed)
     samples = prepare(training, loaded, standardized, generator)
     module.to(device)
-    if not any(parameter.requires_grad for parameter in module.parameters()):
-        raise Fault("the model has no parameters: there is nothing to train", code="NNS626")
     fitting = _Fitting(
         module=module,
         measures={"loss": loss, **metrics},
@@ -232,7 +230,7 @@ class _Fitting:
         raise Fault(
             f"the loss is {tally.losses[found].item()} in epoch {len(self.rows) + 1}, step {step:,} of the epoch",
             code="NNS621",
-            notes=(before, "the best weights so far are kept"),
+            notes=(before, *(("the best weights so far are kept",) if self.keeper.kept else ())),
             helps=("a smaller learning rate, such as a tenth, is the usual repair",),
         )
 

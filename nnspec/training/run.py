@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from nnspec import ir
 from nnspec.backends.source import emit
 from nnspec.backends.torch import WeightsError, build, load_weights, training_functions
 from nnspec.diagnostics import NnspecError, Sources
-from nnspec.training.build import dataset
+from nnspec.training.build import arguments, dataset
 from nnspec.training.check import check_fields
 from nnspec.training.device import resolve
 from nnspec.training.fault import DataError, Fault
@@ -47,7 +48,9 @@ def train(
     except DataError as fault:
         raise NnspecError([fault.diagnostic(training.data.span or training.span)], sources) from None
     except Fault as fault:
-        raise NnspecError([fault.diagnostic(training.span)], sources) from None
+        # A directory that cannot be written is no fault of the spec.
+        span = None if fault.code == "NNS623" else training.span
+        raise NnspecError([fault.diagnostic(span)], sources) from None
 
 
 def _train(
@@ -68,24 +71,38 @@ def _train(
     check_fields(training, loaded, program)
     module = _module(program, training, base)
     loss, metrics = training_functions(training)
-    run = None
-    if root is not None:
-        run = RunDirectory.create(root, name or entry.name)
-        _document(run, program, training, sources, overrides, device)
-    result = fit(
-        module,
-        training,
-        loaded,
-        loss,
-        metrics,
-        device=device,
-        wiring=wire(training, program),
-        standardized=data.standardized(),
-        run=run,
-        progress=progress,
-        title=f"{entry.name} on {training.data.name}",
-    )
+    wiring = wire(training, program)
+    run = None if root is None else RunDirectory.create(root, name or entry.name)
+    with _explained(run):
+        if run is not None:
+            _document(run, program, training, sources, overrides, device)
+        result = fit(
+            module,
+            training,
+            loaded,
+            loss,
+            metrics,
+            device=device,
+            wiring=wiring,
+            standardized=data.standardized(),
+            run=run,
+            progress=progress,
+            title=f"{entry.name} on {training.data.name}",
+        )
     return module, result
+
+
+@contextmanager
+def _explained(run: RunDirectory | None) -> Iterator[None]:
+    """However a run ends, its directory says so in `result.json`."""
+    try:
+        yield
+    except BaseException as fault:
+        if run is not None and not (run.path / "result.json").exists():
+            status = "interrupted" if isinstance(fault, KeyboardInterrupt) else "failed"
+            with suppress(Fault):
+                run.write_json("result.json", {"status": status, "message": str(fault)})
+        raise
 
 
 def _module(program: ir.Program, training: ir.Training, base: Path) -> nn.Module:
@@ -118,7 +135,7 @@ def _document(
             "model": entry.name,
             "overrides": {name: str(value) for name, value in overrides.items()},
             "data": {"name": training.data.name, **training.data.arguments},
-            "optimizer": {"name": training.optimizer.name, **training.optimizer.arguments},
+            "optimizer": {"name": training.optimizer.name, **arguments("optimizer", training.optimizer)},
             "settings": training.settings,
             "environment": environment(device),
             "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),

@@ -49,11 +49,12 @@ def wire(training: ir.Training, program: ir.Program | None = None) -> Wiring:
         train.output_names,
         infer.output_names,
     )
+    validated = training.settings.get("split", 0.2) > 0
     for name in outputs:
-        if name not in infer.output_names:
+        if validated and name not in infer.output_names:
             raise Fault(
                 f"`{name}` is an output in training only, so that the loss cannot be validated",
                 code="NNS604",
-                helps=("let the model return it in both modes",),
+                helps=("let the model return it in both modes", "`split = 0` trains without validation"),
             )
     return wiring

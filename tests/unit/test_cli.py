@@ -148,7 +148,9 @@ def test_diagnostics_are_coloured_on_a_terminal_unless_no_color_is_set(monkeypat
         (["compile", "net.nns", "--format", "onnx"], "goes to a file"),
         (["compile", "net.nns", "-o", "net.py", "--verify"], "--verify is for ONNX"),
         (["compile", "net.nns", "-o", "a.onnx", "--seed", "1", "--weights", "a.pt"], "--seed is for fresh weights"),
-        (["summary", "net.nns", "--size", "N=0"], "`N=0` is not a symbol and its size"),
+        (["compile", "net.nns", "-o", "a.onnx", "--seed", str(2**63)], "--seed"),
+        (["summary", "net.nns", "--size", "N=0"], "`N=0`: a size is at least 1"),
+        (["summary", "net.nns", "--size", f"N={'9' * 5000}"], "is not a symbol and its size"),
     ],
 )
 def test_wrong_usage_exits_with_2(shell: Shell, arguments: list[str], says: str) -> None:
@@ -326,6 +328,9 @@ def test_run_without_a_train_section_shows_what_comes_out(shell: Shell) -> None:
     assert (code, err) == (0, "")
     assert out.splitlines()[0].startswith("input   x  float[5, 3]")
     assert out.splitlines()[1].startswith("output  y  float[5, 2]")
+    code, _, err = shell("run", "net.nns", "--size", f"N={10**30}")
+    assert code == 1
+    assert "error[NNS625]: the input `x` would take" in err
     trial = json.loads(shell("run", "net.nns", "--output-format", "json").out)
     assert trial["outputs"][0]["type"] == "float[4, 2]"
     assert "has no symbol `M`: its symbols are N" in shell("run", "net.nns", "--size", "M=5").err
@@ -369,3 +374,67 @@ def test_explain_suggests_a_name(shell: Shell) -> None:
     code, _, err = shell("explain", "Conv2")
     assert code == 1
     assert "did you mean `Conv2d`?" in err
+
+
+def test_explain_has_a_page_for_every_name(shell: Shell) -> None:
+    from nnspec.registry_pages import known_names
+
+    code, out, err = shell("explain", *known_names())
+    assert (code, err) == (0, "")
+    assert "LSTM(hidden_size, num_layers=1, " in out
+    assert "is_causal=false, *, scale=none, enable_gqa=false)" in out
+    assert "weight=none, *, ignore_index=-100, " in out
+    assert "stringss" not in out
+
+
+def test_explain_alone_lists_what_there_is(shell: Shell) -> None:
+    code, out, _ = shell("explain")
+    assert code == 0
+    assert all(word in out for word in ("Conv2d", "cross_entropy", "AdamW", "Moons", "accuracy", "NNS401  "))
+    assert "  batch_size = 32" in shell("explain", "train").out
+
+
+def test_a_directory_or_other_file_of_weights_is_told_apart(shell: Shell) -> None:
+    Path("runs/A-1").mkdir(parents=True)
+    Path("runs/A-1/best.safetensors").write_bytes(b"")
+    Path("notes.csv").write_text("a,b\n1,2\n")
+    told = shell("compile", "net.nns", "-o", "net.onnx", "--weights", "runs/A-1").err
+    assert "the weights of this run are `runs/A-1/best.safetensors`" in told
+    told = shell("compile", "net.nns", "-o", "net.onnx", "--weights", "notes.csv").err
+    assert "`notes.csv` is not a safetensors file or a checkpoint" in told
+
+
+def test_a_missing_package_is_named_with_fresh_weights_too(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("nnspec.backends.onnx_torch", "nnspec.backends.onnx_graph"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    code, _, err = shell("compile", "net.nns", "-o", "net.onnx")
+    assert code == 1
+    assert "error[NNS504]" in err
+    assert "pip install -e '.[onnx]'" in err
+
+
+def test_a_run_that_fails_says_so_in_its_directory(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("points.csv").write_text("a,b,t\n" + "".join(f"{i},{i % 3},{i / 10}\n" for i in range(20)))
+    Path("net.nns").write_text(TRAINED.replace("lr=0.1", "lr=1e38"))
+    err = shell("run", "net.nns").err
+    assert "NNS621" in err
+    assert "are kept" not in err
+    assert json.loads(Path("runs/Net-1/run.json").read_text())["optimizer"]["momentum"] == 0.0
+    assert json.loads(Path("runs/Net-1/result.json").read_text())["status"] == "failed"
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nnspec.training.run.fit", interrupted)
+    assert shell("run", "net.nns").code == 130
+    assert json.loads(Path("runs/Net-2/result.json").read_text())["status"] == "interrupted"
+
+
+def test_a_setting_without_its_path_is_recognised(shell: Shell) -> None:
+    Path("net.nns").write_text(TRAINED.replace("hidden = 4", "hidden"))
+    assert "give `hidden` a default, or `compile` and `run` it with `--set hidden=...`" in shell("check", "net.nns").err
+    Path("net.nns").write_text(TRAINED)
+    assert "did you mean `train.optimizer.lr`?" in shell("run", "net.nns", "--set", "lr=1").err
+    assert "did you mean `train.optimizer.lr`?" in shell("run", "net.nns", "--set", "train.lr=1").err
+    assert "did you mean `train.epochs`?" in shell("run", "net.nns", "--set", "epochs=3").err

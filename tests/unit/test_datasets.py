@@ -219,6 +219,12 @@ def test_a_missing_file_says_where_it_was_looked_for_and_what_is_there(tmp_path:
     assert fault(lambda: data("CSV", ".").load(tmp_path)).message == "`.` is a folder, and a file is needed"
 
 
+@pytest.mark.parametrize("path", ["x" * 5000, "~nobody-of-that-name/x.csv"])
+def test_a_path_that_cannot_be_looked_at_is_a_missing_file(path: str, tmp_path: Path) -> None:
+    assert data("CSV", path).schema(tmp_path) is None
+    assert isinstance(fault(lambda: data("CSV", path).load(tmp_path)), MissingData)
+
+
 # --- NPZ -------------------------------------------------------------------------------------------------------------
 
 
@@ -241,6 +247,8 @@ def test_pickled_objects_are_never_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.zeros(2), bad=np.array([{"a": 1}, None], dtype=object))
     loaded = matching(data("NPZ", "a.npz"), tmp_path)
     assert list(loaded.fields) == ["x"]
+    np.savez(tmp_path / "b.npz", words=np.array(["a", "b"]))
+    assert fault(lambda: data("NPZ", "b.npz").types(tmp_path)).message == "b.npz holds no array of numbers or bools"
 
 
 def test_faults_of_an_archive(tmp_path: Path) -> None:

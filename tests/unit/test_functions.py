@@ -97,6 +97,22 @@ def test_every_function_says_what_it_is(name: str) -> None:
     assert all(field.doc for field in cls.fields.values())
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("full((3,), 2.0)", "float[3]"),
+        ("full((3,), 2)", "int[3]"),
+        ("full((3,), 4 / 2)", "int[3]"),
+        ("arange(4.0)", "float[4]"),
+        ("arange(4)", "int[4]"),
+    ],
+)
+def test_a_number_with_a_point_is_a_float_where_ints_fit_as_well(text: str, kind: str) -> None:
+    graph = method_of(program_of(Example(text))).graph
+    (output,) = ir.refs(graph.outputs)
+    assert str(graph.values[output].type) == kind
+
+
 def test_examples_come_at_several_sizes() -> None:
     counts = [len(sizes_for(method_of(program_of(e)), 0)) for _, e in EXAMPLES if e.inputs]
     assert sum(counts) > 2 * len(counts)

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 
 from nnspec import ir, registry
 from nnspec.backends import onnx as backend
+from nnspec.backends.onnx_graph import GraphBuilder
 from nnspec.diagnostics import Span
 from nnspec.dims import parse_dim
 from nnspec.layer import Function, OnnxGraph
@@ -78,6 +79,12 @@ def test_equal_programs_give_equal_bytes() -> None:
     net, state = two_blocks()
     first, second = (backend.build(net, net.main, dict(s)) for s in (state, reversed(state.items())))
     assert first.SerializeToString(deterministic=True) == second.SerializeToString(deterministic=True)
+
+
+def test_constants_are_numbered_from_the_second_on() -> None:
+    graph = GraphBuilder()
+    names = [graph.constant(value, "int64") for value in (1, 2, 1, [3, 4])]
+    assert names == ["constant", "constant_1", "constant", "constant_2"]
 
 
 def test_a_size_is_computed_once() -> None:

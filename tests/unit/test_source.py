@@ -502,8 +502,15 @@ def test_a_function_reads_sizes_from_its_tensors() -> None:
             "\n".join(f"h{i} = x * {i}" for i in range(n))
             + f"\noutput y = cat([{', '.join(f'h{i}' for i in range(n))}])"
         ),
+        lambda n: "\n".join(
+            [
+                *(f"c{i} = [Linear(8), Linear(8)]\nx = x -> c{i}[0]" for i in range(n // 2)),
+                *(f"x = relu(x) -> c{i}[1]" for i in range(n // 2)),
+                "output y = x",
+            ]
+        ),
     ],
-    ids=["statements", "chain", "repeat", "many live values"],
+    ids=["statements", "chain", "repeat", "many live values", "pairs of layers, the second ones later"],
 )
 def test_time_grows_with_the_size_and_no_faster(make: Callable[[int], str]) -> None:
     small, large = (compile_text(model(make(n))).program for n in (500, 5000))

@@ -12,6 +12,7 @@ import sys
 import traceback
 import weakref
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -385,6 +386,20 @@ def test_source_is_seen_by_inspect_and_in_tracebacks() -> None:
 
 def test_equal_sources_are_one_class() -> None:
     assert type(built("residual")) is type(built("residual"))
+
+
+def test_threads_may_build_one_model_at_once() -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            for number in range(20):
+                layers = "".join(f"  x = x -> l{i}: Linear(2)\n" for i in range(30))
+                text = f"model Threads{number} {{\n  input x: float[N, 2]\n{layers}  output y = x\n}}\n"
+                program = compile_text(text).program
+                assert len({type(module) for module in pool.map(build, [program] * 4)}) == 1
+    finally:
+        sys.setswitchinterval(interval)
 
 
 # --- torch's own machinery -------------------------------------------------------------------------------------------

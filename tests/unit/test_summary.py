@@ -119,6 +119,22 @@ def test_neighbours_of_other_parameters_are_not_folded(layer: str) -> None:
     assert [row.path for row in summary(text.replace("output x", "output y = x")).rows] == ["fc0", "fc1"]
 
 
+@pytest.mark.parametrize(
+    ("names", "rows"),
+    [
+        (("fc9", "fc10"), ["fc9-10"]),
+        (("fc09", "fc10"), ["fc09-10"]),
+        (("fc01", "fc2"), ["fc01", "fc2"]),
+        (("fc1", "fc3"), ["fc1", "fc3"]),
+        (("n" + "1" * 5000, "n" + "1" * 4999 + "2"), ["n" + "1" * 5000, "n" + "1" * 4999 + "2"]),
+    ],
+)
+def test_copies_are_folded_when_their_names_are_counted_on(names: tuple[str, str], rows: list[str]) -> None:
+    flow = " -> ".join(f"{name}: Linear(3)" for name in names)
+    text = f"model M {{\n  input x: float[N, 3]\n  output y = x -> {flow}\n}}\n"
+    assert [row.path for row in summary(text).rows] == rows
+
+
 def test_one_layer_at_other_sizes_is_not_folded() -> None:
     text = "model Net {\n  input x: float[N, 2, 9, 9]\n  output y = x -> deep: Conv2d(2, 3) * 3\n}\n"
     rows = summary(text).rows

@@ -6,9 +6,12 @@ import inspect
 import io
 import json
 import operator
+import os
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +239,26 @@ def test_data_that_does_not_fit_is_refused(name: str, array: np.ndarray | None, 
     assert caught.value.message.startswith(message)
 
 
+def test_targets_that_the_loss_ignores_may_be_any_number() -> None:
+    loaded = good()
+    loaded.fields["label"] = np.array([0, -100, 2, 0])
+    check_fields(section(), loaded)
+    loaded.fields["label"] = np.full(4, -100)
+    check_fields(section(), loaded)
+
+
+def test_classes_stand_where_the_loss_says() -> None:
+    made = section()
+    scores = ir.Value(TensorType("float32", (symbol("N"), 2, 3)))
+    op = ir.Op("cross_entropy", (ir.Ref(0), ir.Ref(1)), {"dim": -1}, (2,))
+    made = replace(made, loss=replace(made.loss, values=(scores, *made.loss.values[1:]), nodes=(op,)))
+    check_fields(made, good())
+    loaded = good()
+    loaded.fields["label"][1] = 3
+    with pytest.raises(Fault, match="has scores for 3 classes"):
+        check_fields(made, loaded)
+
+
 def test_data_without_samples_is_refused() -> None:
     loaded = Loaded({name: array[:0] for name, array in good().fields.items()})
     with pytest.raises(Fault, match="no samples"):
@@ -367,6 +390,21 @@ def test_a_file_that_cannot_be_written_leaves_the_earlier_one(tmp_path: Path, mo
     assert "No space left on device" in caught.value.message
     assert json.loads((tmp_path / "a.json").read_text()) == {"x": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it asks what only Windows insists on")
+def test_files_are_open_for_writing_when_they_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+
+    seen = []
+
+    def sync(descriptor: int) -> None:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            seen.append(fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE)
+
+    monkeypatch.setattr("os.fsync", sync)
+    RunDirectory(tmp_path).write_json("a.json", {})
+    assert seen == [os.O_RDWR]
 
 
 def test_a_place_that_is_a_file_is_a_fault(tmp_path: Path) -> None:

@@ -126,6 +126,18 @@ def test_what_goes_wrong_has_a_code(tmp_path: Path) -> None:
     assert refused(SPEC, tmp_path, "cuda:99") == "NNS620"
 
 
+def test_what_learns_nothing_is_refused(tmp_path: Path) -> None:
+    loss = "binary_cross_entropy_with_logits(score, target)"
+    assert refused(SPEC.replace(loss, "mean(target)"), tmp_path) == "NNS626"
+    bare = SPEC.replace("x -> fc1: Linear(hidden) -> ReLU -> fc2: Linear(1)", "sum(x, dim=1, keepdim=true)")
+    assert refused(bare, tmp_path) == "NNS626"
+
+
+def test_a_setting_without_arguments_takes_none_from_outside(tmp_path: Path) -> None:
+    with pytest.raises(NnspecError, match=r"`train\.epochs` has no arguments"):
+        compile_text(SPEC, train=True, base=tmp_path, overrides={"train.epochs.x": "3"})
+
+
 def test_labels_beyond_the_scores_are_refused_before_the_first_step(tmp_path: Path) -> None:
     spec = SPEC.replace("binary_cross_entropy_with_logits(score, target)", "cross_entropy(score, label)")
     assert refused(spec.replace("metrics", "# metrics"), tmp_path) == "NNS604"

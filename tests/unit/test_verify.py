@@ -112,6 +112,11 @@ BROKEN: dict[str, Callable[[Any], Any]] = {
     "`fc1`: a module has the number of one": lambda d: member(d, "Mlp", "fc1").update(module=99),
     "`shift`: a parameter or buffer has a type": lambda d: member(d, "Net", "shift").update(type="float[N]"),
     "`shift`: it would have more than": lambda d: member(d, "Net", "shift").update(type=f"float[{2**40}]"),
+    "`shift`: nothing says what it holds first": lambda d: member(d, "Net", "shift").pop("init"),
+    "`ramp`: nothing says what it holds first": lambda d: member(d, "Net", "ramp").pop("value"),
+    "`out_features` of layer `Linear` must be a whole number": lambda d: module(d, "Linear")["arguments"].update(
+        out_features={"value": {"float": "nan"}}
+    ),
     "there is no initialiser `system`": lambda d: member(d, "Net", "shift")["init"].update(function="system"),
     "`std` of initialiser `normal` must be a number": lambda d: member(d, "Net", "shift")["init"].update(
         arguments={"std": "0); import os"}
@@ -190,6 +195,60 @@ def nest(document: dict[str, Any], depth: int, width: int) -> None:
         names = [{"name": f"m{i}", "kind": "module", "origin": "auto", "module": number + 1} for i in range(width)]
         document["modules"].append({"kind": "block", "name": "Deep", "members": names})
     document["modules"].append({"kind": "layer", "name": "ReLU"})
+
+
+TRAINED = """
+model Net {
+  input features: float[N, F]
+  assert F % 2 == 0
+  output score = sum(features, dim=1, keepdim=true) -> fc: Linear(1)
+}
+
+train {
+  data = Xor(64)
+  loss = mse_loss(score, target)
+  metrics = [binary_accuracy(score, target)]
+  optimizer = SGD(lr=0.1)
+}
+"""
+
+BROKEN_TRAINING: dict[str, Callable[[Any], Any]] = {
+    "training is of an entry": lambda t: t.update(entry=1),
+    "there is no dataset `Evil`": lambda t: t["data"].update(name="Evil"),
+    "dataset `Xor` has no argument `code`": lambda t: t["data"]["arguments"].update(code=1),
+    "`samples` of dataset `Xor` must be at least 2": lambda t: t["data"]["arguments"].update(samples=-5),
+    "`lr` of optimizer `SGD` must be a number": lambda t: t["optimizer"]["arguments"].update(lr="x"),
+    "nesterov=true needs momentum": lambda t: t["optimizer"]["arguments"].update(nesterov=True),
+    "`epochs` of `train` must be at least 1": lambda t: t["settings"].update(epochs=0),
+    "`weights` of `train` must be a string or none": lambda t: t["settings"].update(weights=5),
+    "`train` has no argument `code`": lambda t: t["settings"].update(code=5),
+    "training feeds no field to the input `features`": lambda t: t.update(inputs={}),
+    "to inputs of the model": lambda t: t["inputs"].update(other="features"),
+    "the input `features` is float[N, F], and its field is int[batch]": lambda t: t["inputs"].update(features="label"),
+    "there is no `scores` in the model": lambda t: t["names"][0].__setitem__(1, "scores"),
+    "the loss: its inputs are not": lambda t: t["names"][1].__setitem__(1, "label"),
+    "the loss: it is not one float number": lambda t: t["loss"].update(outputs=[{"ref": 0}]),
+    "the loss: node 0 (`mse_loss`)": lambda t: t["loss"]["nodes"][0].update(inputs=[{"ref": 0}]),
+    "names of metrics are": lambda t: t["metrics"][0].update(name="loss"),
+}
+
+
+@pytest.fixture(scope="module")
+def trained() -> ir.Program:
+    return compile_text(TRAINED, train=True).program
+
+
+def test_a_train_section_of_the_elaborator_is_in_order(trained: ir.Program) -> None:
+    assert trained.training is not None
+    assert verify(loads(dumps(trained))) == []
+
+
+@pytest.mark.parametrize("message", BROKEN_TRAINING)
+def test_a_train_section_is_not_believed_either(trained: ir.Program, message: str) -> None:
+    broken = json.loads(dumps(trained))
+    BROKEN_TRAINING[message](broken["training"])
+    problems = verify(loads(json.dumps(broken)))
+    assert any(message in problem for problem in problems), problems
 
 
 @pytest.mark.parametrize("message", BROKEN)

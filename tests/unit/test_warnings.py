@@ -22,6 +22,8 @@ def trained(output: str, loss: str) -> str:
     return model(body, "input x: float[N, 4]", after=train)
 
 
+IMAGE = "input x: float[N, 3, 32, 32]"
+SEQUENCE = "input x: float[N, T, 8]"
 BRANCH = "block B {\n  input x: float[N, D]\n  output a = x -> Linear(3)\n  output b = x -> Linear(2)\n}\n"
 SCALE = "block S {\n  input x: float[N, D]\n  h = relu(x)\n  output x -> Linear(D)\n}\n"
 TABLE = "block Head(table: parameter) {\n  input x: float[N, D]\n  output x -> Linear(5, bias=false, weight=table)\n}\n"
@@ -54,6 +56,22 @@ SILENT = {
     "a softmax elsewhere": trained("x -> Linear(3) -> Softmax(dim=1) -> Linear(3)", "cross_entropy(y, label)"),
     "probabilities of their own": trained(
         "x -> Linear(3)\n  output p = y -> softmax(dim=1)", "cross_entropy(y, label)"
+    ),
+    "a convolution that keeps its channels": model("output y = x -> Conv2d(64, 3)", "input x: float[N, 64, H, W]"),
+    "a stride by position": model("output y = x -> Conv2d(64, 3, 2)", "input x: float[N, 64, H, W]"),
+    "patches": model("output y = x -> Conv2d(64, 16, 16)", "input x: float[N, 64, 64, 64]"),
+    "half overlapping patches": model("output y = x -> Conv1d(64, 16, 8)", "input x: float[N, 64, 640]"),
+    "a wide kernel of another size": model("output y = x -> Conv2d(16, 16, 3)", "input x: float[N, 3, 32, 32]"),
+    "a wide kernel by name": model(
+        "output y = x -> Conv2d(3, kernel_size=16, stride=3)", "input x: float[N, 3, 32, 32]"
+    ),
+    "some layers of a recurrence": model("y, _ = x -> LSTM(8, 2)\noutput y", "input x: float[N, T, 8]"),
+    "many layers by name": model("y, _ = x -> LSTM(8, num_layers=6)\noutput y", "input x: float[N, T, 8]"),
+    "an epsilon by position": model("output y = x -> BatchNorm2d(1e-3)", "input x: float[N, 1, 4, 4]"),
+    "an order that fits one of two uses": model(
+        "output y = x -> P\noutput z = w -> P",
+        "input x: float[N, 3, 32, 32]\n  input w: float[N, 5, 32, 32]",
+        before="block P {\n  input x: float[N, C, H, W]\n  output x -> Conv2d(3, 16, 3)\n}\n",
     ),
 }
 
@@ -92,6 +110,22 @@ LOUD = {
         ["NNS630"],
     ),
     "scores as log-probabilities": (trained("x -> Linear(3)", "nll_loss(y, label)"), ["NNS631"]),
+    "torch's Conv2d": (model("output y = x -> Conv2d(3, 16, 3)", IMAGE), ["NNS330"]),
+    "torch's Conv2d with a stride": (model("output y = x -> Conv2d(3, 16, 3, 1)", IMAGE), ["NNS330"]),
+    "torch's Conv2d of one channel": (
+        model("output y = x -> Conv2d(1, 6, 5)", "input x: float[N, 1, 32, 32]"),
+        ["NNS330"],
+    ),
+    "torch's Conv1d": (model("output y = x -> Conv1d(3, 16, 3)", "input x: float[N, 3, 40]"), ["NNS330"]),
+    "torch's ConvTranspose2d": (model("output y = x -> ConvTranspose2d(3, 16, 2)", IMAGE), ["NNS330"]),
+    "torch's LSTM": (model("y, _ = x -> LSTM(8, 16)\noutput y", SEQUENCE), ["NNS330"]),
+    "torch's GRU": (model("y, _ = x -> GRU(8, 16)\noutput y", SEQUENCE), ["NNS330"]),
+    "torch's BatchNorm2d": (
+        model("output y = x -> BatchNorm2d(1)", "input x: float[N, 1, 32, 32]"),
+        ["NNS330"],
+    ),
+    "torch's Conv2d that is bound first": (model("c = Conv2d(3, 16, 3)\noutput y = x -> c", IMAGE), ["NNS330"]),
+    "torch's Conv2d, repeated": (model("output y = x -> Conv2d(3, 16, 1) * 2", IMAGE), ["NNS330"]),
     "a linear bias in front of a norm": (model("output y = x -> Linear(4) -> BatchNorm1d"), ["NNS430"]),
 }
 
@@ -102,6 +136,15 @@ def test_what_is_regretted_is_warned_of_once(text: str, codes: list[str]) -> Non
     assert [d.code for d in checked.diagnostics] == codes
     assert {d.severity for d in checked.diagnostics} == {"warning"}
     assert checked.ok
+
+
+def test_the_repair_of_torch_s_order_leaves_the_input_s_size_out() -> None:
+    text = model("output y = x -> Conv2d(3, 16, 3)", IMAGE)
+    (fix,) = check_text(text)[0].fixes
+    (edit,) = fix.edits
+    repaired = text[: edit.span.start] + edit.text + text[edit.span.end :]
+    assert "-> Conv2d(16, 3)\n" in repaired
+    assert check_text(repaired) == ()
 
 
 def test_compiling_gives_the_warnings_and_errors_hide_them() -> None:
