@@ -136,11 +136,12 @@ def _module(given: Any, model: str | None, device: Any, weights: Any, hyperparam
 
 
 def _plain(hyperparameters: dict[str, Any]) -> dict[str, Any]:
-    """Python's values as the language has them; numpy's numbers are numbers."""
+    """Python's values as the language has them; numpy's numbers are numbers, and its bools are bools."""
     return {name: _plain_value(name, value) for name, value in hyperparameters.items()}
 
 
 def _plain_value(name: str, value: Any) -> Any:
+    value = value.item() if getattr(value, "shape", None) == () else value
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, list | tuple):

@@ -52,6 +52,8 @@ def test_load_gives_a_module_that_is_its_source(net: Path) -> None:
 
 def test_loads_takes_text_and_numbers_of_numpy() -> None:
     assert nnspec.loads(NET, hidden=np.int64(3)).state_dict()["fc1.weight"].shape == (3, 3)
+    biased = "model M(bias = true) {\n  input x: float[N, 2]\n  output y = x -> fc: Linear(2, bias=bias)\n}\n"
+    assert list(nnspec.loads(biased, bias=np.bool_(False)).state_dict()) == ["fc.weight"]
 
 
 def test_load_takes_weights_and_a_device(net: Path, tmp_path: Path) -> None:
