@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -220,7 +219,6 @@ def test_files_stay_short() -> None:
     assert {name: length for name, length in lengths.items() if length > LONGEST_FILE and name not in LONGER} == {}
 
 
-@pytest.mark.skipif(find_spec("nnspec.cli") is None or not EXAMPLES, reason="there is no command line yet")
 def test_checking_the_examples_loads_nothing_heavy() -> None:
     program = (
         "import sys\n"

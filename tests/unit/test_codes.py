@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -30,10 +29,6 @@ def reported(text: str) -> list[str]:
     return [diagnostic.code for diagnostic in import_module("nnspec.compiler").check_text(text)]
 
 
-needs_compiler = pytest.mark.skipif(find_spec("nnspec.compiler") is None, reason="there is no compiler yet")
-
-
-@needs_compiler
 @pytest.mark.parametrize("code", [code for code in CODES if code.when == "check"], ids=lambda code: code.code)
 def test_the_example_is_reported_with_its_code_and_the_repair_is_clean(code: Code) -> None:
     assert code.code in reported(code.example)

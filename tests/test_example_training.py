@@ -1,0 +1,68 @@
+"""Every example that says how it is trained is trained as it says, and learns; the others run on a random batch."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nnspec import compiler_run
+from nnspec.compiler import Compiled, compile_text
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+TRAINED = {
+    "digits_cnn": ("val/accuracy", 0.95),
+    "binary_classifier": ("val/binary_accuracy", 0.92),
+    "rnn_classifier": ("val/accuracy", 0.90),
+    "multi_input": ("val/accuracy", 0.90),
+    "optimizers": ("val/accuracy", 0.90),
+}
+"""What each reaches at least, on samples that it has not seen."""
+
+
+def compiled(name: str, base: Path = EXAMPLES, **overrides: str) -> Compiled:
+    text = (EXAMPLES / f"{name}.nns").read_text(encoding="utf-8")
+    settings = {f"train.{key}": value for key, value in overrides.items()}
+    return compile_text(text, f"{name}.nns", train=True, base=base, overrides=settings)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_an_example_reaches_what_it_should(name: str, tmp_path: Path) -> None:
+    metric, least = TRAINED[name]
+    _, result = compiler_run.train(compiled(name), base=EXAMPLES, root=tmp_path)
+    assert result.status == "finished"
+    assert result.json()["best"][metric] >= least
+
+
+@pytest.mark.parametrize("optimizer", ["SGD(lr=0.1)", "Adam(lr=1e-2)", "RMSprop(lr=1e-2)", "Adagrad(lr=1e-1)"])
+def test_one_network_learns_under_every_optimizer(optimizer: str, tmp_path: Path) -> None:
+    _, result = compiler_run.train(compiled("optimizers", optimizer=optimizer), base=EXAMPLES, root=tmp_path)
+    assert result.json()["best"]["val/accuracy"] >= 0.9
+
+
+def test_the_autoencoder_paints_better_than_the_mean_digit(tmp_path: Path) -> None:
+    _, result = compiler_run.train(compiled("autoencoder"), base=EXAMPLES, root=tmp_path)
+    assert result.json()["best"]["val/loss"] < 0.03  # the mean digit is at 0.073
+
+
+def test_fashion_mnist_trains_on_files_of_its_format(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "fashion"
+    folder.mkdir(parents=True)
+    labels = np.arange(200, dtype=np.uint8) % 10
+    images = np.zeros((200, 28, 28), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[2 * label : 2 * label + 3] = 255  # a bar whose height is the class
+    (folder / "train-images-idx3-ubyte").write_bytes(struct.pack(">IIII", 2051, 200, 28, 28) + images.tobytes())
+    (folder / "train-labels-idx1-ubyte").write_bytes(struct.pack(">II", 2049, 200) + labels.tobytes())
+    found = compiled("fashion_mnist", tmp_path, epochs="30", optimizer="SGD(lr=1e-1, momentum=0.9)")
+    _, result = compiler_run.train(found, base=tmp_path, root=tmp_path)
+    assert result.json()["best"]["val/accuracy"] >= 0.95
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.nns")), ids=lambda path: path.stem)
+def test_an_example_without_training_runs_on_a_random_batch(path: Path) -> None:
+    found = compile_text(path.read_text(encoding="utf-8"), path.name)
+    trial = compiler_run.try_out(found)
+    assert trial.outputs
