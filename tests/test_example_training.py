@@ -10,6 +10,7 @@ import pytest
 
 from nnspec import compiler_run
 from nnspec.compiler import Compiled, compile_text
+from nnspec.diagnostics import NnspecError
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 TRAINED = {
@@ -66,3 +67,21 @@ def test_an_example_without_training_runs_on_a_random_batch(path: Path) -> None:
     found = compile_text(path.read_text(encoding="utf-8"), path.name)
     trial = compiler_run.try_out(found)
     assert trial.outputs
+
+
+def test_a_batch_norm_that_gets_one_sample_at_a_time_is_the_authors_to_repair(tmp_path: Path) -> None:
+    text = """
+model M {
+  input features: float[N, 4]
+  output logits: float[N, 3] = features -> Linear(8, bias=false) -> BatchNorm1d -> ReLU -> Linear(3)
+}
+train {
+  data = Iris()
+  loss = cross_entropy(logits, label)
+  optimizer = SGD(lr=0.1)
+  batch_size = 1
+}
+"""
+    with pytest.raises(NnspecError) as caught:
+        compiler_run.train(compile_text(text, train=True), base=tmp_path, root=tmp_path)
+    assert [d.code for d in caught.value.diagnostics] == ["NNS603"]

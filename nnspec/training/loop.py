@@ -115,6 +115,16 @@ def _in_memory(fitting: _Fitting) -> Result:
             notes=(reason,),
             helps=(f"try batch_size = {half}",),
         ) from None
+    except ValueError as error:
+        # Torch's own words: a batch norm has no variance to take from a single value.
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise Fault(
+            "a batch norm cannot train on one sample at a time",
+            code="NNS603",
+            notes=(str(error),),
+            helps=("use a larger batch_size",),
+        ) from None
 
 
 def _finished(fitting: _Fitting, result: Result, run: RunDirectory | None) -> Result:
