@@ -6,7 +6,8 @@ Whatever the author or the caller can repair is raised as `NnspecError`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,24 +108,45 @@ def module_arrays(module: nn.Module) -> State:
         return arrays(weights_of(module))
 
 
+def check_exportable(compiled: Compiled) -> None:
+    """Whether the model can become ONNX at all: what only Python computes cannot, and is reported before it runs."""
+    modules = [module for module in compiled.program.modules if module.kind == "extern"]
+    faults = {m.span: m for m in modules}.values()
+    if faults:
+        what = "is written in Python: nothing says what it computes"
+        label = "has no form in ONNX"
+        diagnostics = [error("NNS501", f"`{m.name}` {what}", m.span, label) for m in faults]
+        raise NnspecError(diagnostics, compiled.sources)
+
+
 def write_onnx(
-    compiled: Compiled, state: State, path: Path, *, opset: int | None = None, external: bool = False
+    compiled: Compiled,
+    state: State,
+    path: Path,
+    *,
+    opset: int | None = None,
+    external: bool = False,
+    given: Collection[str] = (),
 ) -> tuple[Path, ...]:
-    """Write the model with its weights as ONNX; returns the files, of which a second one holds large weights."""
+    """Write the model with its weights as ONNX; returns the files, of which a second one holds large weights.
+
+    The file takes those of the model's optional inputs that are `given`.
+    """
+    check_exportable(compiled)
     with installed():
         from nnspec.backends import onnx as backend
 
         chosen = backend.DEFAULT_OPSET if opset is None else opset
         target = _target(path)
         try:
-            return backend.write(compiled.program, None, state, target, opset=chosen, external=external)
+            return backend.write(compiled.program, None, state, target, opset=chosen, external=external, given=given)
         except backend.OnnxError as fault:
             raise NnspecError(fault.diagnostics, compiled.sources) from None
         except OSError as fault:
             raise unwritable(path, fault) from None
 
 
-def verify_onnx(compiled: Compiled, path: Path, module: nn.Module) -> Report:
+def verify_onnx(compiled: Compiled, path: Path, module: nn.Module, *, given: Collection[str] = ()) -> Report:
     """Compare an ONNX file in ONNX Runtime with the live module at several sizes, batch 1 included."""
     with installed():
         from nnspec.backends import onnx_verify
@@ -133,7 +155,7 @@ def verify_onnx(compiled: Compiled, path: Path, module: nn.Module) -> Report:
         entry = compiled.program.main
         method = compiled.program.methods[entry.methods["infer"]]
         try:
-            return onnx_verify.verify(path, reference(module, method.input_names), compiled.program, entry)
+            return onnx_verify.verify(path, reference(module, method.input_names), compiled.program, entry, given=given)
         except onnx_verify.VerifyError as fault:
             raise NnspecError([fault.diagnostic], compiled.sources) from None
 
@@ -148,6 +170,8 @@ def write_text(path: Path, text: str) -> None:
         partial = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
             partial.write_text(text, encoding="utf-8", newline="\n")
+            if target.exists():
+                shutil.copymode(target, partial)
             os.replace(partial, target)
         finally:
             partial.unlink(missing_ok=True)
