@@ -13,8 +13,8 @@ from pathlib import Path
 
 from bench.table import table
 
-BENCHES = ("start", "scale", "module", "onnx")
-PACKAGES = ("nnspec", "click", "torch", "onnx", "onnxscript", "numpy")
+BENCHES = ("start", "scale", "module", "onnx", "zoo")
+PACKAGES = ("nnspec", "click", "torch", "onnx", "onnxscript", "numpy", "torchvision", "transformers")
 
 
 def main() -> int:

@@ -41,6 +41,7 @@ def load(
     model: str | None = None,
     device: str | torch.device | None = None,
     weights: str | os.PathLike[str] | None = None,
+    allow_extern: bool = False,
     **hyperparameters: Any,
 ) -> nn.Module:
     """The model of a spec as a live `torch.nn.Module`: exactly the source that `nnspec.source` returns, executed.
@@ -56,6 +57,8 @@ def load(
             default when left out.
         weights: a `.safetensors` file or a torch checkpoint with the parameters; nothing in it is executed. Without it
             they are drawn from torch's global generator.
+        allow_extern: accept layers that are written in Python (`extern block`): building the model runs their code.
+            No other part of a spec runs any.
         hyperparameters: values for the model's hyperparameters: numbers, bools, strings, None, lists and tuples.
             Layers, as in `act = GELU`, can be set by `nnspec compile --set`.
 
@@ -68,7 +71,7 @@ def load(
     """
     from nnspec.compiler_input import read_input
 
-    return _module(read_input(_file(path)), model, device, weights, hyperparameters)
+    return _module(read_input(_file(path)), model, device, weights, allow_extern, hyperparameters)
 
 
 def loads(
@@ -76,14 +79,19 @@ def loads(
     model: str | None = None,
     device: str | torch.device | None = None,
     weights: str | os.PathLike[str] | None = None,
+    allow_extern: bool = False,
     **hyperparameters: Any,
 ) -> nn.Module:
-    """As `load`, for the text of a spec."""
-    return _module(_text(text), model, device, weights, hyperparameters)
+    """As `load`, for the text of a spec. It has no folder: it imports from `std` only."""
+    return _module(_text(text), model, device, weights, allow_extern, hyperparameters)
 
 
-def source(path: str | os.PathLike[str], model: str | None = None, **hyperparameters: Any) -> str:
-    """The PyTorch source of a spec's model: readable, and torch is all it imports. torch itself is not loaded here.
+def source(
+    path: str | os.PathLike[str], model: str | None = None, allow_extern: bool = False, **hyperparameters: Any
+) -> str:
+    """The PyTorch source of a spec's model: readable, and it imports torch and the classes of externs only.
+
+    Nothing of that is loaded here.
 
     Raises:
         NnspecError: the file cannot be read, or the spec has errors.
@@ -91,25 +99,30 @@ def source(path: str | os.PathLike[str], model: str | None = None, **hyperparame
     from nnspec.compiler_input import compile_input, read_input
     from nnspec.compiler_output import emit_source
 
-    return emit_source(compile_input(read_input(_file(path)), model=model, overrides=_plain(hyperparameters)))
+    given = read_input(_file(path))
+    return emit_source(
+        compile_input(given, model=model, overrides=_plain(hyperparameters), allow_extern=allow_extern)
+    )
 
 
-def check(path: str | os.PathLike[str]) -> tuple[Diagnostic, ...]:
+def check(path: str | os.PathLike[str], allow_extern: bool = False) -> tuple[Diagnostic, ...]:
     """All errors and warnings of a spec, in the order of their places; empty when there is nothing to say.
+
+    No code runs, whatever the spec says: `allow_extern` only keeps externs from being reported.
 
     Raises:
         NnspecError: the file cannot be read.
     """
     from nnspec.compiler_input import check_input, read_input
 
-    return check_input(read_input(_file(path))).diagnostics
+    return check_input(read_input(_file(path)), allow_extern=allow_extern).diagnostics
 
 
-def check_text(text: str) -> tuple[Diagnostic, ...]:
-    """As `check`, for the text of a spec."""
+def check_text(text: str, allow_extern: bool = False) -> tuple[Diagnostic, ...]:
+    """As `check`, for the text of a spec. It has no folder: it imports from `std` only."""
     from nnspec.compiler_input import check_input
 
-    return check_input(_text(text)).diagnostics
+    return check_input(_text(text), allow_extern=allow_extern).diagnostics
 
 
 def _file(path: str | os.PathLike[str]) -> Any:
@@ -123,11 +136,13 @@ def _text(text: str) -> Any:
     return Input("<text>", text, Path())
 
 
-def _module(given: Any, model: str | None, device: Any, weights: Any, hyperparameters: dict[str, Any]) -> nn.Module:
+def _module(
+    given: Any, model: str | None, device: Any, weights: Any, allow_extern: bool, hyperparameters: dict[str, Any]
+) -> nn.Module:
     from nnspec.compiler_input import compile_input
     from nnspec.compiler_output import build_module
 
-    compiled = compile_input(given, model=model, overrides=_plain(hyperparameters))
+    compiled = compile_input(given, model=model, overrides=_plain(hyperparameters), allow_extern=allow_extern)
     return build_module(
         compiled,
         device=None if device is None else str(device),

@@ -19,6 +19,7 @@ from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from nnspec import ir
 from nnspec.dims import Dim
 from nnspec.types import canonical
 
@@ -210,7 +211,7 @@ def convert(kind: str, value: Any) -> Any:
     """The value as an argument of this kind holds it; raises `Misfit` when it is of another kind.
 
     Kinds are the annotations of fields: `int`, `float`, `bool`, `str`, `None`, `Size` (an int or a symbolic Dim),
-    `DType`, `Any`, `tuple[...]` (given as a list or tuple), `Literal["a", "b"]`, and unions of them.
+    `DType`, `Layer` (a record of one), `Any`, `tuple[...]` (given as a list or tuple), `Literal["a", "b"]`, and unions of them.
     """
     return _convert(_parse_kind(kind), value)
 
@@ -240,6 +241,8 @@ def _convert(kind: Kind, value: Any) -> Any:
         return float(value)
     if word == "str" and isinstance(value, str):
         return value
+    if word == "Layer" and isinstance(value, ir.Record):
+        return value
     if word == "DType" and isinstance(value, str) and canonical(value):
         return canonical(value)
     if word == "Literal" and isinstance(value, str) and value in inside:
@@ -261,6 +264,7 @@ _WORDS = {
     "None": "none",
     "DType": "an element type such as float16",
     "Any": "a value",
+    "Layer": "a layer",
 }
 
 

@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from nnspec import ir
+from nnspec.compiler_files import Files
 from nnspec.diagnostics import Diagnostic, NnspecError, Sink, Sources, Span, error
 from nnspec.elaborate import program as elaboration
+from nnspec.elaborate.budgets import Elaborate, Measure, Measured, check_budgets
+from nnspec.elaborate.files import Reader
 from nnspec.elaborate.names import check_rest
 from nnspec.elaborate.overrides import Written
+from nnspec.elaborate.session import Session
 from nnspec.elaborate.train import elaborate_train
+from nnspec.elaborate.values import BlockRecipe
 from nnspec.elaborate.warn import warn
 from nnspec.syntax.parse import parse
 
@@ -54,31 +59,73 @@ def _no_collection() -> Iterator[None]:
 
 
 @_no_collection()
-def check(text: str, name: str = "<text>", *, base: Path | None = None) -> Checked:
-    """Check a spec: every model with its defaults, the `train` section, everything that is written."""
+def check(
+    text: str,
+    name: str = "<text>",
+    *,
+    base: Path | None = None,
+    reader: Reader | None = None,
+    allow_extern: bool = False,
+) -> Checked:
+    """Check a spec: every model with its defaults, the `train` section, everything that is written.
+
+    `reader` reads what it imports; without one, that is done in the folder `base`.
+    """
     sources, sink = Sources(), Sink()
     number = sources.add(name, text)
-    session = elaboration.start(parse(text, sink, number), sources, sink)
+    files = reader or Files(base, name)
+    session = elaboration.start(parse(text, sink, number), sources, sink, files, allow_extern=allow_extern)
     train = elaboration.train_section(session)
     known = elaboration.models(session)
-    chosen = elaboration.choose(session, None) if train is not None or len(known) == 1 or not session.blocks else None
+    chosen = elaboration.choose(session, None) if train is not None or len(known) == 1 or not session.main.own_blocks else None
+    elaborate = _elaborator(session)
     entries: list[ir.Entry] = []
     training = None
-    for block in known:
+    for block in dict.fromkeys((*known, *([] if chosen is None else [chosen]))):
         if block is not chosen and any(h.default is None for h in block.hyperparameters):
             continue
         recipe = elaboration.recipe_for(session, block, {}, train if block is chosen else None)
-        entry = elaboration.elaborate_model(session, recipe) if recipe is not None else None
+        entry = elaborate(recipe) if recipe is not None else None
         if entry is None or recipe is None:
             continue
         entries.append(entry)
         if block is chosen and train is not None:
             found = elaborate_train(session, train, entry, recipe, base=base or Path(), overrides={})
             training = replace(found, entry=len(entries) - 1) if found is not None else None
+    check_budgets(session, elaborate, _measure(session))
     check_rest(session)
     if not sink.failed:
         warn(session, elaboration.finish(session, entries, training))
     return Checked(sink.diagnostics, sources)
+
+
+def _elaborator(session: Session) -> Elaborate:
+    """Elaborates models, each once."""
+    known: dict[Any, ir.Entry | None] = {}
+
+    def elaborate(recipe: BlockRecipe) -> ir.Entry | None:
+        key = recipe.key()
+        if key not in known:
+            known[key] = elaboration.elaborate_model(session, recipe)
+        return known[key]
+
+    return elaborate
+
+
+def _measure(session: Session) -> Measure:
+    """What budgets ask: the numbers of the summary."""
+
+    def measure(entry: ir.Entry, sizes: Mapping[str, int]) -> Measured:
+        from nnspec.summary import summarize
+
+        found = summarize(elaboration.finish(session, [entry]), entry, sizes)
+        if found.weights.externs:
+            raise ValueError(f"`{entry.name}` has layers written in Python: what they own and compute is not known")
+        parts = ((row.name, row.count, row.parameters, row.macs) for row in found.rows if not row.depth)
+        total = tuple((name, n * count, None if macs is None else n * macs) for name, n, count, macs in parts)
+        return Measured(found.weights.parameters, found.macs, total)
+
+    return measure
 
 
 def check_text(text: str) -> tuple[Diagnostic, ...]:
@@ -95,6 +142,8 @@ def compile_text(
     overrides: Mapping[str, Any] | None = None,
     train: bool = False,
     base: Path | None = None,
+    reader: Reader | None = None,
+    allow_extern: bool = False,
 ) -> Compiled:
     """Compile one model of a spec, with its `train` section if asked; raises `NnspecError` when it has errors.
 
@@ -102,7 +151,8 @@ def compile_text(
     """
     sources, sink = Sources(), Sink()
     number = sources.add(name, text)
-    session = elaboration.start(parse(text, sink, number), sources, sink)
+    files = reader or Files(base, name)
+    session = elaboration.start(parse(text, sink, number), sources, sink, files, allow_extern=allow_extern)
     section = elaboration.train_section(session)
     block = elaboration.choose(session, model)
     entry, training = None, None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nnspec.compiler import Checked, Compiled, check, compile_text
+from nnspec.compiler_files import Files, plain_text
 from nnspec.diagnostics import NnspecError, Sources, error
 from nnspec.elaborate.overrides import Written
 from nnspec.suggest import closest
@@ -21,11 +22,15 @@ _MAX_BYTES = 256 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A text with the name that messages call it by, and the folder that paths in it start from."""
+    """A text with the name that messages call it by, and the folder that paths in it start from.
+
+    What it imports is read by `files`; a text that comes from nowhere imports from the library only.
+    """
 
     name: str
     text: str
     base: Path
+    files: Files = field(default_factory=Files)
 
     @property
     def is_ir(self) -> bool:
@@ -48,19 +53,20 @@ def read_input(file: str | Path) -> Input:
     if len(content) > _MAX_BYTES:
         raise _unreadable(f"`{name}` has more than {_MAX_BYTES >> 20} MiB")
     try:
-        text = content.decode("utf-8")
+        text = plain_text(content)
     except UnicodeDecodeError as fault:
         raise _unreadable(f"`{name}` is not UTF-8 text (byte {fault.start:,})") from None
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return Input(name, text, Path() if name == STDIN else Path(file).parent)
+    if name == STDIN:
+        return Input(name, text, Path(), Files(Path()))
+    return Input(name, text, Path(file).parent, Files(Path(file).parent, Path(file).name))
 
 
-def check_input(given: Input) -> Checked:
+def check_input(given: Input, *, allow_extern: bool = False) -> Checked:
     """Everything that is to be said about a spec or an IR."""
     if not given.is_ir:
-        return check(given.text, given.name, base=given.base)
+        return check(given.text, given.name, base=given.base, reader=given.files, allow_extern=allow_extern)
     try:
-        compiled = _from_ir(given)
+        compiled = _from_ir(given, allow_extern)
     except NnspecError as fault:
         return Checked(fault.diagnostics, fault.sources)
     return Checked(compiled.diagnostics, compiled.sources)
@@ -73,6 +79,7 @@ def compile_input(
     overrides: Mapping[str, Any] | None = None,
     written: Mapping[str, str] | None = None,
     train: bool = False,
+    allow_extern: bool = False,
 ) -> Compiled:
     """The program of a spec or an IR; raises `NnspecError` when it has errors.
 
@@ -83,14 +90,21 @@ def compile_input(
         why = "is a setting of the training, which only `nnspec run` looks at"
         raise NnspecError([error("NNS314", f"`{setting}` {why}", None)])
     if given.is_ir:
-        return _chosen(_from_ir(given), given, model, {**(overrides or {}), **(written or {})})
+        return _chosen(_from_ir(given, allow_extern), given, model, {**(overrides or {}), **(written or {})})
     texts = {name: Written(text) for name, text in (written or {}).items()}
     return compile_text(
-        given.text, given.name, model=model, overrides={**(overrides or {}), **texts}, train=train, base=given.base
+        given.text,
+        given.name,
+        model=model,
+        overrides={**(overrides or {}), **texts},
+        train=train,
+        base=given.base,
+        reader=given.files,
+        allow_extern=allow_extern,
     )
 
 
-def _from_ir(given: Input) -> Compiled:
+def _from_ir(given: Input, allow_extern: bool) -> Compiled:
     from nnspec import ir_json
     from nnspec.verify import too_large, verify
 
@@ -98,6 +112,11 @@ def _from_ir(given: Input) -> Compiled:
         program = ir_json.loads(given.text)
     except ir_json.IRFormatError as fault:
         raise _no_ir(given, [f"{place}: {why}" if place else why for place, why in fault.faults]) from None
+    refused = None if allow_extern else next((m for m in program.modules if m.kind == "extern"), None)
+    if refused is not None:
+        message = f"`{refused.name}` in `{given.name}` is written in Python, and running Python must be allowed"
+        helps = ("if you trust it: `--allow-extern`, or `allow_extern=True` in Python",)
+        raise NnspecError([error("NNS222", message, None, helps=helps)])
     problems = verify(program)
     if problems or not program.entries:
         raise _no_ir(given, problems or ["it holds no model"])

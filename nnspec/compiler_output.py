@@ -66,11 +66,34 @@ def build_module(
         try:
             place = None if device is None else resolve(device)
             state = None if weights is None else backend.load_weights(weights)
-            return backend.build(compiled.program, device=place, state=state, seed=seed)
+            with foreign_code(compiled):
+                return backend.build(compiled.program, device=place, state=state, seed=seed)
         except backend.WeightsError as fault:
             raise NnspecError([_unfit(fault, weights, compiled)], compiled.sources) from None
         except Fault as fault:
             raise NnspecError([fault.diagnostic(None)], compiled.sources) from None
+
+
+@contextmanager
+def foreign_code(compiled: Compiled, *, running: bool = False) -> Iterator[None]:
+    """The Python code that a spec names may be absent or fail, also when it is `running`: that is no fault of ours."""
+    from nnspec.backends.torch_extern import ExternError, has_externs, in_words
+
+    try:
+        yield
+    except ExternError as fault:
+        place = None if fault.module is None else fault.module.span
+        notes = (fault.note,) if fault.note else ()
+        diagnostic = error("NNS510", fault.reason, place, "names Python code", notes=notes)
+        raise NnspecError([diagnostic], compiled.sources) from fault.__cause__
+    except NnspecError:
+        raise
+    except Exception as fault:
+        if not running or not has_externs(compiled.program):
+            raise
+        message = f"running a model that has layers written in Python fails: {in_words(fault)}"
+        notes = ("what such a layer gives must have the shapes and element types that its declaration says",)
+        raise NnspecError([error("NNS510", message, None, notes=notes)], compiled.sources) from fault
 
 
 def _unfit(fault: WeightsError, weights: object, compiled: Compiled) -> Diagnostic:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnspec.compiler import Compiled
-from nnspec.compiler_output import installed
+from nnspec.compiler_output import foreign_code, installed
 from nnspec.diagnostics import NnspecError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def try_out(compiled: Compiled, *, device: str = "cpu", sizes: Mapping[str, int] | None = None) -> Trial:
     """Feed the model a random batch; raises `NnspecError` for a device or sizes that cannot be."""
-    with installed():
+    with foreign_code(compiled, running=True), installed():
         from nnspec.training import trial
         from nnspec.training.fault import Fault
 
@@ -41,7 +41,7 @@ def train(
     progress: Progress | None = None,
 ) -> tuple[nn.Module, Result]:
     """Train the model; raises `NnspecError` for data, weights or a device that cannot be used."""
-    with installed():
+    with foreign_code(compiled, running=True), installed():
         from nnspec.training import device as devices
         from nnspec.training import run
         from nnspec.training.fault import Fault

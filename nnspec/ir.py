@@ -11,7 +11,7 @@ Frozen dataclasses, cheap to import; `nnspec.ir_json` gives them a validated, ve
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -82,10 +82,25 @@ class Tie:
 
 
 @dataclass(frozen=True, slots=True)
-class Module:
-    """What is stored. `name`: the block's or layer class's name; containers: `chain`, `repeat`, `group`."""
+class Setting:
+    """`params PATTERN { init = ... }`: how the parameters start that the pattern means (see `nnspec.patterns`).
 
-    kind: Literal["block", "layer", "chain", "repeat", "group"]
+    They start from `init`, or from the closed graph `value`, as a bare parameter does.
+    """
+
+    pattern: str
+    layer: str = ""
+    """The layer or block that the pattern is relative to; empty for the body that the setting stands in."""
+    init: Initializer | None = None
+    value: Graph | None = None
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """What is stored. `name`: that of the block, extern or layer class; containers: `chain`, `repeat`, `group`."""
+
+    kind: Literal["block", "extern", "layer", "chain", "repeat", "group"]
     name: str
     arguments: dict[str, Attr] = field(default_factory=dict)
     """Hyperparameters of a block; the complete arguments of a layer, inferred sizes included."""
@@ -95,16 +110,27 @@ class Module:
     ties: tuple[Tie, ...] = ()
     span: Span | None = None
     doc: str = ""
+    settings: tuple[Setting, ...] = ()
+    origin: str = ""
+    """Where the class of an extern is: `package.module:Class`. What it owns is for that class to know."""
+
+
+CALLED = ("block", "extern", "layer")
+"""Kinds of modules that are called; the others are containers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """A dimension without a number: read from axis `axis` (negative: from the end) of the method's input `input`."""
+    """A dimension without a number: read from axis `axis` (negative: from the end) of the method's input `input`.
+
+    `element` says which tensor of an input that is a list (indices, outermost first).
+    """
 
     name: str
     input: int
     axis: int
     span: Span | None = None
+    element: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +187,55 @@ class Read:
     span: Span | None = None
 
 
-Node = Call | Op | Read
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Apply `body` to the parts that sequences have along dimension `axis`, one step after the other.
+
+    The body is a graph of its own; layers in it are called by their paths from the surrounding module. Its inputs are
+    a part of each sequence (which lacks the dimension), the states before the step, and `captures`: values from outside
+    that are the same in all steps. Its outputs are what the step yields, then the states after it. The node's outputs
+    are the yields of all steps, stacked along `axis` in the order of the sequences, then the last states.
+    """
+
+    axis: int
+    reverse: bool
+    """Whether the last parts come first."""
+    sequences: tuple[Operand, ...]
+    states: tuple[Operand, ...]
+    captures: tuple[Operand, ...]
+    body: Graph
+    outputs: tuple[Any, ...]
+    span: Span | None = None
+
+    @property
+    def inputs(self) -> tuple[Operand, ...]:
+        """The operands, in the order of the body's inputs."""
+        return (*self.sequences, *self.states, *self.captures)
+
+    @property
+    def yields(self) -> int:
+        """How many of the outputs are stacked."""
+        return len(self.outputs) - len(self.states)
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """What Python computes: the one node in the method of an extern, from all inputs to all outputs."""
+
+    inputs: tuple[Operand, ...]
+    outputs: tuple[int, ...]
+    span: Span | None = None
+
+
+Node = Call | Op | Read | Scan | Foreign
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
     """Computation in single-assignment form, nodes in order; a tensor may be returned twice."""
 
-    inputs: tuple[int | None, ...]
-    """Value numbers; None for an optional input that was not given."""
+    inputs: tuple[Any, ...]
+    """Value numbers; nested in tuples for lists of tensors; None for an optional input that was not given."""
     values: tuple[Value, ...]
     nodes: tuple[Node, ...]
     outputs: tuple[Operand, ...]
@@ -191,14 +257,41 @@ class Method:
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """What an entry computes when these of its optional inputs are given: methods by mode, as those of an entry."""
+
+    given: tuple[str, ...]
+    methods: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """A model, ready to be compiled by itself: `methods["infer"]` and, where training differs, `methods["train"]`."""
+    """A model, ready to be compiled by itself: `methods["infer"]` and, where training differs, `methods["train"]`.
+
+    They take no optional input; `forms` has one for every other choice of them, the last with all.
+    """
 
     name: str
     module: int
     methods: dict[str, int]
     doc: str = ""
     span: Span | None = None
+    forms: tuple[Form, ...] = ()
+
+    @property
+    def optional(self) -> tuple[str, ...]:
+        """The names of the optional inputs, in order."""
+        return self.forms[-1].given if self.forms else ()
+
+    @property
+    def choices(self) -> tuple[Form, ...]:
+        """All forms, the one without optional inputs first."""
+        return (Form((), self.methods), *self.forms)
+
+    def methods_with(self, given: Collection[str]) -> dict[str, int]:
+        """The methods where of the optional inputs those among `given` are there, and no others."""
+        wanted = tuple(name for name in self.optional if name in given)
+        return next(form.methods for form in self.choices if form.given == wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,9 +392,9 @@ def result_of(outputs: tuple[Any, ...]) -> Any:
 
 
 def flat(outputs: Any) -> Iterator[int]:
-    """Value numbers in the nested outputs of a node, in order."""
+    """Value numbers in the nested inputs of a graph or outputs of a node, in order; None is no value."""
     if isinstance(outputs, int):
         yield outputs
-    else:
+    elif outputs is not None:
         for part in outputs:
             yield from flat(part)

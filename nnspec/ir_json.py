@@ -63,7 +63,7 @@ def dumps(program: ir.Program) -> str:
     return "\n".join(_lines({"format": FORMAT, "version": program.version, **fields})) + "\n"
 
 
-_KINDS: dict[type[Any], str] = {ir.Call: "call", ir.Op: "op", ir.Read: "read"}
+_KINDS: dict[type[Any], str] = {ir.Call: "call", ir.Op: "op", ir.Read: "read", ir.Scan: "scan", ir.Foreign: "foreign"}
 
 
 def _typed(value: Any) -> Any:
@@ -194,9 +194,10 @@ def _adapter() -> TypeAdapter[Any]:
         "Span": Annotated[object, PlainValidator(_read_span)],
         "int": Annotated[int, Field(ge=-_LIMIT, lt=_LIMIT)],
     }
+    words["Graph"] = Annotated[object, _Later(words, "Graph")]
     for cls in _CLASSES:
         words[cls.__name__] = _wire(cls, words)
-        if cls is ir.Read:
+        if cls is ir.Foreign:
             nodes = tuple(Annotated[words[c.__name__], Tag(kind)] for c, kind in _KINDS.items())
             message = f"the kind of a node is {', '.join(_KINDS.values())}"
             tag = Discriminator(_kind_of, custom_error_type="node", custom_error_message=message)
@@ -215,12 +216,26 @@ _CLASSES: tuple[type[Any], ...] = (
         ir.Call,
         ir.Op,
         ir.Read,
+        ir.Scan,
+        ir.Foreign,
         ir.Graph,
         ir.Member,
         ir.Tie,
+        ir.Setting,
     ),
-    *(ir.Module, ir.Method, ir.Entry, ir.Metric, ir.Record, ir.Training, ir.Program),
+    *(ir.Module, ir.Method, ir.Form, ir.Entry, ir.Metric, ir.Record, ir.Training, ir.Program),
 )
+
+
+class _Later:
+    """Stands for a class that comes later in the order: a scan holds a graph, and a graph holds scans."""
+
+    def __init__(self, words: dict[str, Any], name: str) -> None:
+        self.words = words
+        self.name = name
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return handler.generate_schema(self.words[self.name])
 
 
 def _wire(cls: type[Any], words: dict[str, Any]) -> Any:

@@ -266,6 +266,11 @@ class Layer(Operation):
     definition: ClassVar[str] = ""
     """Source of an `nn.Module` class for layers that torch has no class for; emitted once per file."""
 
+    @property
+    def title(self) -> str:
+        """What messages and automatic names call it: its class, or that of the layer that it wraps."""
+        return type(self).__name__
+
     def accept(self, *inputs: Any) -> None:
         """Refuse inputs of the wrong kind, rank or element type, before any size is read from them."""
 
@@ -319,6 +324,10 @@ class Layer(Operation):
         """Parameters and buffers by torch's names, in torch's order."""
         return {}
 
+    def learns_statistics(self) -> bool:
+        """Whether it uses or keeps statistics of the batch in training, which a single step of a scan must not do."""
+        return False
+
     def torch(self) -> Code:
         """The constructor call; by default `nn.<class>` with inferred sizes and required arguments by position."""
         positional: list[Any] = [getattr(self, n) for n, f in self.fields.items() if f.inferred]
@@ -344,6 +353,8 @@ class Function(Operation):
     """Positional order of inputs and fields where it is not 'inputs, then fields' (`("equation", "*operands")`)."""
     extra: ClassVar[str] = ""
     """The field that collects arguments of unknown names as (name, value) pairs; without one they are errors."""
+    draws: ClassVar[bool] = False
+    """Whether it draws random numbers: two calls give different ones."""
     namespace: ClassVar[str] = "torch"
     """Where torch keeps the function: `torch` or `F`."""
 

@@ -2,7 +2,8 @@
 
 The folders are scanned as text (a millisecond), so that a new class is found without being listed anywhere, and a spec
 that uses three layers loads three files. Functions and metrics are the classes in lower case, the others those in
-CamelCase; a class with a leading underscore is nobody's but its file's.
+CamelCase (and a layer that wraps layers is in lower case, as torch has it); a class with a leading underscore is
+nobody's but its file's.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 _ROOT = Path(__file__).parent
 _CAPITALISED = re.compile(r"^class ([A-Z]\w*)\(", re.MULTILINE)
+_PUBLIC = re.compile(r"^class ([A-Za-z]\w*)\(", re.MULTILINE)
 _LOWER_CASE = re.compile(r"^class ([a-z]\w*)\(", re.MULTILINE)
 
 FOLDERS = {
@@ -31,7 +33,7 @@ FOLDERS = {
 def index(kind: str) -> dict[str, str]:
     """Name of each class of a kind -> the module that defines it."""
     folder = FOLDERS[kind]
-    pattern = _LOWER_CASE if kind in ("function", "metric") else _CAPITALISED
+    pattern = _LOWER_CASE if kind in ("function", "metric") else _PUBLIC if kind == "layer" else _CAPITALISED
     found = {}
     for path in sorted((_ROOT / folder).glob("*.py")):
         for name in pattern.findall(path.read_text(encoding="utf-8")):

@@ -1,6 +1,7 @@
 """What a model consists of: layers with their output types, parameters and multiply-adds, repeated ones folded.
 
-It is worked out from the IR alone: shape rules and costs are those of the layer classes. It describes inference.
+It is worked out from the IR alone: shape rules and costs are those of the layer classes. It describes inference, with
+all optional inputs given.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _MOST_DIGITS = 18
 class Row:
     """A part of the model. Numbers are those of one copy: `count` copies with consecutive names share a row.
 
-    `macs` is None where the expression has too many terms to keep; `outputs` is empty for what computes nothing.
+    What the `externs` in it own and compute is not known, and left out. `macs` is None where the expression has too many terms to keep; `outputs` is empty for what computes nothing.
     """
 
     path: str
@@ -34,6 +35,7 @@ class Row:
     macs: Size | None
     count: int = 1
     uses: int = 1
+    externs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Summary:
     model: str
     doc: str
     inputs: tuple[tuple[str, TensorType], ...]
+    optional: tuple[str, ...]
+    """Inputs that may be left out."""
     outputs: tuple[tuple[str, TensorType], ...]
     symbols: tuple[str, ...]
     requires: tuple[Requirement, ...]
@@ -70,7 +74,8 @@ def summarize(program: ir.Program, entry: ir.Entry | None = None, sizes: Mapping
     Raises `SizeError`.
     """
     entry = entry or program.main
-    method = program.methods[entry.methods["infer"]]
+    number = entry.methods_with(entry.optional)["infer"]
+    method = program.methods[number]
     names = tuple(s.name for s in method.symbols)
     given = dict(sizes or {})
     for name in given:
@@ -79,7 +84,7 @@ def summarize(program: ir.Program, entry: ir.Entry | None = None, sizes: Mapping
             raise SizeError(f"`{entry.name}` has no symbol `{name}`: {known}")
     requires = _requirements(entry.name, method, given)
     calls = Calls(program)
-    body = calls.body(entry.methods["infer"], given)
+    body = calls.body(number, given)
     weights = Weights(program)
     whole = weights.of(entry.module)
     types = [TensorType(v.type.dtype, tuple(substitute(d, given) for d in v.type.dims)) for v in method.graph.values]
@@ -87,6 +92,7 @@ def summarize(program: ir.Program, entry: ir.Entry | None = None, sizes: Mapping
         entry.name,
         entry.doc,
         tuple((n, types[v]) for n, v in zip(method.input_names, method.graph.inputs, strict=True) if v is not None),
+        entry.optional,
         tuple(
             (name if len(found) == 1 else f"{name}.{i}", types[value])
             for name, operand in zip(method.output_names, method.graph.outputs, strict=True)
@@ -145,7 +151,7 @@ def _rows(
         name = first.name if len(run) == 1 else _range(first.name, run[-1][0].name)
         path = f"{prefix}{name}"
         count = first.own if inner is None else weights.below(inner, excluded)
-        numbers = (count.parameters, first.macs, len(run), first.uses)
+        numbers = (count.parameters, first.macs, len(run), first.uses, count.externs)
         found.append(Row(path, name, depth, first.kind, first.outputs, *numbers))
         found += _rows(first, weights, inner, excluded, f"{path}.", depth + 1)
     return found

@@ -79,18 +79,42 @@ class _Walk:
         self.method = method
         self.sizes = sizes
         self.types = [self.sized(value.type) for value in method.graph.values]
+        self.turns: Size | None = 1
+        """How often the nodes that are walked now are computed: a scan's body once for each step."""
         self.root = Part("", "block")
 
     def body(self) -> Part:
-        for node in self.method.graph.nodes:
+        self.nodes(self.method.graph)
+        self.add_unused(self.root, self.method.module)
+        return self.root
+
+    def nodes(self, graph: ir.Graph) -> None:
+        """Walk the nodes of a graph."""
+        for node in graph.nodes:
             if isinstance(node, ir.Call):
                 self.call(node)
             elif isinstance(node, ir.Op):
                 self.function(node)
-            else:
+            elif isinstance(node, ir.Scan):
+                self.scan(node)
+            elif isinstance(node, ir.Read):
                 self.read(node)
-        self.add_unused(self.root, self.method.module)
-        return self.root
+
+    def scan(self, node: ir.Scan) -> None:
+        """What a scan computes, as often as there are steps."""
+        outside = self.types, self.turns
+        (sequence,) = ir.refs(node.sequences[0])
+        self.turns = self.each_turn(self.types[sequence].dims[node.axis])
+        self.types = [self.sized(value.type) for value in node.body.values]
+        self.nodes(node.body)
+        self.types, self.turns = outside
+
+    def each_turn(self, macs: Size | None) -> Size | None:
+        """The cost of all turns, given that of one."""
+        try:
+            return None if macs is None or self.turns is None else macs * self.turns
+        except DimTooLarge:
+            return None
 
     def sized(self, type_: TensorType) -> TensorType:
         return TensorType(type_.dtype, tuple(substitute(d, self.sizes) for d in type_.dims)) if self.sizes else type_
@@ -131,6 +155,7 @@ class _Walk:
             body = self.calls.body(node.method, inner)
             macs = body.macs
             part.children = part.children or body.children
+        macs = self.each_turn(macs)
         part.outputs = part.outputs or outputs
         part.uses += 1
         part.spend(macs)
@@ -146,6 +171,7 @@ class _Walk:
         macs = cls(**node.attributes).macs([self.operand(x) for x in node.inputs], self.result(node.outputs))
         if macs == 0:
             return
+        macs = self.each_turn(macs)
         # Brackets keep it apart from members of that name; calls of one function in a body share a row.
         part = self.child(self.root, f"{node.function}()", "function")
         part.outputs = part.outputs or tuple(self.types[v] for v in ir.flat(node.outputs))
@@ -159,7 +185,7 @@ class _Walk:
         parent, module = self.root, self.method.module
         for holder in holders:
             module = self.program.module_at(module, holder)
-            if self.program.modules[module].kind in ("block", "layer"):
+            if self.program.modules[module].kind in ir.CALLED:
                 return
             parent = self.child(parent, holder, self.program.modules[module].kind)
         self.add_bare(parent, self.program.find(module, name)).uses += 1
@@ -176,15 +202,18 @@ class _Walk:
         part.outputs = (member.type,) if member.type is not None else ()
         return part
 
-    def add_unused(self, part: Part, number: int) -> None:
-        """Rows for members that nothing used: they are stored all the same."""
+    def add_unused(self, part: Part, number: int, path: str = "") -> None:
+        """Rows for members that nothing called: they are stored all the same, and others may be tied to them."""
+        owners = [tie.owner for tie in self.program.modules[self.method.module].ties]
         for member in self.program.modules[number].members:
             if member.module is None:
                 if member.name not in part.children:
                     self.add_bare(part, member)
                 continue
             module = self.program.modules[member.module]
-            held = module.kind not in ("block", "layer")
+            held = module.kind not in ir.CALLED
             child = self.child(part, member.name, module.kind if held else module.name)
             if held:
-                self.add_unused(child, member.module)
+                self.add_unused(child, member.module, f"{path}{member.name}.")
+            if child.uses == 0 and any(owner.startswith(f"{path}{member.name}.") for owner in owners):
+                child.uses = 1

@@ -38,7 +38,8 @@ def as_text(summary: Summary, *, depth: int | None = None, width: int | None = N
 
 def _table(summary: Summary, rows: Sequence[Row], limit: int) -> list[tuple[str, ...]]:
     head = ("layer", "type", "output", "parameters", "multiply-adds")
-    total = ("total", "", "", _number(summary.weights.parameters), _cost(summary.macs, limit))
+    weights = summary.weights
+    total = ("total", "", "", *_numbers(weights.parameters, summary.macs, weights.externs, limit))
     return [head, *(_cells(row, limit) for row in rows), total]
 
 
@@ -50,7 +51,8 @@ def _signature(summary: Summary) -> list[str]:
     pairs = [("input", name, type_) for name, type_ in summary.inputs]
     pairs += [("output", name, type_) for name, type_ in summary.outputs]
     longest = max((len(name) for _, name, _ in pairs), default=0)
-    lines = [f"  {word:<6} {name:<{longest}}  {type_}" for word, name, type_ in pairs]
+    notes = {("input", name): "  (optional)" for name in summary.optional}
+    lines = [f"  {word:<6} {name:<{longest}}  {type_}{notes.get((word, name), '')}" for word, name, type_ in pairs]
     return lines + [
         f"  requires {condition(each.size, each.relation)}" + (f"  ({each.message})" if each.message else "")
         for each in summary.requires
@@ -66,7 +68,15 @@ def _cells(row: Row, limit: int) -> tuple[str, ...]:
     elif row.uses > 1:
         kind += f" ({row.uses:,} uses)"
     outputs = ", ".join(map(str, row.outputs)) or "-"
-    return "  " * row.depth + row.name, kind, outputs, _number(row.parameters), _cost(row.macs, limit)
+    return "  " * row.depth + row.name, kind, outputs, *_numbers(row.parameters, row.macs, row.externs, limit)
+
+
+def _numbers(parameters: int, macs: Size | None, externs: int, limit: int) -> tuple[str, str]:
+    """Parameters and cost as texts; of what is written in Python neither is known."""
+    known = _number(parameters), _cost(macs, limit)
+    if not externs:
+        return known
+    return "?" if known[0] == "-" else f"{known[0]} + ?", "?" if known[1] == "-" else f"{known[1]} + ?"
 
 
 def _aligned(table: Sequence[tuple[str, ...]], width: int | None) -> list[str]:
@@ -93,6 +103,9 @@ def _totals(summary: Summary) -> list[str]:
     lines = [f"parameters  {weights.parameters:,} ({_bytes(weights.parameter_bytes)}), all trained"]
     if not weights.parameters:
         lines = ["parameters  none"]
+    if weights.externs:
+        layers = f"{weights.externs} layer{'s' if weights.externs > 1 else ''}"
+        lines.append(f"not known   what {layers} written in Python (`extern`) own and compute")
     if weights.buffers:
         lines.append(f"buffers     {weights.buffers:,} ({_bytes(weights.buffer_bytes)}), not trained")
     return lines
@@ -139,14 +152,14 @@ def as_json(summary: Summary) -> str:
     """One JSON object on one line; sizes that depend on symbols are texts.
 
     It has `version`, `model`, `inputs`, `outputs`, `symbols`, `requires`, `rows`, `parameters`, `buffers`, `bytes` and
-    `macs`. A row has `path`, `type`, `depth`, `outputs`; `parameters` and `macs` of one copy; how many `copies` there
-    are, and how often each is called (`uses`).
+    `macs`, less what `externs` layers written in Python own and compute. A row has `path`, `type`, `depth`, `outputs`;
+    `parameters`, `macs` and `externs` of one copy; how many `copies` there are, and how often each is called (`uses`).
     """
     return json.dumps(
         {
             "version": JSON_VERSION,
             "model": summary.model,
-            "inputs": _named(summary.inputs),
+            "inputs": [{**each, "optional": each["name"] in summary.optional} for each in _named(summary.inputs)],
             "outputs": _named(summary.outputs),
             "symbols": list(summary.symbols),
             "requires": [{"condition": condition(r.size, r.relation), "message": r.message} for r in summary.requires],
@@ -155,6 +168,7 @@ def as_json(summary: Summary) -> str:
             "buffers": summary.weights.buffers,
             "bytes": summary.weights.parameter_bytes + summary.weights.buffer_bytes,
             "macs": _size(summary.macs),
+            "externs": summary.weights.externs,
         }
     )
 
@@ -173,6 +187,7 @@ def _row(row: Row) -> dict[str, Any]:
         "macs": _size(row.macs),
         "copies": row.count,
         "uses": row.uses,
+        "externs": row.externs,
     }
 
 

@@ -12,12 +12,16 @@ _BYTES = {"64": 8, "32": 4, "16": 2}
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Elements of the parameters (they are trained) and buffers (they are not), and the bytes that each takes."""
+    """Elements of the parameters (they are trained) and buffers (they are not), and the bytes that each takes.
+
+    What `externs` own besides is for their Python to know.
+    """
 
     parameters: int = 0
     buffers: int = 0
     parameter_bytes: int = 0
     buffer_bytes: int = 0
+    externs: int = 0
 
     def __add__(self, other: Count) -> Count:
         return Count(
@@ -25,6 +29,7 @@ class Count:
             self.buffers + other.buffers,
             self.parameter_bytes + other.parameter_bytes,
             self.buffer_bytes + other.buffer_bytes,
+            self.externs + other.externs,
         )
 
 
@@ -78,7 +83,7 @@ class Weights:
 
     def _count(self, module: int, aliases: frozenset[str]) -> Count:
         by_member = self._by_member(aliases)
-        total = Count()
+        total = Count(externs=int(self._program.modules[module].kind == "extern"))
         for member in self._program.modules[module].members:
             if member.module is not None:
                 below = frozenset(by_member.get(member.name, ())) | self.ties(member.module)

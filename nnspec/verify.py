@@ -15,12 +15,15 @@ from typing import Any
 from nnspec import ir
 from nnspec.diagnostics import Span
 from nnspec.dims import symbol, symbols
+from nnspec.elaborate.extern import is_origin, is_parameter, is_plain
 from nnspec.elaborate.place import is_reserved
-from nnspec.elaborate.session import MAX_ELEMENTS
+from nnspec.elaborate.session import MAX_ELEMENTS, MAX_OPTIONAL
 from nnspec.facts import Facts
+from nnspec.ir_nodes import nodes_of
 from nnspec.types import TensorType
 from nnspec.verify_graph import TypeCheck, form_problems, resolve
 from nnspec.verify_library import NotValid, check_initializer, members_of
+from nnspec.verify_settings import setting_problems
 from nnspec.verify_training import training_problems
 
 MAX_DEPTH = 256
@@ -68,8 +71,9 @@ def _module_edges(program: ir.Program) -> tuple[str, Edges, list[int]]:
 def _method_edges(program: ir.Program) -> tuple[str, Edges, list[int]]:
     count = range(len(program.methods))
     graphs = [method.graph for method in program.methods]
-    edges = [[n.method for n in graph.nodes if isinstance(n, ir.Call) and n.method in count] for graph in graphs]
-    return "method", edges, [len(graph.nodes) for graph in graphs]
+    nodes = [list(nodes_of(graph.nodes)) for graph in graphs]
+    edges = [[n.method for n in each if isinstance(n, ir.Call) and n.method in count] for each in nodes]
+    return "method", edges, [len(each) for each in nodes]
 
 
 def _spans(program: ir.Program) -> Iterator[str]:
@@ -103,7 +107,11 @@ def _modules(program: ir.Program) -> Iterator[str]:
             if member.kind != "module" and module.kind != "layer" and not _has_start(member):
                 yield f"{where}, `{member.name[:80]}`: nothing says what it holds first"
         yield from (f"{where}: {problem}" for problem in _kind(module))
-    yield from _unfold(*_module_edges(program))
+    endless = list(_unfold(*_module_edges(program)))
+    yield from endless
+    if not endless:
+        for number, module in enumerate(program.modules):
+            yield from (f"module {number}, settings: {problem}" for problem in setting_problems(program, module, _constant))
 
 
 def _member(program: ir.Program, member: ir.Member, modules: int) -> Iterator[str]:
@@ -122,7 +130,7 @@ def _member(program: ir.Program, member: ir.Member, modules: int) -> Iterator[st
         yield f"it would have more than {MAX_ELEMENTS:,} elements"
     if member.init is not None:
         try:
-            check_initializer(member.init)
+            check_initializer(member.init, member.type)
         except NotValid as reason:
             yield str(reason)
     if member.value is not None:
@@ -156,6 +164,11 @@ def _kind(module: ir.Module) -> Iterator[str]:
     elif module.kind == "block":
         if not module.name.isidentifier():
             yield "a block's name is an identifier"
+    elif module.kind == "extern":
+        if not module.name.isidentifier() or module.members or not is_origin(module.origin):
+            yield "an extern has an identifier for a name, no members, and the place of a class in Python"
+        if not all(is_parameter(name) and is_plain(attr.value) for name, attr in module.arguments.items()):
+            yield "the arguments of an extern are plain data"
     elif module.name != module.kind or module.arguments or module.ties:
         yield f"a {module.kind} has neither a name, arguments nor ties of its own"
 
@@ -259,8 +272,10 @@ def _title(program: ir.Program, number: int) -> str:
 
 
 def _method(program: ir.Program, method: ir.Method) -> Iterator[str]:
-    if method.module not in range(len(program.modules)) or program.modules[method.module].kind != "block":
-        yield "a method belongs to a block"
+    kind = program.modules[method.module].kind if method.module in range(len(program.modules)) else ""
+    if kind not in ("block", "extern"):
+        yield "a method belongs to a block or an extern"
+    yield from _foreign(method.graph, kind)
     if len(method.input_names) != len(method.graph.inputs) or len(method.output_names) != len(method.graph.outputs):
         yield "every input and output has a name"
     inputs, outputs = method.input_names, [name for name in method.output_names if name]
@@ -281,10 +296,26 @@ def _method(program: ir.Program, method: ir.Method) -> Iterator[str]:
         yield from (f"there is no symbol `{name}` here" for name in symbols(requirement.size) - known)
 
 
+def _foreign(graph: ir.Graph, kind: str) -> Iterator[str]:
+    """What Python computes stands alone in the method of an extern, and nowhere else."""
+    nodes = list(nodes_of(graph.nodes))
+    found = [node for node in nodes if isinstance(node, ir.Foreign)]
+    if kind != "extern":
+        if found:
+            yield "only an extern is computed by Python"
+    elif len(nodes) != 1 or not found or list(ir.refs(found[0].inputs)) != list(ir.flat(graph.inputs)):
+        yield "an extern has one node, which takes all inputs"
+    elif graph.outputs != tuple(map(ir.Ref, found[0].outputs)):
+        yield "an extern has one node, which gives all outputs"
+
+
 def _is_there(method: ir.Method, stated: ir.Symbol) -> bool:
-    inputs = method.graph.inputs
-    value = inputs[stated.input] if stated.input in range(len(inputs)) else None
-    if value is None or not stated.name.isidentifier():
+    value: Any = method.graph.inputs
+    for position in (stated.input, *stated.element):
+        if not isinstance(value, tuple) or position not in range(len(value)):
+            return False
+        value = value[position]
+    if not isinstance(value, int) or not stated.name.isidentifier():
         return False
     kind: TensorType = method.graph.values[value].type
     return -kind.rank <= stated.axis < kind.rank and kind.dims[stated.axis] == symbol(stated.name)
@@ -294,15 +325,35 @@ def _entries(program: ir.Program) -> Iterator[str]:
     if not program.entries:
         yield "there is no entry"
     for number, entry in enumerate(program.entries):
-        if (
-            not entry.name.isidentifier()
-            or "infer" not in entry.methods
-            or not set(entry.methods) <= {"infer", "train"}
-        ):
+        modes = [set(form.methods) for form in entry.choices]
+        if not entry.name.isidentifier() or not all({"infer"} <= each <= {"infer", "train"} for each in modes):
             yield f"entry {number} has an identifier for a name, and methods for `infer` and perhaps `train`"
-        for method in entry.methods.values():
-            if method not in range(len(program.methods)) or program.methods[method].module != entry.module:
-                yield f"entry {number} and its methods are of one module"
+        choices = [form.given for form in entry.choices]
+        if len(entry.optional) > MAX_OPTIONAL or sorted(choices) != sorted(_subsets(entry.optional)):
+            yield f"entry {number} has one form for every choice of its optional inputs"
+        for form in entry.choices:
+            reasons = (_form(program, entry, form, method) for method in form.methods.values())
+            yield from (f"entry {number} {reason}" for reason in reasons if reason)
+
+
+def _subsets(names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = [()]
+    for name in names[: MAX_OPTIONAL + 1]:
+        found += [(*each, name) for each in found]
+    return found
+
+
+def _form(program: ir.Program, entry: ir.Entry, form: ir.Form, number: int) -> str:
+    """What is wrong with a method of a form; empty when it is in order."""
+    if number not in range(len(program.methods)) or program.methods[number].module != entry.module:
+        return "and its methods are of one module"
+    method = program.methods[number]
+    if any(isinstance(value, tuple) for value in method.graph.inputs):
+        return "takes tensors, not lists of them"
+    pairs = zip(method.input_names, method.graph.inputs, strict=True)
+    absent = {name for name, value in pairs if value is None}
+    wanted = set(entry.optional) - set(form.given)
+    return "" if absent == wanted else "takes the inputs that its form says, and no others"
 
 
 def _graphs(program: ir.Program) -> Iterator[str]:
@@ -311,7 +362,8 @@ def _graphs(program: ir.Program) -> Iterator[str]:
     A method that leans on its caller's facts is called from there only (elsewhere it is another method), so that the
     first call found says what is known.
     """
-    facts: dict[int, Facts] = {m: Facts() for entry in program.entries for m in entry.methods.values()}
+    forms = [form for entry in program.entries for form in entry.choices]
+    facts: dict[int, Facts] = {m: Facts() for form in forms for m in form.methods.values()}
     for number in _order(_method_edges(program)[1]):
         if number not in facts:
             continue
@@ -321,6 +373,6 @@ def _graphs(program: ir.Program) -> Iterator[str]:
             assume(requirement.size, 0)
         check = TypeCheck(program, method.graph, facts[number], method.module)
         yield from (f"{_title(program, number)}, {problem}" for problem in check.problems())
-        for node in method.graph.nodes:
+        for node in nodes_of(method.graph.nodes):
             if isinstance(node, ir.Call) and node.method is not None:
                 facts.setdefault(node.method, Facts(facts[number], node.dims))

@@ -7,9 +7,11 @@ from typing import Any
 
 from nnspec import ir
 from nnspec.dims import Dim, Size, substitute, symbols
+from nnspec.elaborate.session import MAX_SCANS
 from nnspec.facts import Facts
 from nnspec.types import Scalar, TensorType
 from nnspec.verify_library import NotValid, function_of, infer, layer_of
+from nnspec.verify_scan import same_type, scan_results
 
 
 def resolve(program: ir.Program, module: int, path: str) -> ir.Member:
@@ -26,7 +28,7 @@ def resolve(program: ir.Program, module: int, path: str) -> ir.Member:
     return member
 
 
-def form_problems(graph: ir.Graph, known: frozenset[str]) -> Iterator[str]:
+def form_problems(graph: ir.Graph, known: frozenset[str], depth: int = 0) -> Iterator[str]:
     """Whether values are defined once, before their use, and sizes speak of known symbols only."""
     count = len(graph.values)
     defined: set[int] = set()
@@ -50,12 +52,19 @@ def form_problems(graph: ir.Graph, known: frozenset[str]) -> Iterator[str]:
         elif operand is not None and not isinstance(operand, bool | int | float):
             yield f"{type(operand).__name__} cannot be an operand"
 
-    for value in graph.inputs:
-        if value is not None:
-            yield from define(value)
+    if depth > MAX_SCANS:
+        yield f"scans are nested deeper than {MAX_SCANS}"
+        return
+    if not all(each is None or _only_numbers(each) for each in graph.inputs):
+        yield "its inputs are not numbers of values"
+        return
+    for value in ir.flat(graph.inputs):
+        yield from define(value)
     for number, node in enumerate(graph.nodes):
         for problem in _node_problems(node, known, use, define):
             yield f"node {number}: {problem}"
+        for problem in form_problems(node.body, known, depth + 1) if isinstance(node, ir.Scan) else ():
+            yield f"node {number}, body: {problem}"
     for value in sorted(set(range(count)) - defined):
         yield f"value {value} is never defined"
     for number, item in enumerate(graph.values):
@@ -130,12 +139,20 @@ class TypeCheck:
             try:
                 self._check(node)
             except NotValid as reason:
-                name = node.function if isinstance(node, ir.Op) else node.path
+                name = node.function if isinstance(node, ir.Op) else getattr(node, "path", "scan")
                 yield f"node {number} (`{name[:80]}`): {reason}"
 
     def _check(self, node: ir.Node) -> None:
+        if isinstance(node, ir.Foreign):
+            return  # its types are what it says
         if isinstance(node, ir.Op):
             self._match(node.outputs, infer(function_of(node, self.kinds), self.facts, self._operands(node)))
+            return
+        if isinstance(node, ir.Scan):
+            self._match(node.outputs, scan_results(self.facts, node, self._operands(node)))
+            inside = TypeCheck(self.program, node.body, self.facts, self.module, self.kinds)
+            for problem in inside.problems():
+                raise NotValid(f"in its body, {problem}")
             return
         if self.module is None:
             raise NotValid("there is no module here")
@@ -154,16 +171,22 @@ class TypeCheck:
 
     def _check_call(self, node: ir.Call, module: int) -> None:
         callee = self._callee(node, module)
-        inputs = [operand for given in node.inputs for operand in _spread(given)]
-        if len(inputs) != len(callee.graph.inputs):
-            raise NotValid(f"it takes {len(callee.graph.inputs)} inputs, not {len(inputs)}")
-        for operand, value in zip(inputs, callee.graph.inputs, strict=True):
-            found = self._type(operand)
-            wanted = None if value is None else _outside(callee.graph.values[value].type, node.dims)
-            if not (found is wanted is None) and not self._same(found, wanted):
-                raise NotValid(f"it takes {wanted}, not {found}")
+        self._match_inputs(callee, node, node.inputs, callee.graph.inputs)
         results = tuple(_result(callee, output, node.dims) for output in callee.graph.outputs)
         self._match(node.outputs, results if len(results) > 1 else results[0])
+
+    def _match_inputs(self, callee: ir.Method, node: ir.Call, given: Any, wanted: Any) -> None:
+        """What flows in has the nesting and the types of the callee's inputs."""
+        if len(given) != len(wanted):
+            raise NotValid(f"it takes {len(wanted)} inputs, not {len(given)}")
+        for operand, value in zip(given, wanted, strict=True):
+            if isinstance(value, tuple) and isinstance(operand, tuple):
+                self._match_inputs(callee, node, operand, value)
+                continue
+            found = self._type(operand)
+            kind = _outside(callee.graph.values[value].type, node.dims) if isinstance(value, int) else value
+            if not (found is kind is None) and not self._same(found, kind):
+                raise NotValid(f"it takes {kind}, not {found}")
 
     def _callee(self, node: ir.Call, module: int) -> ir.Method:
         if node.method is None or node.method not in range(len(self.program.methods)):
@@ -175,7 +198,7 @@ class TypeCheck:
             raise NotValid("its sizes are not those of its method")
         return callee
 
-    def _operands(self, node: ir.Call | ir.Op) -> tuple[Any, ...]:
+    def _operands(self, node: ir.Call | ir.Op | ir.Scan) -> tuple[Any, ...]:
         return tuple(map(self._type, node.inputs))
 
     def _type(self, operand: Any) -> Any:
@@ -203,19 +226,7 @@ class TypeCheck:
             raise NotValid(f"it gives {kind}, not {self.graph.values[output].type}")
 
     def _same(self, a: Any, b: Any) -> bool:
-        if not isinstance(a, TensorType) or not isinstance(b, TensorType):
-            return False
-        dims = zip(a.dims, b.dims, strict=False)
-        return a.dtype == b.dtype and a.rank == b.rank and all(self.facts.equal(x, y) for x, y in dims)
-
-
-def _spread(operand: Any) -> Iterator[Any]:
-    """A list of tensors is as many inputs."""
-    if isinstance(operand, tuple):
-        for part in operand:
-            yield from _spread(part)
-    else:
-        yield operand
+        return same_type(self.facts, a, b)
 
 
 def _outside(kind: TensorType, dims: Mapping[str, Size]) -> TensorType:

@@ -8,7 +8,7 @@ from typing import Any
 from nnspec import ir, registry
 from nnspec.arguments import Arguments, Misfit, convert, describe_kind
 from nnspec.facts import Facts
-from nnspec.initializers import INITIALIZERS
+from nnspec.initializers import INITIALIZERS, Initializer
 from nnspec.layer import Layer, Operation, ShapeError
 from nnspec.proof import Proof
 from nnspec.training.fault import SettingError
@@ -36,9 +36,15 @@ def function_of(node: ir.Op, kinds: tuple[str, ...] = ("function",)) -> Operatio
     return function
 
 
-def check_initializer(init: ir.Initializer) -> None:
-    """Whether torch has the initialiser and takes these arguments."""
-    _build(INITIALIZERS.get(init.function), f"initialiser `{init.function[:80]}`", init.arguments)
+def check_initializer(init: ir.Initializer, type: TensorType | None = None) -> None:
+    """Whether torch has the initialiser, takes these arguments, and fills a tensor of that type with them."""
+    made = _build(INITIALIZERS.get(init.function), f"initialiser `{init.function[:80]}`", init.arguments)
+    assert isinstance(made, Initializer)
+    try:
+        if type is not None:
+            made.check(type)
+    except ShapeError as reason:
+        raise NotValid(reason.message) from None
 
 
 def check_record(kind: str, record: ir.Record) -> None:
@@ -100,6 +106,9 @@ def _build(cls: type[Arguments] | None, title: str, given: Mapping[str, Any]) ->
         if field is None:
             raise NotValid(f"{title} has no argument `{name[:80]}`")
         values[name] = _converted(title, field.kind, name, value.value if isinstance(value, ir.Attr) else value)
+        if isinstance(values[name], ir.Record):
+            record = values[name]
+            _build(registry.find("layer", record.name), f"layer `{record.name[:80]}`", record.arguments)
         fault = field.bound_fault(values[name])
         if fault:
             raise NotValid(f"`{name}` of {title} {fault}")

@@ -39,7 +39,8 @@ def training_problems(program: ir.Program) -> Iterator[str]:
 def _named_types(program: ir.Program, training: ir.Training) -> list[TensorType]:
     """The types of the outputs and fields that loss and metrics take, for the sizes of the data."""
     entry = program.entries[training.entry]
-    method = program.methods[entry.methods.get("train", entry.methods["infer"])]
+    methods = entry.methods_with(training.inputs)
+    method = program.methods[methods.get("train", methods["infer"])]
     outputs = dict(zip(method.output_names, method.graph.outputs, strict=True))
     sizes = _sizes(training, method)
     types = []

@@ -29,10 +29,12 @@ TOLERANCE = 1e-5
 Arrays = dict[str, np.ndarray]
 
 
-def judge(program: ir.Program, *, with_onnx: bool = True, squeeze: bool = False) -> None:
-    """All backends agree at three sizes, batch 1 among them; names and shapes are those that the IR says.
+def judge(program: ir.Program, *, with_onnx: bool = True, squeeze: bool = False, draws: bool = False) -> None:
+    """All backends agree at three sizes, batch 1 among them, for every choice of optional inputs.
 
-    With `squeeze`, float inputs lie between 0 and 1, as probabilities do.
+    Names and shapes are those that the IR says.
+    With `squeeze`, float inputs lie between 0 and 1, as probabilities do. What `draws` random numbers is compared by
+    its shapes and types.
     """
     assert verify(program) == []
     again = ir_json.loads(ir_json.dumps(program))
@@ -45,8 +47,21 @@ def judge(program: ir.Program, *, with_onnx: bool = True, squeeze: bool = False)
     written = run_source(source, program.main.name)
     written.load_state_dict(module.state_dict())
     written.eval()
-    sessions = onnx_judges(program, module) if with_onnx else []
-    method = program.methods[program.main.methods["infer"]]
+    for form in program.main.choices:
+        sessions = onnx_judges(program, module, form) if with_onnx else []
+        _judge_form(program, form, (module, written), sessions, squeeze, draws)
+
+
+def _judge_form(
+    program: ir.Program,
+    form: ir.Form,
+    modules: tuple[torch.nn.Module, ...],
+    sessions: list[Any],
+    squeeze: bool,
+    draws: bool,
+) -> None:
+    module, written = modules
+    method = program.methods[form.methods["infer"]]
     cases = trial_sizes(method, 3)
     assert cases
     generator = np.random.default_rng(0)
@@ -54,13 +69,14 @@ def judge(program: ir.Program, *, with_onnx: bool = True, squeeze: bool = False)
         inputs = random_inputs(program, method, sizes, generator)
         if squeeze:
             inputs = {k: 1 / (1 + np.exp(-v)) if v.dtype.kind == "f" else v for k, v in inputs.items()}
-        expected = run_module(module, inputs)
+        expected = run_module(module, inputs, method.input_names)
         check_types(method, expected, sizes)
-        for got, want in zip(run_module(written, inputs), expected, strict=True):
-            np.testing.assert_array_equal(got, want)
+        for got, want in zip(run_module(written, inputs, method.input_names), expected, strict=True):
+            np.testing.assert_array_equal(got * 0 if draws else got, want * 0 if draws else want)
         for name, run in sessions:
             for position, (got, want) in enumerate(zip(run(inputs), expected, strict=True)):
-                close(got, want, f"{name}, output {position}, sizes {sizes}")
+                pair = (np.zeros_like(got), np.zeros_like(want)) if draws else (got, want)
+                close(*pair, f"{name}, output {position}, sizes {sizes}")
 
 
 def close(got: np.ndarray, want: np.ndarray, what: str) -> None:
@@ -84,10 +100,11 @@ def flat(outputs: Any) -> list[Any]:
     return [tensor for part in outputs for tensor in flat(part)]
 
 
-def run_module(module: torch.nn.Module, inputs: Arrays) -> list[np.ndarray]:
-    """Outputs of a module for inputs in order."""
+def run_module(module: torch.nn.Module, inputs: Arrays, names: Sequence[str] = ()) -> list[np.ndarray]:
+    """Outputs of a module for inputs in order; those among `names` that are lacking are left out."""
+    given = {name: torch.from_numpy(np.array(array)) for name, array in inputs.items()}
     with torch.no_grad():
-        found = module(*(torch.from_numpy(np.array(array)) for array in inputs.values()))
+        found = module(*(given.get(name) for name in names or given))
     return [tensor.numpy() for tensor in flat(found)]
 
 
@@ -125,15 +142,19 @@ def run_source(source: str, name: str) -> torch.nn.Module:
     return module
 
 
-def onnx_judges(program: ir.Program, module: torch.nn.Module) -> list[tuple[str, Any]]:
+def onnx_judges(program: ir.Program, module: torch.nn.Module, form: ir.Form | None = None) -> list[tuple[str, Any]]:
     """ONNX Runtime and onnx's own evaluator on the exported graph, which the checker accepts."""
+    form = form or program.main.choices[0]
     state = {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
-    model = onnx_backend.build(program, None, state)
+    model = onnx_backend.build(program, None, state, given=form.given)
     onnx.checker.check_model(model, full_check=True)
-    check_dimension_names(program, model)
+    check_dimension_names(program.methods[form.methods["infer"]], model)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    runtime = ("ONNX Runtime", lambda inputs: session.run(None, inputs))
+    if b"scan_input_directions" in model.SerializeToString():
+        return [runtime]  # the evaluator has no Scan that goes backwards
     reference = ReferenceEvaluator(model)
 
     def run_reference(inputs: Arrays) -> list[np.ndarray]:
@@ -141,12 +162,12 @@ def onnx_judges(program: ir.Program, module: torch.nn.Module) -> list[tuple[str,
             warnings.simplefilter("ignore", RuntimeWarning)
             return [np.asarray(array) for array in reference.run(None, inputs)]
 
-    return [("ONNX Runtime", lambda inputs: session.run(None, inputs)), ("reference", run_reference)]
+    return [runtime, ("reference", run_reference)]
 
 
-def check_dimension_names(program: ir.Program, model: onnx.ModelProto) -> None:
+def check_dimension_names(method: ir.Method, model: onnx.ModelProto) -> None:
     """Dimensions have names exactly where the spec has symbols: none is invented."""
-    symbols = {s.name for s in program.methods[program.main.methods["infer"]].symbols if not s.name.startswith("_")}
+    symbols = {s.name for s in method.symbols if not s.name.startswith("_")}
     values = [*model.graph.input, *model.graph.output, *model.graph.value_info]
     named = {d.dim_param for value in values for d in value.type.tensor_type.shape.dim if d.dim_param}
     assert named <= symbols, named

@@ -17,6 +17,7 @@ TRAINED = {
     "digits_cnn": ("val/accuracy", 0.95),
     "binary_classifier": ("val/binary_accuracy", 0.92),
     "rnn_classifier": ("val/accuracy", 0.90),
+    "scan_rnn": ("val/accuracy", 0.93),
     "multi_input": ("val/accuracy", 0.90),
     "optimizers": ("val/accuracy", 0.90),
 }

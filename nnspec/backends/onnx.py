@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,12 @@ import numpy as np
 import onnx
 
 from nnspec import ir
-from nnspec.backends.onnx_graph import GraphBuilder, onnx_dtype
+from nnspec.backends.onnx_graph import GraphBuilder, value_info
 from nnspec.backends.onnx_lower import Lowering
 from nnspec.backends.onnx_sizes import Place, Sizes
 from nnspec.backends.onnx_weights import Weights, WeightsFileError, load_state
 from nnspec.diagnostics import Diagnostic, Sink, error
-from nnspec.dims import Size, show, symbols
-from nnspec.types import TensorType
+from nnspec.dims import show
 from nnspec.version import __version__
 
 __all__ = ["DEFAULT_OPSET", "MIN_OPSET", "OnnxError", "WeightsFileError", "build", "load_state", "max_opset", "write"]
@@ -60,10 +59,18 @@ def max_opset() -> int:
 
 
 def build(
-    program: ir.Program, entry: ir.Entry | None, state: Mapping[str, np.ndarray], *, opset: int = DEFAULT_OPSET
+    program: ir.Program,
+    entry: ir.Entry | None,
+    state: Mapping[str, np.ndarray],
+    *,
+    opset: int = DEFAULT_OPSET,
+    given: Collection[str] = (),
 ) -> onnx.ModelProto:
-    """The model of an entry (the main one by default) with all weights inside; raises `OnnxError`."""
-    model, arrays = _model(program, entry or program.main, state, opset)
+    """The model of an entry (the main one by default) with all weights inside; raises `OnnxError`.
+
+    It has those of the optional inputs that are `given`, as inputs that must be there: ONNX has no others.
+    """
+    model, arrays = _model(program, entry or program.main, state, opset, given)
     model.graph.initializer.extend(_inline(name, array) for name, array in arrays.items())
     return model
 
@@ -76,14 +83,15 @@ def write(
     *,
     opset: int = DEFAULT_OPSET,
     external: bool = False,
+    given: Collection[str] = (),
 ) -> tuple[Path, ...]:
-    """Write the model of an entry; returns the files written.
+    """Write the model of an entry, with those of its optional inputs that are `given`; returns the files written.
 
     Large weights (any, when `external` is true) go to `<path>.data`, straight from the arrays. Files are complete when
     they appear: both are written under other names and moved into place.
     """
     path = Path(path)
-    model, arrays = _model(program, entry or program.main, state, opset)
+    model, arrays = _model(program, entry or program.main, state, opset, given)
     external = external or sum(array.nbytes for array in arrays.values()) >= _EXTERNAL_FROM
     outside = {name: array for name, array in arrays.items() if external and array.nbytes >= _INLINE_BELOW}
     files = {path: _partial(path)}
@@ -106,16 +114,19 @@ def write(
 
 
 def _model(
-    program: ir.Program, entry: ir.Entry, state: Mapping[str, np.ndarray], opset: int
+    program: ir.Program, entry: ir.Entry, state: Mapping[str, np.ndarray], opset: int, given: Collection[str]
 ) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
     """The model without its weights, and these."""
     if not MIN_OPSET <= opset <= max_opset():
         message = f"opset {opset} cannot be written: this onnx knows {MIN_OPSET} to {max_opset()}"
         raise OnnxError((error("NNS503", message, None),))
+    for name in given:
+        if name not in entry.optional:
+            raise OnnxError((_not_optional(entry, name),))
     weights = Weights(program, entry, state)
     if weights.faults:
         raise OnnxError(weights.faults)
-    method = program.methods[entry.methods["infer"]]
+    method = program.methods[entry.methods_with(given)["infer"]]
     graph = GraphBuilder()
     inputs, places = _declare_inputs(graph, method)
     names = [graph.unique(name or "output") for name in method.output_names]
@@ -129,9 +140,15 @@ def _model(
     operands = zip(names, method.graph.outputs, results, strict=True)
     outputs = [part for operand in operands for part in _outputs(*operand)]
     graph.finish([(name, value) for name, value, _ in outputs])
-    infos = [_value_info(name, method.graph.values[number].type) for name, _, number in outputs]
+    infos = [value_info(name, method.graph.values[number].type) for name, _, number in outputs]
     proto = onnx.helper.make_graph(graph.nodes, entry.name, graph.inputs, infos)
     return _wrap(proto, entry, method, opset), graph.arrays
+
+
+def _not_optional(entry: ir.Entry, name: str) -> Diagnostic:
+    listed = ", ".join(f"`{each}`" for each in entry.optional)
+    helps = (f"its optional inputs are {listed}",) if listed else ("it has no optional inputs",)
+    return error("NNS512", f"`{entry.name}` has no optional input `{name}`", entry.span, helps=helps)
 
 
 def _wrap(graph: onnx.GraphProto, entry: ir.Entry, method: ir.Method, opset: int) -> onnx.ModelProto:
@@ -165,7 +182,7 @@ def _declare_inputs(graph: GraphBuilder, method: ir.Method) -> tuple[list[str | 
         name = names[symbol.input]
         assert name is not None, symbol
         places[symbol.name] = Place(name, symbol.axis % graph.types[name].rank)
-    graph.inputs = [_value_info(name, graph.types[name]) for name in names if name is not None]
+    graph.inputs = [value_info(name, graph.types[name]) for name in names if name is not None]
     return names, places
 
 
@@ -175,18 +192,6 @@ def _outputs(name: str, operand: ir.Operand, result: Any) -> list[tuple[str, str
         parts = zip(operand, result, strict=True)
         return [output for i, part in enumerate(parts) for output in _outputs(f"{name}.{i}", *part)]
     return [(name, result, operand.id)]
-
-
-def _value_info(name: str, kind: TensorType) -> onnx.ValueInfoProto:
-    return onnx.helper.make_tensor_value_info(name, onnx_dtype(kind.dtype), list(map(_dim, kind.dims)))
-
-
-def _dim(size: Size) -> int | str | None:
-    if isinstance(size, int):
-        return size
-    name = show(size)
-    # The spec's `_` is a symbol called `_1` inside.
-    return name if name in symbols(size) and not name.startswith("_") else None
 
 
 def _inline(name: str, array: np.ndarray) -> onnx.TensorProto:

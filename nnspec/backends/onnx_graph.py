@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 import onnx
 
+from nnspec.dims import Size, show, symbols
 from nnspec.types import TensorType
 
 _NUMPY_BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
@@ -37,6 +39,12 @@ class GraphBuilder:
         self._counts: dict[str, int] = {}
         self._stored: dict[str, str] = {}
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+
+    def inner(self) -> GraphBuilder:
+        """A graph in a node of this one: it has nodes of its own, and sees all values, names and initializers."""
+        graph = copy(self)
+        graph.nodes, graph.inputs = [], []
+        return graph
 
     def unique(self, name: str) -> str:
         """The name itself the first time, then `name_1`, `name_2`."""
@@ -82,7 +90,7 @@ class GraphBuilder:
             else:
                 self.nodes.append(onnx.helper.make_node("Identity", [value], [wanted], wanted))
         if renamed:
-            for node in self.nodes:
+            for node in _nested(self.nodes):
                 _rename(node.input, renamed)
                 _rename(node.output, renamed)
         self._prune([wanted for wanted, _ in outputs])
@@ -92,10 +100,32 @@ class GraphBuilder:
         kept = []
         for node in reversed(self.nodes):
             if not needed.isdisjoint(node.output):
-                needed.update(node.input)
+                needed.update(name for inner in _nested([node]) for name in inner.input)
                 kept.append(node)
         self.nodes = kept[::-1]
         self.arrays = {name: array for name, array in self.arrays.items() if name in needed}
+
+
+def value_info(name: str, kind: TensorType) -> onnx.ValueInfoProto:
+    """A value's declaration: dimensions have the author's names, and no others."""
+    return onnx.helper.make_tensor_value_info(name, onnx_dtype(kind.dtype), list(map(_dim, kind.dims)))
+
+
+def _dim(size: Size) -> int | str | None:
+    if isinstance(size, int):
+        return size
+    name = show(size)
+    # The spec's `_` is a symbol called `_1` inside.
+    return name if name in symbols(size) and not name.startswith("_") else None
+
+
+def _nested(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """The nodes, and those of the graphs in them."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _nested(attribute.g.node)
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:

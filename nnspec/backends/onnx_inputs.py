@@ -98,14 +98,22 @@ def _index_bounds(program: ir.Program, method: ir.Method) -> dict[int, int]:
     def of_callee(number: int) -> tuple[int | None, ...]:
         callee = program.methods[number]
         bounds = of(callee)
-        return tuple(bounds.get(value) for value in callee.graph.inputs if value is not None)
+        return tuple(bounds.get(value) for value in ir.flat(callee.graph.inputs))
 
     def of(caller: ir.Method) -> dict[int, int]:
-        bounds: dict[int, int] = {}
-        for node in reversed(caller.graph.nodes):
+        return of_graph(caller, caller.graph, {})
+
+    def of_graph(caller: ir.Method, graph: ir.Graph, bounds: dict[int, int]) -> dict[int, int]:
+        """The bounds of a graph's values, from those of its outputs."""
+        limits: tuple[int | None, ...]
+        for node in reversed(graph.nodes):
             values = [] if isinstance(node, ir.Read) else list(ir.refs(node.inputs))
             if isinstance(node, ir.Call) and node.method is not None:
                 limits = of_callee(node.method)
+            elif isinstance(node, ir.Scan):
+                results = zip(ir.refs(node.body.outputs), node.outputs, strict=True)
+                inner = of_graph(caller, node.body, {own: bounds[v] for own, v in results if v in bounds})
+                limits = tuple(inner.get(value) for value in node.body.inputs)
             else:
                 # What is computed from an index is taken for an index itself.
                 after = [bounds[v] for v in ir.flat(node.outputs) if v in bounds]

@@ -8,9 +8,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import onnx
 
 from nnspec import ir, registry
-from nnspec.backends.onnx_graph import GraphBuilder, onnx_dtype
+from nnspec.backends.onnx_graph import GraphBuilder, onnx_dtype, value_info
 from nnspec.backends.onnx_sizes import Sizes
 from nnspec.backends.onnx_weights import Weights
 from nnspec.diagnostics import Diagnostic, Span, error
@@ -28,13 +29,18 @@ class View:
         self._graph = lowering.graph
         self._sizes = lowering.sizes
         self._weights = lowering.weights
-        self._scope = scope
+        self.scope = scope
         self._path = path
 
     def node(self, op: str, *inputs: str | None, outputs: int = 1, **attributes: Any) -> Any:
         """Add a node named after the place of the layer."""
-        name = f"{self._scope}/{op}" if self._scope else op
+        name = f"{self.scope}/{op}" if self.scope else op
         return self._graph.node(name, op, inputs, outputs, attributes)
+
+    def transpose(self, value: str, order: Sequence[int]) -> str:
+        """A Transpose node, unless the dimensions are in order."""
+        moves = list(order) != sorted(order)
+        return str(self.node("Transpose", value, perm=list(order))) if moves else value
 
     def weight(self, name: str) -> str:
         """The layer's own parameter or buffer, under its state-dict name."""
@@ -46,7 +52,7 @@ class View:
 
     def initializer(self, array: np.ndarray, hint: str) -> str:
         """A derived constant, named by the layer's place and `hint`."""
-        return self._graph.initializer(array, f"{self._scope}/{hint}" if self._scope else hint)
+        return self._graph.initializer(array, f"{self.scope}/{hint}" if self.scope else hint)
 
     def constant(self, value: Any, dtype: str = "int64") -> str:
         """A small constant."""
@@ -83,9 +89,13 @@ def read_weight(graph: GraphBuilder, weights: Weights, path: str) -> str:
 
 @dataclass
 class _Frame:
-    """One call of a method: which values its numbers stand for, and its symbols in those of the entry."""
+    """One call of a method: which values its numbers stand for, and its symbols in those of the entry.
+
+    A scan's body is one as well: its graph is not the method's own.
+    """
 
     method: ir.Method
+    graph: ir.Graph
     prefix: str
     dims: Mapping[str, Size]
     simplify: Callable[[Size], Size]
@@ -109,7 +119,7 @@ class _Frame:
 
     def type(self, value: int) -> TensorType:
         """The type of a value, in the entry's symbols."""
-        kind = self.method.graph.values[value].type
+        kind = self.graph.values[value].type
         return TensorType(kind.dtype, tuple(map(self.size, kind.dims)))
 
 
@@ -137,19 +147,25 @@ class Lowering:
 
     def call(self, method: ir.Method, prefix: str, inputs: Sequence[Any], dims: Mapping[str, Size]) -> tuple[Any, ...]:
         """The outputs of a method for these inputs; `dims` gives its symbols in those of the entry."""
-        frame = _Frame(method, prefix, dims, self.simplify)
-        for value, given in zip(method.graph.inputs, _flatten(inputs), strict=True):
+        return self._run(_Frame(method, method.graph, prefix, dims, self.simplify), inputs)
+
+    def _run(self, frame: _Frame, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        for value, given in zip(frame.graph.inputs, inputs, strict=True):
             if value is not None:
                 self._bind(frame, value, given)
-        for node in method.graph.nodes:
+        for node in frame.graph.nodes:
             self._node(frame, node)
-        return tuple(frame.close(output) for output in method.graph.outputs)
+        return tuple(frame.close(output) for output in frame.graph.outputs)
 
     def _node(self, frame: _Frame, node: ir.Node) -> None:
         if isinstance(node, ir.Read):
             results: tuple[Any, ...] = (read_weight(self.graph, self.weights, frame.prefix + node.path),)
         elif isinstance(node, ir.Op):
             results = self._op(frame, node)
+        elif isinstance(node, ir.Scan):
+            results = self._scan(frame, node)
+        elif isinstance(node, ir.Foreign):
+            raise AssertionError("what Python computes has no form in ONNX, and was refused before")
         elif node.method is not None:
             dims = {name: frame.size(size) for name, size in node.dims.items()}
             method = self.program.methods[node.method]
@@ -157,6 +173,53 @@ class Lowering:
         else:
             results = self._layer(frame, node)
         self._bind(frame, ir.result_of(node.outputs), results[0] if len(results) == 1 else results)
+
+    def _scan(self, frame: _Frame, node: ir.Scan) -> tuple[Any, ...]:
+        """A Scan node along the first dimension, with Transposes around it where that is another one.
+
+        States come first in ONNX, and the body sees the values outside by their names.
+        """
+        body, count = node.body, len(node.sequences)
+        view = View(self, f"{frame.prefix.rstrip('.')}/Scan".lstrip("/"))
+        inner, given = self._step(frame, node, view)
+        back = [int(node.reverse)] if node.reverse else []
+        ranks = [frame.type(ref.id).rank for ref in node.sequences]
+        orders = [_to_front(node.axis, rank) for rank in ranks]
+        made = view.node(
+            "Scan",
+            *frame.close(node.states),
+            *map(view.transpose, frame.close(node.sequences), orders),
+            outputs=len(node.outputs),
+            body=onnx.helper.make_graph(inner.nodes, view.scope, inner.inputs, given),
+            num_scan_inputs=count,
+            scan_input_directions=back * count or None,
+            scan_output_directions=back * node.yields or None,
+        )
+        made = made if isinstance(made, tuple) else (made,)
+        states, stacked = made[: len(node.states)], made[len(node.states) :]
+        orders = [_from_front(node.axis, body.values[ref.id].type.rank + 1) for ref in body.outputs[: node.yields]]
+        return (*map(view.transpose, stacked, orders), *states)
+
+    def _step(
+        self, frame: _Frame, node: ir.Scan, view: View
+    ) -> tuple[GraphBuilder, list[onnx.ValueInfoProto]]:
+        """The graph of a step, and its outputs: the states, then the yields."""
+        body, count = node.body, len(node.sequences)
+        outside, self.graph = self.graph, self.graph.inner()
+        inner = _Frame(frame.method, body, frame.prefix, frame.dims, self.simplify)
+
+        def declared(value: int) -> onnx.ValueInfoProto:
+            name = outside.unique(f"{view.scope}/{body.values[value].hint or 'value'}")
+            return value_info(name, inner.type(value))
+
+        own = list(map(declared, body.inputs[: count + len(node.states)]))
+        results = self._run(inner, [*(info.name for info in own), *frame.close(node.captures)])
+        order = [*range(node.yields, len(results)), *range(node.yields)]
+        given = [declared(body.outputs[i].id) for i in order]
+        self.graph.finish([(info.name, results[i]) for info, i in zip(given, order, strict=True)])
+        self.graph.inputs = [*own[count:], *own[:count]]
+        built, self.graph = self.graph, outside
+        return built, given
 
     def _op(self, frame: _Frame, node: ir.Op) -> tuple[Any, ...]:
         cls = registry.find("function", node.function)
@@ -191,6 +254,16 @@ class Lowering:
             self.graph.types[result] = frame.type(outputs)
 
 
+def _to_front(axis: int, rank: int) -> list[int]:
+    """The order of dimensions in which one comes first."""
+    return [axis % rank, *(i for i in range(rank) if i != axis % rank)]
+
+
+def _from_front(axis: int, rank: int) -> list[int]:
+    """The order that brings the first dimension back to its place."""
+    return [*range(1, axis % rank + 1), 0, *range(axis % rank + 1, rank)]
+
+
 def _unsupported(reason: Unsupported, span: Span | None) -> Diagnostic:
     return error("NNS501", str(reason), span, "has no form in ONNX")
 
@@ -199,10 +272,3 @@ def _stand_in(graph: GraphBuilder, outputs: Any) -> Any:
     if isinstance(outputs, int):
         return graph.unique("unsupported")
     return tuple(_stand_in(graph, part) for part in outputs)
-
-
-def _flatten(operands: Sequence[Any]) -> list[Any]:
-    flat: list[Any] = []
-    for operand in operands:
-        flat.extend(_flatten(operand) if isinstance(operand, tuple) else [operand])
-    return flat

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,13 +79,15 @@ def verify(
     sizes: Sequence[Mapping[str, int]] = (),
     tolerance: Mapping[str, float] = TOLERANCE,
     seed: int = 0,
+    given: Collection[str] = (),
 ) -> Report:
     """Run a model (or a file of one) and the reference on the same random inputs.
 
     `sizes` are assignments to the entry's symbols; by default three small ones that satisfy its requirements, the first
-    with batch 1. Raises `VerifyError` when ONNX Runtime is missing or refuses the model.
+    with batch 1. `given` are the optional inputs that the model has. Raises `VerifyError` when ONNX Runtime is missing
+    or refuses the model.
     """
-    method = program.methods[entry.methods["infer"]]
+    method = program.methods[entry.methods_with(given)["infer"]]
     chosen = list(sizes) or trial_sizes(method)
     if not chosen:
         raise VerifyError(error("NNS506", f"no small sizes satisfy what `{entry.name}` requires", entry.span))

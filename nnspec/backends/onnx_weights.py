@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from nnspec import ir
 from nnspec.backends.onnx_graph import numpy_dtype
+from nnspec.backends.weight_names import with_current_names
 from nnspec.diagnostics import Diagnostic, error
 from nnspec.types import is_float
 
@@ -58,7 +59,7 @@ class Weights:
     def __init__(self, program: ir.Program, entry: ir.Entry, state: Mapping[str, np.ndarray]) -> None:
         self._members = dict(owned(program, entry.module))
         self._owners = dict(ties(program, entry.module))
-        self._state = state
+        self._state = state = with_current_names(state, self._members, self._members)
         self._names: dict[str, str] = {}
         for name in state:
             self._names.setdefault(self.owner(name), name)

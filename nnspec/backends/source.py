@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nnspec import ir
 from nnspec.backends.source_blocks import Blocks, header
 from nnspec.backends.source_forward import function_lines
+from nnspec.backends.source_live import joined
 from nnspec.backends.source_names import IMPORTED, unique
 from nnspec.backends.source_text import docstring
 
@@ -25,11 +26,12 @@ def emit(program: ir.Program, entry: ir.Entry | None = None) -> str:
     return write_module(program, entry).text
 
 
-def write_module(program: ir.Program, entry: ir.Entry | None = None) -> Written:
-    """As `emit`, with the name of the entry's class."""
-    blocks = Blocks(program, entry or program.main)
+def write_module(program: ir.Program, entry: ir.Entry | None = None, *, merged: bool = True) -> Written:
+    """As `emit`, with the name of the entry's class; not `merged`, each instance of a block has a class of its own."""
+    blocks = Blocks(joined(program), entry or program.main, merged=merged)
     blocks.write()
     lines = [*docstring(f"{blocks.name} in PyTorch.", 0), *header(blocks.roots)]
+    lines += ["", *blocks.imports] if blocks.imports else []
     for part in blocks.classes:
         lines += ["", "", *part]
     return Written("\n".join(lines) + "\n", (blocks.name,))

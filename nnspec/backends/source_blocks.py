@@ -7,36 +7,58 @@ from functools import cached_property
 from typing import Any
 
 from nnspec import ir, registry
-from nnspec.backends.source_forward import Forward, Variant, forward_lines, written_forward
+from nnspec.backends.source_classes import Class, Draft, classes
+from nnspec.backends.source_docs import Places, describe
+from nnspec.backends.source_extern import Externs
+from nnspec.backends.source_formula import Texts
+from nnspec.backends.source_forward import Forward, Variant, absent_inputs, forward_lines, written_forward
+from nnspec.backends.source_groups import block_of, groups
 from nnspec.backends.source_init import Constructor
-from nnspec.backends.source_line import as_lists
+from nnspec.backends.source_line import Line, as_lists
+from nnspec.backends.source_live import count_uses, live_nodes
 from nnspec.backends.source_names import IMPORTED, identifier
-from nnspec.backends.source_plan import Layout, Step, count_uses, live_nodes
+from nnspec.backends.source_plan import Layout, Step
 from nnspec.backends.source_steps import Finder
-from nnspec.backends.source_text import WIDTH, Piece, Printer, bracketed, docstring, quote
-from nnspec.dims import Dim, show
+from nnspec.backends.source_text import Piece, Printer, bracketed, docstring
+from nnspec.ir_nodes import nodes_of
 from nnspec.layer import Code, Layer, Ref, call
 
 MODES: tuple[ir.Mode, ...] = ("infer", "train")
+_PLAIN = (int, float, bool, str, type(None), tuple)
 
 
 class Blocks:
     """Writes the classes of an entry into `classes`; `name` is the entry's, `roots` the modules that they use."""
 
-    def __init__(self, program: ir.Program, entry: ir.Entry) -> None:
+    def __init__(self, program: ir.Program, entry: ir.Entry, *, merged: bool = True) -> None:
         self.classes: list[list[str]] = []
         self.roots: set[str] = set()
         self._program = program
+        self._merged = merged
         self._entry = entry
         self._order = _callees_first(program, entry.module)
         self._blocks = [n for n in self._order if program.modules[n].kind == "block"]
         self._layers = {n: _layer(program.modules[n]) for n in self._order if program.modules[n].kind == "layer"}
-        self._names = self._name_classes()
+        self._externs = Externs(program, self._order, {*IMPORTED, *self._defined})
+        self._possible = self._name_classes()
+        """The names that the classes of each block may have."""
+        self._reserved = frozenset(name for names in self._possible.values() for name in names)
+        self._names: dict[int, str] = {}
+        self._calls: dict[int, Piece] = {}
+        """How the module of a block is made."""
+        self._texts = Texts(program)
+        self._places = Places(program)
         self._reached = {mode: self._reach(mode) for mode in MODES}
         self._layouts: dict[int, Layout] = {}
         self._variants: dict[tuple[ir.Mode, int], str] = {}
         """Mode and method -> the name of the Python method that does it."""
         self._ways: dict[Any, str] = {}
+        self._optional: dict[int, dict[str, Piece]] = {}
+
+    @property
+    def imports(self) -> list[str]:
+        """Statements that import the classes of externs."""
+        return self._externs.imports()
 
     @property
     def name(self) -> str:
@@ -48,8 +70,8 @@ class Blocks:
         for layer in {type(layer): layer for layer in self._layers.values() if layer.definition}.values():
             self.classes.append(layer.definition.strip("\n").split("\n"))
             self.roots |= {root for root in ("torch", "nn", "F") if f"{root}." in layer.definition}
-        for number in self._blocks:
-            self.classes.append(self._class(number))
+        for group in groups(self._program, self._blocks):
+            self._write_group(group)
 
     # --- what there is ---
 
@@ -57,33 +79,33 @@ class Blocks:
     def _defined(self) -> set[str]:
         return {type(layer).__name__ for layer in self._layers.values() if layer.definition}
 
-    def _name_classes(self) -> dict[int, str]:
-        """Class names: the blocks' own; further specialisations are numbered."""
-        taken = {*IMPORTED, *self._defined}
+    def _name_classes(self) -> dict[Any, list[str]]:
+        """Names for classes, by their block: its own; further specialisations are numbered."""
+        taken = {*IMPORTED, *self._defined, *self._externs.names.values()}
         wanted = {n: identifier(self._program.modules[n].name) for n in self._blocks}
         reserved = set(wanted.values())
         counts: dict[str, int] = {}
-        names = {}
+        names: dict[Any, list[str]] = {}
         for number in self._blocks:
             base = name = wanted[number]
             while name in taken or (name != base and name in reserved):
                 counts[base] = counts.get(base, 1) + 1
                 name = f"{base}{'_' if base[-1].isdigit() else ''}{counts[base]}"
             taken.add(name)
-            names[number] = name
+            names.setdefault(block_of(self._program.modules[number]), []).append(name)
         return names
 
     def _reach(self, mode: ir.Mode) -> dict[int, list[int]]:
         """The methods that an entry's method of this mode comes to, by module, in order of calls."""
-        start = self._entry.methods.get(mode, self._entry.methods["infer"])
+        starts = [form.methods.get(mode, form.methods["infer"]) for form in self._entry.choices]
         found: dict[int, list[int]] = {}
-        seen = {start}
-        stack = [start]
+        seen = set(starts)
+        stack = starts[::-1]
         while stack:
             number = stack.pop()
             method = self._program.methods[number]
             found.setdefault(method.module, []).append(number)
-            for node in reversed(method.graph.nodes):
+            for node in reversed(list(nodes_of(method.graph.nodes))):
                 if isinstance(node, ir.Call) and node.method is not None and node.method not in seen:
                     seen.add(node.method)
                     stack.append(node.method)
@@ -91,36 +113,60 @@ class Blocks:
 
     # --- a class ---
 
-    def _class(self, number: int) -> list[str]:
+    def _write_group(self, group: Sequence[int]) -> None:
+        """Write the classes of some modules of one block."""
+        first = self._program.modules[group[0]]
+        drafts = [self._draft(number) for number in group]
+        for made in classes(drafts, lambda: self._texts.block(first), self._reserved, merged=self._merged):
+            name = self._possible[block_of(first)].pop(0)
+            for instance, draft in enumerate(made.drafts):
+                self._names[draft.number] = name
+                self._calls[draft.number] = made.call(name, instance)
+            self.classes.append(self._class(made, name))
+
+    def _draft(self, number: int) -> Draft:
         layout = self._layouts[number] = Layout(self._program, number, self._layouts)
         variants = self._forwards(number, layout)
-        constructor = Constructor(layout, self._construct, frozenset(self._names.values()))
+        constructor = Constructor(layout, self._construct, self._reserved)
         if layout.module.members:
             constructor.write()
         self.roots |= {"nn"} | constructor.roots
-        lines = [f"class {self._names[number]}(nn.{layout.base}):"]
-        lines += docstring(self._doc(number), 4)
-        if layout.module.members:
-            lines += ["", "    def __init__(self):", *constructor.lines]
-        if layout.base != "Sequential":
-            for variant in variants:
-                lines += ["", *forward_lines(variant)]
-        return lines
+        methods = [forward_lines(variant) for variant in variants] if layout.base != "Sequential" else []
+        return Draft(number, layout.module, layout.base, constructor.lines, methods)
 
-    def _doc(self, number: int) -> str:
-        module = self._program.modules[number]
-        doc = (self._entry.doc if number == self._entry.module else "") or module.doc
-        arguments = ", ".join(f"{name}={_say(attr.value)}" for name, attr in module.arguments.items())
-        sizes = ", ".join(f"{name} = {size}" for name, size in module.sizes.items())
-        text = f"{module.name}({arguments})" if arguments else module.name
-        text += f" for {sizes}." if sizes else "."
-        if len(text) > WIDTH - 10:
-            text = f"{module.name}."
-        return f"{doc}\n\n{text}" if doc and (arguments or sizes) else doc or text
+    def _class(self, made: Class, name: str) -> list[str]:
+        first = made.drafts[0].module
+        doc = (self._entry.doc if made.drafts[0].number == self._entry.module else "") or first.doc
+        parameters = [piece.text for _, piece in made.signature]
+        lines = [f"class {name}(nn.{made.drafts[0].base}):"]
+        lines += docstring(describe([d.module for d in made.drafts], doc, self._places.words(first.span), parameters), 4)
+        head = Line("", bracketed("def __init__(", [("", Piece("self")), *made.signature], ")"), ":")
+        for head, body in [*([(head, made.init)] if made.init else []), *made.methods]:
+            self._places.note(body, first.span)
+            lines += ["", *head.render(4), *(text for line in body for text in line.render(8))]
+        return lines
 
     def _construct(self, number: int, printer: Printer) -> Piece:
         layer = self._layers.get(number)
-        return bracketed(f"{self._names[number]}(", [], ")") if layer is None else printer(layer.torch())
+        if number in self._externs.modules:
+            return printer(self._externs.construct(number))
+        if layer is None:
+            return self._calls[number]
+        piece = printer(layer.torch())
+        piece.words = [name for name, spec in layer.fields.items() if spec.inferred or spec.required]
+        piece.defaults = self._options(number, printer)
+        return piece
+
+    def _options(self, number: int, printer: Printer) -> dict[str, Piece]:
+        """The arguments of a layer that may be left out, as they are."""
+        found = self._optional.get(number)
+        if found is None:
+            layer = self._layers[number]
+            free = [name for name, spec in layer.fields.items() if not spec.inferred and not spec.required]
+            values = {name: getattr(layer, name) for name in free}
+            found = {f"{n}=": printer(v) for n, v in values.items() if isinstance(v, _PLAIN)}
+            self._optional[number] = found
+        return found
 
     # --- forward ---
 
@@ -161,12 +207,16 @@ class Blocks:
 
     def _forward(self, number: int, mode: ir.Mode, layout: Layout, steps: list[Step], uses: list[int]) -> Forward:
         method = self._program.methods[number]
-        requires = method.requires if number in self._entry.methods.values() else ()
+        is_entry = any(number in form.methods.values() for form in self._entry.choices)
+        requires = method.requires if is_entry else ()
+        reserved = self._reserved
+        absent = absent_inputs(method, reserved)
 
         def express(step: Step, text: str, operands: Sequence[Any]) -> Code:
-            return self._call(layout, mode, step, text, operands)
+            words = self._input_words(step)
+            given = [Ref(absent[w]) if o is None and w in absent else o for o, w in zip(operands, words, strict=False)]
+            return self._call(layout, mode, step, text, given or operands)
 
-        reserved = frozenset(self._names.values())
         return written_forward(
             method, steps, uses, requires, reserved, reach=layout.access, call=express, words=self._input_words
         )
@@ -182,7 +232,10 @@ class Blocks:
         assert isinstance(node, ir.Call)
         if step.kind == "run":
             return call(text, *operands)
-        layer = self._layers.get(self._program.module_at(layout.number, node.path))
+        number = self._program.module_at(layout.number, node.path)
+        layer = self._layers.get(number)
+        if number in self._externs.modules:
+            return self._externs.call(text, operands)
         if layer is not None:
             return layer.forward(Ref(text), *as_lists(layer, operands))
         assert node.method is not None
@@ -196,6 +249,8 @@ class Blocks:
         def way(node: ir.Call) -> str:
             number = self._program.module_at(layout.number, node.path)
             layer = self._layers.get(number)
+            if number in self._externs.modules:
+                return ""
             if layer is None:
                 assert node.method is not None
                 name = self._variants[mode, node.method]
@@ -249,23 +304,11 @@ def _callees_first(program: ir.Program, start: int) -> list[int]:
     return order
 
 
-def _say(value: Any) -> str:
-    """A compile-time value in the language's words, for a docstring."""
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "none"}[value]
-    if isinstance(value, str):
-        return quote(value)
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(_say, value))}]"
-    if isinstance(value, ir.Record):
-        inside = ", ".join(f"{name}={_say(v)}" for name, v in value.arguments.items())
-        return f"{value.name}({inside})" if inside else value.name
-    return show(value) if isinstance(value, Dim) else repr(value)
-
-
 def header(roots: set[str]) -> list[str]:
     """The imports that a file needs."""
-    lines = ["from collections import OrderedDict", ""] if "OrderedDict" in roots else []
+    lines = ["from collections import OrderedDict"] if "OrderedDict" in roots else []
+    lines += ["from fnmatch import fnmatchcase"] if "fnmatchcase" in roots else []
+    lines += [""] if lines else []
     lines += ["import torch"] if "torch" in roots else []
     lines += ["import torch.nn.functional as F"] if "F" in roots else []
     lines += ["from torch import nn"] if "nn" in roots else []

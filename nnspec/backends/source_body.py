@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nnspec import ir
+from nnspec.backends.source_inputs import Inputs
+from nnspec.backends.source_lists import Growing, GrowingLists
 from nnspec.backends.source_line import Line, Pending, as_lists, function_class, shape
-from nnspec.backends.source_names import Names, identifier, singular
+from nnspec.backends.source_names import Names, identifier
 from nnspec.backends.source_plan import Step
 from nnspec.backends.source_text import POSTFIX, WIDTH, Piece, Printer, Slot, symbols_of
+from nnspec.backends.source_turns import Turns
 from nnspec.diagnostics import Span
 from nnspec.layer import Code
 
@@ -26,14 +29,14 @@ CallCode = Callable[[Step, str, Sequence[Any]], Code]
 """How the layer of a step is called: the text that reaches it, and the operands."""
 
 
-class Body:
+class Body(Turns):
     """The statements of one function; `write` fills `lines`, then `symbols` and `roots` are what they use."""
 
     def __init__(
         self,
         graph: ir.Graph,
         *,
-        parameters: Mapping[int, str],
+        inputs: Inputs,
         symbols: Mapping[str, str],
         reserved: Iterable[str],
         uses: list[int],
@@ -46,9 +49,14 @@ class Body:
         hints = [identifier(v.hint) for v in graph.values if v.hint] + [identifier(n) for n in output_names if n]
         self.lines: list[Line] = []
         self.symbols: set[str] = set()
-        device = next((name for value, name in parameters.items()), None)
+        device = next(iter(inputs.texts.values()), None)
+        parameters = inputs.variables
+        self._inputs = inputs
+        self._growing = GrowingLists((), (), words)
+        self._takes_lists = True
+        """Whether nested operands are lists of Python now: layers of torch's own take tuples."""
         self._print = Printer(symbols_of(symbols, self.symbols), f"{device}.device" if device else None)
-        self._names = Names([*reserved, *symbols.values()], [*hints, *parameters.values()])
+        self._names = Names([*reserved, *symbols.values(), *inputs.lists], [*hints, *parameters.values()])
         self._graph = graph
         self._where = dict(parameters)
         self._parameters = frozenset(parameters.values())
@@ -59,7 +67,7 @@ class Body:
         self._members: list[tuple[str, str]] = []
         """Members that a loop's variable stands for, outermost first."""
         self._deeper = 0
-        self._inline: dict[int, Piece] = {}
+        self._inline = {value: Piece(text, POSTFIX) for value, text in inputs.elements.items()}
         self._pending: list[Pending] = []
         self._left = uses.copy()
         self._uses = uses
@@ -91,12 +99,15 @@ class Body:
     def write(self, steps: Sequence[Step]) -> None:
         """Write the steps; what is left over goes into `result` or `finish`."""
         self._make_wishes(steps)
+        self._growing = GrowingLists(steps, self._graph.outputs, self._words)
         self._steps(steps)
 
     def _steps(self, steps: Sequence[Step]) -> None:
         for number, step in enumerate(steps):
             if step.kind == "loop":
                 self._loop(step)
+            elif step.kind == "scan":
+                self._scan(step)
             elif isinstance(step.node, ir.Read):
                 self._inline[step.node.outputs[0]] = Piece(self._reach(step.node.path), POSTFIX)
             else:
@@ -113,6 +124,7 @@ class Body:
 
     def result(self) -> tuple[Piece, list[int]]:
         """The outputs as one expression (a tuple without brackets when there are several) and what it needs."""
+        self._takes_lists = True
         outputs = self._graph.outputs
         if len(outputs) == 1:
             if len(self._pending) == 1 and outputs[0] == ir.Ref(self._pending[0].value):
@@ -126,7 +138,10 @@ class Body:
     def _apply(self, step: Step, following: Step | None, *, last: bool) -> None:
         node, outputs = step.node, step.outputs
         value = outputs[0] if len(outputs) == 1 and isinstance(outputs[0], int) else None
+        if id(node) in self._growing.starts:
+            self._start_list(self._growing.starts[id(node)])
         build = self._builder(step)
+        self._takes_lists = not isinstance(node, ir.Call) or node.method is not None
         hint = self._hints[value] if value is not None else ""
         room = self._room - (len(hint) if hint else self._longest) - 3
         ends = last and isinstance(node, ir.Call) and value is not None and self._is_output(value)
@@ -135,7 +150,7 @@ class Body:
         if waits and value is not None and isinstance(node, ir.Call) and not ends:
             # `x + self.mlp(y)` lets go of what the layer gave, where a variable would keep it until it is bound again.
             waits = _joins(value, following) and not self._outlives(Pending(value, piece, depth, holds, node.span))
-        waits = waits and value not in self._forced
+        waits = waits and value not in self._forced and value not in self._growing.appended
         if len(self._pending) == MOST_WAITING:
             self._flush()
         if waits and value is not None and len(piece.text) <= room:
@@ -190,7 +205,7 @@ class Body:
     def _outlives(self, waiting: Pending) -> bool:
         """Whether a variable that is done with would keep its tensor during the call of a layer."""
         done = (v for v in waiting.holds if self._left[v] <= waiting.holds.count(v))
-        return any(v in self._where and v not in self._graph.inputs for v in done)
+        return any(v in self._where and v not in self._inputs.texts for v in done)
 
     def _split(self, code: Any) -> Any:
         """A long expression of a single node with its nested parts moved to statements of their own."""
@@ -213,8 +228,23 @@ class Body:
         if isinstance(operand, ir.Ref):
             return self._slot(operand.id)
         if isinstance(operand, tuple):
-            return tuple(self._operand(part) for part in operand)
+            grown = self._growing.name(operand) if self._takes_lists else None
+            if grown is not None:
+                return Slot(grown, Piece(grown, POSTFIX), -1)
+            return self._inputs.written(operand, self._operand) if self._takes_lists else self._parts(operand)
         return operand
+
+    def _start_list(self, grown: Growing) -> None:
+        """`features = [x]`: a list of our own, to which others are appended."""
+        self._flush()
+        first = grown.items[: grown.length]
+        written = self._inputs.written(first, self._operand)
+        items = list(written) if isinstance(written, tuple) else [Slot(written, Piece(f"*{written}"), -1)]
+        grown.name = self._names.take(identifier(grown.word))
+        self._line(f"{grown.name} = ", self._print(items))
+
+    def _parts(self, operand: tuple[ir.Operand, ...]) -> tuple[Any, ...]:
+        return tuple(self._operand(part) for part in operand)
 
     def _slot(self, value: int) -> Slot:
         piece = self._inline.get(value)
@@ -238,6 +268,12 @@ class Body:
             self._line("", piece, span=span)
             return
         result = ir.result_of(outputs)
+        if isinstance(result, int) and result in self._growing.appended:
+            grown = self._growing.appended[result]
+            self._inline[result] = Piece(f"{grown.name}[{grown.length}]", POSTFIX)
+            grown.length += 1
+            self._line(f"{grown.name}.append(", piece, ")", self._note(outputs, holds), span)
+            return
         target = self._choose(result, free, holds) if isinstance(result, int) else self._targets(result, free)
         note = self._note(outputs, holds)
         self._line(f"{target} = ", piece, "", note, span)
@@ -256,6 +292,9 @@ class Body:
         """For nameless values, the name that they flow into; outputs' names stay with the outputs."""
         wishes = self._wish
         for step in _innermost(steps):
+            if isinstance(step.node, ir.Scan):
+                self._wish_states(step.node)
+                continue
             outputs = list(ir.flat(step.outputs))
             value = outputs[0]
             hint = self._hints[value]
@@ -305,71 +344,6 @@ class Body:
             else:
                 parts.append("_")
         return f"({parts[0]},)" if len(parts) == 1 else ", ".join(parts)
-
-    # --- loops ---
-
-    def _loop(self, step: Step) -> None:
-        """`for layer in self.layers: x = layer(x, mask)`."""
-        self._flush()
-        turn = sum(max(1, len(each.covers)) for each in step.inner)
-        made = {v for node in step.covers for v in ir.flat(node.outputs)}
-        first, rest = (
-            [v for node in nodes if not isinstance(node, ir.Read) for v in ir.refs(node.inputs) if v not in made]
-            for nodes in (step.covers[:turn], step.covers[turn:])
-        )
-        start, result = next(ir.refs(step.inputs)), step.outputs[0]
-        before, left, own = self._where.get(start), self._left[start], first.count(start)
-        name = self._flow_name(start, result, dies=left == own)
-        # What else comes from outside is used in the later turns too: its name is not free before the loop is over.
-        self._left[start] = own
-        self._where[start] = self._forced[step.inner[-1].outputs[0]] = name
-        self._turns(step)
-        self._left[start] = left - own
-        if before is not None:
-            self._where[start] = before
-            if left == own:
-                self._names.release(before)
-        self._consume(rest)
-        self._finish_loop(result, name)
-
-    def _turns(self, step: Step) -> None:
-        variable = self._names.take(singular(step.path.rpartition(".")[2]))
-        self._line(f"for {variable} in ", Piece(self._text(step.path)), ":", span=step.node.span)
-        self._members.append((step.first, variable))
-        self._deeper += 4
-        self._steps(step.inner)
-        self._deeper -= 4
-        self._members.pop()
-        self._names.release(variable)
-
-    def _flow_name(self, start: int, result: int, *, dies: bool) -> str:
-        """The variable that goes from turn to turn; where the first value has another, it is copied."""
-        before = self._where.get(start)
-        wish = self._hints[result] or self._wish[result]
-        if before is not None and dies and (wish in ("", before) or before not in self._parameters):
-            return before
-        piece = self._slot(start).piece
-        name = self._names.take(wish) if wish else self._names.temporary()
-        self._line(f"{name} = ", piece)
-        return name
-
-    def _finish_loop(self, result: int, name: str) -> None:
-        wanted = self._forced.get(result, name)
-        if wanted != name:
-            self._line(f"{wanted} = ", Piece(name))
-            self._names.release(name)
-        self._where[result] = wanted
-        if not self._uses[result]:
-            self._names.release(wanted)
-        elif self._names.is_free(wanted):
-            self._names.take(wanted)
-
-    def _text(self, path: str) -> str:
-        """The text that reaches a member, from a loop's variable where one holds it."""
-        for first, variable in reversed(self._members):
-            if path == first or path.startswith(f"{first}."):
-                return variable + self._reach(path)[len(self._reach(first)) :]
-        return self._reach(path) if path else "self"
 
     def _line(self, prefix: str, piece: Piece, suffix: str = "", note: str = "", span: Span | None = None) -> None:
         self.lines.append(Line(prefix, piece, suffix, note, deeper=self._deeper, span=span))

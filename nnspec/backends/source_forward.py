@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 
 from nnspec import ir
 from nnspec.backends.source_body import Body, CallCode
-from nnspec.backends.source_line import Line, shape
-from nnspec.backends.source_names import IMPORTED, unique
-from nnspec.backends.source_plan import Step, count_uses, live_nodes
+from nnspec.backends.source_inputs import Inputs, shapes
+from nnspec.backends.source_line import Line
+from nnspec.backends.source_live import count_uses, joined_graph, live_nodes
+from nnspec.backends.source_merge import Case, merge
+from nnspec.backends.source_names import IMPORTED, identifier, unique
+from nnspec.backends.source_plan import Step
 from nnspec.backends.source_steps import single_steps
 from nnspec.backends.source_text import Piece, bracketed, quote
 from nnspec.dims import Dim, Size, render, terms_of
@@ -18,50 +21,63 @@ from nnspec.dims_algebra import from_terms
 
 @dataclass(slots=True)
 class Forward:
-    """A body that is written: what the parameters are, what it says, and which modules it names."""
+    """A body that is written: its parameters and which of them are given, what it says, and which modules it names."""
 
-    parameters: tuple[str, ...]
+    names: tuple[str, ...]
+    given: tuple[bool, ...]
     note: str
     lines: list[Line]
     roots: set[str]
 
     def key(self) -> tuple[object, ...]:
         """What makes two bodies the same: all but their comments."""
-        return (self.parameters, *(line.text for line in self.lines))
+        return (self.names, *(line.text for line in self.lines))
 
 
 @dataclass(slots=True)
 class Variant:
-    """One Python method: a body for each mode that comes to it."""
+    """One Python method: a body for each mode, and each choice of optional inputs, that comes to it."""
 
     mode: ir.Mode
     first: Forward
     name: str = "forward"
-    bodies: dict[ir.Mode, Forward] = field(default_factory=dict)
+    bodies: dict[Case, Forward] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.bodies[self.mode] = self.first
+        self.bodies[self.mode, self.first.given] = self.first
 
     @property
     def roots(self) -> set[str]:
         """The modules that the bodies name."""
         return {root for body in self.bodies.values() for root in body.roots}
 
+    @property
+    def parameters(self) -> list[str]:
+        """The parameters; those at the end that some use leaves out are optional."""
+        parts = list(self.first.names)
+        for at in reversed(range(len(parts))):
+            if all(body.given[at] for body in self.bodies.values()):
+                break
+            parts[at] += "=None"
+        return parts
+
+    @property
+    def note(self) -> str:
+        """The shapes of the parameters, where all of them are given."""
+        return max(self.bodies.values(), key=lambda body: sum(body.given)).note
+
     def take(self, mode: ir.Mode, forward: Forward) -> bool:
         """Make this body one of ours, if it is or if there is room for it."""
-        own = self.bodies.get(mode)
+        own = self.bodies.get((mode, forward.given))
         if own is not None:
             if own is not forward and own.key() != forward.key():
                 return False
             _drop_differing_notes(own, forward)
             return True
-        other = next(iter(self.bodies.values()))
-        if other is forward or other.key() == forward.key():
-            self.bodies[mode] = other
-            return True
-        if other.parameters != forward.parameters:
+        if self.first.names != forward.names:
             return False
-        self.bodies[mode] = forward
+        alike = (body for body in self.bodies.values() if body.given == forward.given and body.key() == forward.key())
+        self.bodies[mode, forward.given] = next(alike, forward)
         return True
 
 
@@ -71,6 +87,17 @@ def _drop_differing_notes(kept: Forward, other: Forward) -> None:
             mine.comment = ""
     if kept.note != other.note:
         kept.note = ""
+
+
+def absent_inputs(method: ir.Method, reserved: frozenset[str]) -> dict[str, str]:
+    """Optional inputs that are left out, and their variables: each holds None, if the body does not bind it again.
+
+    `layer(x, mask)` does without a mask what `layer(x)` does, and reads the same with one.
+    """
+    names = unique(method.input_names, {*IMPORTED, *reserved})
+    hints = {identifier(value.hint) for value in method.graph.values if value.hint}
+    pairs = zip(method.input_names, names, method.graph.inputs, strict=True)
+    return {word: name for word, name, given in pairs if given is None and name not in hints}
 
 
 def written_forward(
@@ -87,14 +114,14 @@ def written_forward(
     """Write what a method computes."""
     names = unique(method.input_names, {*IMPORTED, *reserved})
     graph = method.graph
-    sources = {s.name: f"{names[s.input]}.shape[{s.axis}]" for s in method.symbols}
+    given = Inputs(graph.inputs, names)
+    sources = {s.name: f"{given.text(s.input, s.element)}.shape[{s.axis}]" for s in method.symbols}
     variables = _symbol_names(sources, {*names, *reserved})
-    given = {value: name for value, name in zip(graph.inputs, names, strict=True) if value is not None}
     body = Body(
         graph,
-        parameters=given,
+        inputs=given,
         symbols=variables,
-        reserved=reserved,
+        reserved={*reserved, *absent_inputs(method, reserved).values()},
         uses=uses,
         output_names=method.output_names,
         reach=reach,
@@ -106,12 +133,13 @@ def written_forward(
     checks = [_check(each, variables, body.symbols) for each in requires]
     reads = [Line(f"{variables[s]} = ", Piece(text)) for s, text in sources.items() if s in body.symbols]
     roots = body.roots | ({"torch"} if checks else set())
-    note = ", ".join(shape(graph.values[v].type) for v in graph.inputs if v is not None)
-    return Forward(_with_defaults(names, graph), note, [*reads, *checks, *body.lines], roots)
+    is_given = tuple(each is not None for each in graph.inputs)
+    return Forward(tuple(names), is_given, shapes(graph, graph.inputs), [*reads, *checks, *body.lines], roots)
 
 
 def function_lines(graph: ir.Graph, name: str, parameters: Sequence[str]) -> tuple[list[str], set[str]]:
     """The lines of a plain function that computes a graph, and the modules that it names."""
+    graph = joined_graph(graph)
     nodes = live_nodes(graph)
     uses = count_uses(graph, nodes)
     sources: dict[str, str] = {}
@@ -120,8 +148,8 @@ def function_lines(graph: ir.Graph, name: str, parameters: Sequence[str]) -> tup
             if isinstance(size, Dim) and (symbol := _lone_symbol(size)):
                 sources.setdefault(symbol, f"{parameter}.shape[{axis}]")
     variables = _symbol_names(sources, {*parameters, name})
-    given = {value: p for value, p in zip(graph.inputs, parameters, strict=True) if value is not None}
-    body = Body(graph, parameters=given, symbols=variables, reserved={name}, uses=uses)
+    given = Inputs(graph.inputs, parameters)
+    body = Body(graph, inputs=given, symbols=variables, reserved={name}, uses=uses)
     body.write(single_steps(nodes))
     body.finish()
     reads = [Line(f"{variables[s]} = ", Piece(text)) for s, text in sources.items() if s in body.symbols]
@@ -130,55 +158,11 @@ def function_lines(graph: ir.Graph, name: str, parameters: Sequence[str]) -> tup
     return [*head.render(0), *lines], body.roots
 
 
-def forward_lines(variant: Variant) -> list[str]:
-    """The lines of a Python method; where the modes differ, what they share comes first (and last)."""
-    infer = variant.bodies.get("infer") or variant.first
-    train = variant.bodies.get("train") or infer
-    items = [("", Piece(text)) for text in ("self", *infer.parameters)]
-    lines = Line("", bracketed(f"def {variant.name}(", items, ")"), ":", infer.note).render(4)
-    if train is infer:
-        return lines + _rendered(infer.lines, 8)
-    first = _common_start(infer.lines, train.lines)
-    last = _common_end(infer.lines[first:], train.lines[first:])
-    ours, theirs = len(infer.lines) - last, len(train.lines) - last
-    lines += _rendered(infer.lines[:first], 8)
-    if theirs == first:
-        lines += ["        if not self.training:", *_rendered(infer.lines[first:ours], 12)]
-    elif ours == first:
-        lines += ["        if self.training:", *_rendered(train.lines[first:theirs], 12)]
-    else:
-        # Two ways that part for good: the first one returns.
-        last, ours = 0, len(infer.lines)
-        lines += ["        if self.training:", *_rendered(train.lines[first:], 12), *_rendered(infer.lines[first:], 8)]
-    return lines + _rendered(infer.lines[ours:] if last else [], 8)
-
-
-def _common_start(ours: Sequence[Line], theirs: Sequence[Line]) -> int:
-    """How many lines at the start are the same; a loop is shared whole or not at all."""
-    count = 0
-    for mine, other in zip(ours, theirs, strict=False):
-        if mine.text != other.text:
-            break
-        count += 1
-    while any(line.deeper for line in (*ours[count : count + 1], *theirs[count : count + 1])):
-        count -= 1
-    return count
-
-
-def _common_end(ours: Sequence[Line], theirs: Sequence[Line]) -> int:
-    """How many lines at the end are the same; a loop is shared whole or not at all."""
-    count = 0
-    for mine, other in zip(reversed(ours), reversed(theirs), strict=False):
-        if mine.text != other.text:
-            break
-        count += 1
-    while count and ours[-count].deeper:
-        count -= 1
-    return count
-
-
-def _rendered(lines: Sequence[Line], indent: int) -> list[str]:
-    return [text for line in lines for text in line.render(indent)]
+def forward_lines(variant: Variant) -> tuple[Line, list[Line]]:
+    """The head and the statements of a Python method; where its bodies differ, what they share is written once."""
+    items = [("", Piece(text)) for text in ("self", *variant.parameters)]
+    head = Line("", bracketed(f"def {variant.name}(", items, ")"), ":", variant.note)
+    return head, merge({case: body.lines for case, body in variant.bodies.items()}, variant.first.names)
 
 
 def _symbol_names(sources: Mapping[str, str], taken: set[str]) -> dict[str, str]:
@@ -190,16 +174,6 @@ def _lone_symbol(size: Dim) -> str:
     (factors, coefficient), *rest = size.terms
     single = not rest and coefficient == 1 and len(factors) == 1 and type(factors[0]) is str
     return factors[0] if single else ""
-
-
-def _with_defaults(names: Sequence[str], graph: ir.Graph) -> tuple[str, ...]:
-    """Parameters; those at the end that are left out in this use are optional."""
-    parts = list(names)
-    for at in reversed(range(len(parts))):
-        if graph.inputs[at] is not None:
-            break
-        parts[at] += "=None"
-    return tuple(parts)
 
 
 def _check(need: ir.Requirement, variables: Mapping[str, str], used: set[str]) -> Line:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import groupby
 from typing import Any
 
 from nnspec import ir
 from nnspec.backends.source_body import Body
+from nnspec.backends.source_inputs import Inputs
+from nnspec.backends.source_line import Line
+from nnspec.backends.source_live import count_uses, live_nodes
 from nnspec.backends.source_names import plain
-from nnspec.backends.source_plan import Layout, count_uses, live_nodes
+from nnspec.backends.source_plan import Layout
+from nnspec.backends.source_settings import Settings, filling
 from nnspec.backends.source_steps import single_steps
-from nnspec.backends.source_text import Piece, Printer, bracketed, checked, comment, generator, layout, quote
+from nnspec.backends.source_text import Piece, Printer, bracketed, generator, quote
 from nnspec.layer import Code, call, torch_dtype
 from nnspec.types import TensorType, is_float
 
@@ -25,7 +30,7 @@ class Constructor:
     """
 
     def __init__(self, layout_: Layout, construct: Callable[[int, Printer], Piece], reserved: frozenset[str]) -> None:
-        self.lines: list[str] = []
+        self.lines: list[Line] = []
         self._layout = layout_
         self._program = layout_.program
         self._construct = construct
@@ -34,10 +39,10 @@ class Constructor:
         self.roots = self._print.roots
 
     def write(self) -> None:
-        """Write all members, then the ties between them."""
+        """Write all members, the ties between them, and how parameters start."""
         base = self._layout.base
         if base == "Module":
-            self._add("super().__init__()")
+            self._add_piece("", Piece("super().__init__()"))
             self._members("self", "", self._layout.module)
         else:
             self._add_piece("super().", self._container("", self._layout.module, base, "__init__"))
@@ -45,12 +50,10 @@ class Constructor:
             owner, _, name = tie.alias.rpartition(".")
             target = self._layout.access(owner) if owner else "self"
             self._set(target, name, Piece(self._layout.access(tie.owner)))
+        self.lines += Settings(self._layout, self._print, self._constant, self._construct).lines()
 
-    def _add(self, text: str) -> None:
-        self.lines += layout("", Piece(text), "", 8)
-
-    def _add_piece(self, prefix: str, piece: Piece, suffix: str = "") -> None:
-        self.lines += layout(prefix, piece, suffix, 8)
+    def _add_piece(self, prefix: str, piece: Piece) -> None:
+        self.lines.append(Line(prefix, piece))
 
     def _set(self, owner: str, name: str, piece: Piece) -> None:
         if plain(name):
@@ -61,7 +64,7 @@ class Constructor:
     def _members(self, owner: str, path: str, module: ir.Module) -> None:
         for member in module.members:
             at = f"{path}.{member.name}" if path else member.name
-            self.lines += comment(member.doc, 8)
+            first = len(self.lines)
             if member.kind == "param":
                 self._param(owner, at, member)
             elif member.kind == "buffer":
@@ -71,11 +74,12 @@ class Constructor:
                 )
             else:
                 self._module(owner, at, member)
+            self.lines[first].lead = member.doc
 
     def _module(self, owner: str, path: str, member: ir.Member) -> None:
         assert member.module is not None
         module = self._program.modules[member.module]
-        is_container = module.kind not in ("block", "layer")
+        is_container = module.kind not in ir.CALLED
         bare = is_container and self._layout.holder(path, module) == "Module"
         piece = self._empty() if bare else self._expression(path, member.module)
         if plain(member.name):
@@ -94,7 +98,7 @@ class Constructor:
 
     def _expression(self, path: str, number: int) -> Piece:
         module = self._program.modules[number]
-        if module.kind in ("block", "layer"):
+        if module.kind in ir.CALLED:
             return self._construct(number, self._print)
         holder = self._layout.holder(path, module)
         self.roots.add("nn")
@@ -122,21 +126,15 @@ class Constructor:
 
     def _sequence(self, members: list[tuple[ir.Member, Piece]], holder: str, name: str, *, is_repeat: bool) -> Piece:
         """`nn.Sequential(a, b)` or `nn.ModuleList([a, b])`; equal members of a repeat are a generator."""
-        runs: list[list[Any]] = []
-        folds = is_repeat or (len(members) >= EXPLODE and len({(m.module, piece.text) for m, piece in members}) == 1)
-        for member, piece in members:
-            if folds and runs and runs[-1][1:] == [member.module, piece.text]:
-                runs[-1][0].append(piece)
-            else:
-                runs.append([[piece], member.module, piece.text])
         items: list[tuple[str, Piece]] = []
-        for pieces, _, _ in runs:
-            if len(pieces) > 1:
-                items.append(("", generator(pieces[0], len(pieces))))
+        for _, run in groupby(members, key=lambda each: (each[0].module, each[1].text)):
+            pieces = [piece for _, piece in run]
+            if len(pieces) >= (2 if is_repeat else EXPLODE):
+                items.append(("", generator(pieces[0], Piece(str(len(pieces))))))
             else:
-                items.append(("", pieces[0]))
+                items += [("", piece) for piece in pieces]
         listed = holder == "ModuleList"
-        if listed and len(runs) == 1 and len(members) > 1:
+        if listed and len(items) == 1 and len(members) > 1:
             return bracketed(f"{name}(", items, ")")
         starred = [("", bracketed("*(", [("", p)], ")") if not p.level else p) for _, p in items]
         exploded = len(items) >= EXPLODE
@@ -161,9 +159,7 @@ class Constructor:
             entries = [("", Piece(quote(member.name))), ("", parameter)]
             self._add_piece("", bracketed(f"{owner}.register_parameter(", entries, ")"))
         if fill is not None:
-            arguments = [("", Piece(self._layout.access(path)))]
-            arguments += [(f"{checked(n)}=", self._print(v)) for n, v in fill.arguments.items()]
-            self._add_piece("", bracketed(f"nn.init.{checked(fill.function)}_(", arguments, ")"))
+            self._add_piece("", filling(self._print, self._layout.access(path), fill))
 
     def _start(self, member: ir.Member) -> tuple[Piece, ir.Initializer | None]:
         """What a parameter holds first, and how it is filled after."""
@@ -175,6 +171,9 @@ class Constructor:
             return self._print(_allocate(f"torch.{init.function}", member.type)), None
         return self._print(_allocate("torch.empty", member.type)), init
 
+    def _constant(self, value: ir.Graph) -> Piece:
+        return self._tensor(ir.Member("value", "buffer", "auto", value=value))
+
     def _tensor(self, member: ir.Member) -> Piece:
         """A closed graph as an expression, with statements in front where it is long."""
         graph = member.value
@@ -183,7 +182,7 @@ class Constructor:
         uses = count_uses(graph, nodes)
         body = Body(
             graph,
-            parameters={},
+            inputs=Inputs((), ()),
             symbols={},
             reserved=self._reserved,
             uses=uses,
@@ -192,8 +191,7 @@ class Constructor:
         )
         body.write(single_steps(nodes))
         piece, _ = body.result()
-        for line in body.lines:
-            self.lines += line.render(8)
+        self.lines += body.lines
         self.roots |= body.roots
         return piece
 

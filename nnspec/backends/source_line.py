@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from nnspec import registry
-from nnspec.backends.source_text import WIDTH, Piece, layout
+from nnspec.backends.source_text import WIDTH, Piece, comment, layout
 from nnspec.diagnostics import Span
 from nnspec.dims import render
 from nnspec.layer import Operation
@@ -15,9 +15,12 @@ from nnspec.types import TensorType
 
 
 class Line:
-    """A statement: `prefix piece suffix`, a trailing comment, how much deeper it stands, and the spec's place."""
+    """A statement: `prefix piece suffix`, a trailing comment, how much deeper it stands, and the spec's place.
 
-    __slots__ = ("comment", "deeper", "piece", "prefix", "span", "suffix")
+    `lead` stands above it, as comments of their own; `origin` says the spec's line in front of the comment.
+    """
+
+    __slots__ = ("comment", "deeper", "lead", "origin", "piece", "prefix", "span", "suffix")
 
     def __init__(
         self, prefix: str, piece: Piece, suffix: str = "", note: str = "", *, deeper: int = 0, span: Span | None = None
@@ -26,6 +29,8 @@ class Line:
         self.comment = note
         self.deeper = deeper
         self.span = span
+        self.lead = ""
+        self.origin = ""
 
     @property
     def text(self) -> str:
@@ -35,9 +40,18 @@ class Line:
     def render(self, indent: int) -> list[str]:
         """The lines as they stand in a file; a comment that does not fit is left out."""
         lines = layout(self.prefix, self.piece, self.suffix, indent + self.deeper)
-        if self.comment and len(lines[-1]) + len(self.comment) + 4 <= WIDTH:
-            lines[-1] += f"  # {self.comment}"
-        return lines
+        both = f"{self.origin}: {self.comment}" if self.origin and self.comment else ""
+        for note in (both, self.comment, self.origin):
+            if note and len(lines[-1]) + len(note) + 4 <= WIDTH:
+                lines[-1] += f"  # {note}"
+                break
+        return [*comment(self.lead, indent + self.deeper), *lines]
+
+    def nested(self) -> Line:
+        """The same statement one level deeper."""
+        line = Line(self.prefix, self.piece, self.suffix, self.comment, deeper=self.deeper + 4, span=self.span)
+        line.lead = self.lead
+        return line
 
 
 class Pending:

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
-IMPORTED = frozenset(("torch", "nn", "F", "OrderedDict"))
+IMPORTED = frozenset(("torch", "nn", "F", "OrderedDict", "fnmatchcase"))
 RESERVED = frozenset(dir(builtins)) | IMPORTED | {"self"}
 """What no variable may be called: builtins, the imports of an emitted file, and `self`."""
 

@@ -18,13 +18,14 @@ _METHODS = frozenset(("append", "clear", "extend", "insert", "items", "keys", "p
 
 @dataclass(slots=True)
 class Step:
-    """One statement of a body: a node, a whole container called at once (`run`), or a loop over one.
+    """One statement of a body: a node, a whole container called at once (`run`), a loop over one, or a scan.
 
     `path` is what is called: a layer, or a container. A run or loop stands for the nodes that it `covers`; a loop's
-    input is what goes from turn to turn, and `inner` are the steps of its first turn, for the member `first`.
+    input is what goes from turn to turn, and `inner` are the steps of its first turn, for the member `first`. Those of
+    a scan are the steps of its body.
     """
 
-    kind: Literal["node", "run", "loop"]
+    kind: Literal["node", "run", "loop", "scan"]
     node: ir.Node
     inputs: tuple[ir.Operand, ...]
     outputs: tuple[Any, ...]
@@ -32,30 +33,6 @@ class Step:
     covers: tuple[ir.Node, ...] = ()
     first: str = ""
     inner: tuple[Step, ...] = ()
-
-
-def live_nodes(graph: ir.Graph) -> list[ir.Node]:
-    """The nodes that an output needs, and every call of a layer: a layer may keep state."""
-    needed = set(ir.refs(graph.outputs))
-    kept = []
-    for node in reversed(graph.nodes):
-        if isinstance(node, ir.Call) or not needed.isdisjoint(ir.flat(node.outputs)):
-            kept.append(node)
-            if not isinstance(node, ir.Read):
-                needed.update(ir.refs(node.inputs))
-    return kept[::-1]
-
-
-def count_uses(graph: ir.Graph, nodes: list[ir.Node]) -> list[int]:
-    """How often each value is used."""
-    uses = [0] * len(graph.values)
-    for node in nodes:
-        if not isinstance(node, ir.Read):
-            for value in ir.refs(node.inputs):
-                uses[value] += 1
-    for value in ir.refs(graph.outputs):
-        uses[value] += 1
-    return uses
 
 
 class Layout:
@@ -108,7 +85,7 @@ class Layout:
         return known
 
     def _inline_member(self, module: ir.Module) -> bool:
-        return module.kind in ("block", "layer") or self._inline(module)
+        return module.kind in ir.CALLED or self._inline(module)
 
     @property
     def base(self) -> Holder:
@@ -173,7 +150,7 @@ class Layout:
         for member in self.inner(path).members:
             assert member.module is not None
             inner = f"{path}.{member.name}" if path else member.name
-            if self.program.modules[member.module].kind in ("block", "layer"):
+            if self.program.modules[member.module].kind in ir.CALLED:
                 yield inner
             else:
                 yield from self.leaves(inner)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from nnspec import ir
 from nnspec.backends.source_plan import Layout, Step
@@ -31,10 +31,13 @@ class Finder:
         places = _places(nodes)
         at = 0
         while at < len(nodes):
-            step = self._container_step(nodes, places, at, within) or _single_step(nodes[at])
+            step = self._container_step(nodes, places, at, within) or self._single_step(nodes[at])
             steps.append(step)
             at += max(1, len(step.covers))
         return steps
+
+    def _single_step(self, node: ir.Node) -> Step:
+        return _single_step(node, tuple(self.steps(node.body.nodes)) if isinstance(node, ir.Scan) else ())
 
     def _container_step(self, nodes: Sequence[ir.Node], places: Places, at: int, within: str) -> Step | None:
         node = nodes[at]
@@ -70,7 +73,7 @@ class Finder:
     def _is_all(self, calls: Sequence[ir.Call], nodes: Sequence[ir.Node]) -> bool:
         """Whether a block is its own chain of layers and nothing else."""
         graph = self._graph
-        whole = len(graph.inputs) == 1 and calls[0].inputs == (ir.Ref(graph.inputs[0] or 0),)
+        whole = len(graph.inputs) == 1 and calls[0].inputs == (ir.Ref(graph.inputs[0]),)
         ends = graph.outputs == (ir.Ref(calls[-1].outputs[0]),)
         return self._layout.only_body and len(calls) == len(nodes) and whole and ends
 
@@ -78,7 +81,7 @@ class Finder:
         self._layout.runs.add(path)
         for member in self._layout.inner(path).members:
             assert member.module is not None
-            if self._layout.program.modules[member.module].kind not in ("block", "layer"):
+            if self._layout.program.modules[member.module].kind not in ir.CALLED:
                 self._note_run(_join(path, member.name))
 
     # --- loops ---
@@ -146,14 +149,17 @@ class Finder:
         self._layout.runs.update(member + rest for member in members[1:] for rest in below)
 
 
-def _single_step(node: ir.Node) -> Step:
+def _single_step(node: ir.Node, inner: tuple[Step, ...]) -> Step:
     path = node.path if isinstance(node, ir.Call) else ""
-    return Step("node", node, () if isinstance(node, ir.Read) else node.inputs, node.outputs, path)
+    kind: Literal["node", "scan"] = "scan" if isinstance(node, ir.Scan) else "node"
+    return Step(kind, node, () if isinstance(node, ir.Read) else node.inputs, node.outputs, path, inner=inner)
 
 
 def single_steps(nodes: Sequence[ir.Node]) -> list[Step]:
     """Each node as a step of its own."""
-    return [_single_step(node) for node in nodes]
+    return [
+        _single_step(node, tuple(single_steps(node.body.nodes)) if isinstance(node, ir.Scan) else ()) for node in nodes
+    ]
 
 
 def _places(nodes: Sequence[ir.Node]) -> Places:

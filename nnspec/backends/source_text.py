@@ -30,9 +30,24 @@ class Piece:
 
     What breaks has a `head` that ends in a bracket, `items` (each with what stands before it: `stride=`) and a `tail`.
     `dense` items may share one line of their own; `exploded` ones never share the line of the head.
+    A call may know its `defaults` (`stride=` -> 1) and `words` for what it gets by position; a generator knows its
+    `element` and `count`.
     """
 
-    __slots__ = ("dense", "exploded", "head", "items", "level", "operands", "tail", "text")
+    __slots__ = (
+        "count",
+        "dense",
+        "defaults",
+        "element",
+        "exploded",
+        "head",
+        "items",
+        "level",
+        "operands",
+        "tail",
+        "text",
+        "words",
+    )
 
     exploded: bool
 
@@ -56,6 +71,10 @@ class Piece:
         self.dense = dense
         self.exploded = exploded or any(piece.exploded for _, piece in items)
         self.operands = operands
+        self.defaults: Mapping[str, Piece] = {}
+        self.words: Sequence[str] = ()
+        self.element: Piece | None = None
+        self.count: Piece | None = None
 
     def within(self, level: int) -> str:
         """The text where something that binds at least so tightly is needed."""
@@ -71,11 +90,13 @@ def bracketed(head: str, items: Sequence[tuple[str, Piece]], tail: str, *, explo
     return Piece(head + inside + comma + tail, level, head=head, items=items, tail=tail, dense=dense, exploded=exploded)
 
 
-def generator(element: Piece, count: int) -> Piece:
+def generator(element: Piece, count: Piece) -> Piece:
     """`element for _ in range(count)`; breaks in front of `for`."""
-    loop = f"for _ in range({count})"
+    loop = f"for _ in range({count.text})"
     items = (("", element), ("", Piece(loop)))
-    return Piece(f"{element.text} {loop}", 0, items=items, tail="")
+    piece = Piece(f"{element.text} {loop}", 0, items=items, tail="")
+    piece.element, piece.count = element, count
+    return piece
 
 
 def layout(prefix: str, piece: Piece, suffix: str = "", indent: int = 0) -> list[str]:

@@ -15,9 +15,10 @@ from torch import nn
 from nnspec import ir
 from nnspec.backends.source import Written, write_module, write_training
 from nnspec.backends.source_names import identifier
+from nnspec.backends.torch_extern import ExternError, find_externs, in_words, is_current
 from nnspec.backends.torch_weights import WeightsError, adopt, load_state, load_weights, weights_of
 
-__all__ = ["WeightsError", "build", "load_state", "load_weights", "training_functions", "weights_of"]
+__all__ = ["ExternError", "WeightsError", "build", "load_state", "load_weights", "training_functions", "weights_of"]
 
 Function = Callable[..., torch.Tensor]
 
@@ -36,11 +37,21 @@ def build(
 
     With `state` nothing is initialised at random, and the module takes over the given tensors, without a copy where
     device and type allow; `WeightsError` says what is missing, unexpected or of another shape.
+
+    Building a model that has externs runs their code: whether that is allowed is for the caller to know.
     """
     entry = entry or program.main
+    foreign = find_externs(program)
     written = write_module(program, entry)
     model_class = _execute(written, entry.name)[0]
-    model = _fresh(model_class, seed) if state is None else _with_state(model_class, state)
+    try:
+        model = _fresh(model_class, seed) if state is None else _with_state(model_class, state, foreign)
+    except WeightsError:
+        raise
+    except Exception as fault:
+        if not foreign:
+            raise
+        raise ExternError(None, f"building the layers that are written in Python fails: {in_words(fault)}") from fault
     # Initialised on the CPU first: the same seed gives the same weights on every device.
     return model if device is None else model.to(device)
 
@@ -59,7 +70,12 @@ def _fresh(model_class: type[nn.Module], seed: int | None) -> nn.Module:
         return model_class()
 
 
-def _with_state(model_class: type[nn.Module], state: Mapping[str, torch.Tensor]) -> nn.Module:
+def _with_state(model_class: type[nn.Module], state: Mapping[str, torch.Tensor], foreign: bool) -> nn.Module:
+    if foreign:
+        # What others keep besides parameters and buffers is not known.
+        model = model_class()
+        load_state(model, state)
+        return model
     with torch.device("meta"):
         model = model_class()
     adopt(model, state)
@@ -80,7 +96,7 @@ def _home(source: str, title: str) -> ModuleType:
     digest = hashlib.sha256(source.encode()).hexdigest()
     name = f"nnspec_{identifier(title)}_{digest[:16]}"
     known = sys.modules.get(name)
-    if known is not None:
+    if known is not None and is_current(known):
         return known
     filename = f"<nnspec {identifier(title)} {digest[:8]}>"
     home = ModuleType(name)
@@ -92,6 +108,8 @@ def _home(source: str, title: str) -> ModuleType:
         if isinstance(value, type) and value.__module__ == name:
             setattr(value, "__reduce_ex__", _reducer(value, source, title))  # noqa: B010 - mypy knows another signature
     # Known only when it is complete, and once: another thread may be making the same one.
+    if known is not None:
+        sys.modules[name] = home
     return sys.modules.setdefault(name, home)
 
 

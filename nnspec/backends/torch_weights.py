@@ -10,6 +10,8 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from nnspec.backends.weight_names import with_current_names
+
 _LISTED = 5
 """How many names a message lists before it only counts."""
 
@@ -100,6 +102,7 @@ def _fitting(model: nn.Module, state: Mapping[str, torch.Tensor]) -> list[tuple[
     """The module's tensors with their names and what the weights hold for them; all faults in one error."""
     named = _named(model)
     known = {name for names, _ in named for name in names}
+    state = with_current_names(state, (names[0] for names, _ in named), known)
     missing: list[str] = []
     mismatched: list[str] = []
     pairs = []

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nnspec.cli.options import file_argument, format_option, model_options
+from nnspec.cli.options import extern_option, file_argument, format_option, model_options
 from nnspec.cli.report import note, reported, warn
 from nnspec.compiler import Compiled
 from nnspec.compiler_input import compile_input, read_input
 from nnspec.compiler_output import (
     build_module,
+    check_exportable,
     emit_ir,
     emit_source,
     module_arrays,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _SUFFIXES = {".py": "torch", ".onnx": "onnx", ".json": "ir"}
+_ONNX_OPTIONS = ("weights", "seed", "opset", "external", "given", "verify")
 _TEXTS: dict[str, Callable[[Compiled], str]] = {"torch": emit_source, "ir": emit_ir}
 
 
@@ -45,7 +47,11 @@ _TEXTS: dict[str, Callable[[Compiled], str]] = {"torch": emit_source, "ir": emit
 @click.option(
     "--external", is_flag=True, help="ONNX: weights in a file of their own, PATH.data, even if they are small."
 )
+@click.option(
+    "--with", "given", metavar="INPUT", multiple=True, help="ONNX: an optional input that the file takes; repeatable."
+)
 @click.option("--verify", is_flag=True, help="ONNX: compare ONNX Runtime with torch at several sizes.")
+@extern_option
 @format_option("text", "json", result=False)
 @reported
 def command(file: str, output: str | None, form: str | None, output_format: str, **options: Any) -> None:
@@ -58,20 +64,24 @@ def command(file: str, output: str | None, form: str | None, output_format: str,
     nnspec compile net.nns -o net.json                     the IR
     """
     form = form or _format_of(output)
-    onnx_options = [name for name in ("weights", "seed", "opset", "external", "verify") if options[name]]
+    onnx_options = [name for name in _ONNX_OPTIONS if options[name]]
     if form != "onnx" and onnx_options:
-        raise click.UsageError(f"--{onnx_options[0]} is for ONNX, such as `-o net.onnx`")
+        option = onnx_options[0].replace("given", "with")
+        raise click.UsageError(f"--{option} is for ONNX, such as `-o net.onnx`")
     if form == "onnx" and output in (None, "-"):
         raise click.UsageError("an ONNX model goes to a file, such as `-o net.onnx`")
     if options["weights"] and options["seed"] is not None:
         raise click.UsageError("--seed is for fresh weights, and --weights names a file of them")
-    compiled = compile_input(read_input(file), model=options["model"], written=dict(options["settings"]))
+    compiled = compile_input(
+        read_input(file),
+        model=options["model"],
+        written=dict(options["settings"]),
+        allow_extern=options["allow_extern"],
+    )
     warn(compiled, output_format)
     if form == "onnx":
         assert output is not None
-        _write_onnx(
-            compiled, Path(output), **{k: options[k] for k in ("weights", "seed", "opset", "external", "verify")}
-        )
+        _write_onnx(compiled, Path(output), **{name: options[name] for name in _ONNX_OPTIONS})
         return
     text = _TEXTS[form](compiled)
     if output in (None, "-"):
@@ -100,8 +110,10 @@ def _write_onnx(
     seed: int | None,
     opset: int | None,
     external: bool,
+    given: tuple[str, ...],
     verify: bool,
 ) -> None:
+    check_exportable(compiled)
     module: nn.Module | None
     if weights is None:
         seed = seed or 0
@@ -111,15 +123,18 @@ def _write_onnx(
     else:
         module = build_module(compiled, weights=weights) if verify else None
         state = read_arrays(weights)
-    for written in write_onnx(compiled, state, path, opset=opset, external=external):
+    for written in write_onnx(compiled, state, path, opset=opset, external=external, given=given):
         note(f"wrote {written}")
+    for name in compiled.program.main.optional:
+        if name not in given:
+            note(f"the file takes no `{name}`, which is optional; `--with {name}` gives it that input")
     if verify:
         assert module is not None
-        _verify(compiled, path, module)
+        _verify(compiled, path, module, given)
 
 
-def _verify(compiled: Compiled, path: Path, module: nn.Module) -> None:
-    report = verify_onnx(compiled, path, module)
+def _verify(compiled: Compiled, path: Path, module: nn.Module, given: tuple[str, ...]) -> None:
+    report = verify_onnx(compiled, path, module, given=given)
     if not report.ok:
         notes = str(report).split("\n")
         raise NnspecError([error("NNS508", f"`{path}` differs from torch in ONNX Runtime", None, notes=notes)])

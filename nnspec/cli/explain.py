@@ -7,6 +7,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from nnspec import registry_std_pages as std
 from nnspec.cli.report import reported
 from nnspec.codes import all_codes, explain_text, lookup
 from nnspec.diagnostics import NnspecError, error
@@ -23,22 +24,28 @@ class _Topic(click.ParamType):  # type: ignore[type-arg]  # generic in the newes
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Codes and names that begin like this."""
         codes = [code.code for code in all_codes()]
-        return [CompletionItem(name) for name in (*codes, *known_names(), "train") if name.startswith(incomplete)]
+        return [CompletionItem(name) for name in (*codes, *_names(), "train") if name.startswith(incomplete)]
 
 
 @click.command("explain")
 @click.argument("topics", metavar="CODE|NAME...", nargs=-1, type=_Topic())
 @reported
 def command(topics: tuple[str, ...], **_: Any) -> None:
-    """Explain a diagnostic code (NNS401), or a layer, function, optimizer, data set or metric (Conv2d), or `train`.
+    """Explain a diagnostic code (NNS401), or a layer, function, optimizer, data set or metric (Conv2d), or `train`,
+    or a block of the library (FeedForward) or a module of it (std.feedforward).
 
     Without a name, list everything that there is to explain.
     """
     if not topics:
-        click.echo(f"{overview()}\n\n{_codes()}\n\nThe section: train")
+        click.echo(f"{overview()}\n\n{std.overview()}\n\n{_codes()}\n\nThe section: train")
         return
     found = [text for topic in topics for text in _explain(topic)]
     click.echo("\n\n\n".join(found))
+
+
+def _names() -> list[str]:
+    """Everything but codes that has a page."""
+    return [*known_names(), *std.known_topics()]
 
 
 def _codes() -> str:
@@ -55,9 +62,9 @@ def _explain(topic: str) -> list[str]:
         return [explain_text(code)]
     if topic == "train":
         return [train_page(Settings)]
-    found = pages(topic)
+    found = [*pages(topic), *std.pages(topic)]
     if found:
         return found
-    near = suggest(topic, (*known_names(), *(code.code for code in all_codes())))
+    near = suggest(topic, (*_names(), *(code.code for code in all_codes())))
     helps = (f"did you mean `{near}`?",) if near else ("nnspec explain NNS401", "nnspec explain Conv2d")
     raise NnspecError([error("NNS201", f"there is nothing called `{topic}` to explain", None, helps=helps)])

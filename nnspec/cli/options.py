@@ -111,6 +111,13 @@ def model_options(command: Command) -> Command:
     )(command)
 
 
+def extern_option(command: Command) -> Command:
+    """`--allow-extern`."""
+    return click.option(
+        "--allow-extern", is_flag=True, help="Accept layers written in Python: building the model runs that code."
+    )(command)
+
+
 def format_option(*forms: str, result: bool = True) -> Callable[[Command], Command]:
     """`--output-format`."""
     what = "Format of the result and of diagnostics." if result else "Format of diagnostics."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from nnspec.cli.options import Sizes, file_argument, format_option, merged, model_options
+from nnspec.cli.options import Sizes, extern_option, file_argument, format_option, merged, model_options
 from nnspec.cli.report import reported, warn
 from nnspec.compiler import Compiled
 from nnspec.compiler_input import Input, compile_input, read_input
@@ -44,6 +44,7 @@ def _complete_device(ctx: click.Context, param: click.Parameter, incomplete: str
 @click.option("--name", metavar="NAME", help="Name of the run's directory, before its number.  [default: the model's]")
 @click.option("--size", "sizes", metavar="N=1,T=128", multiple=True, type=Sizes(), help="Sizes of the random batch.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress, only how it ended.")
+@extern_option
 @format_option("text", "json")
 @reported
 def command(file: str, output_format: str, **options: Any) -> None:
@@ -55,7 +56,9 @@ def command(file: str, output_format: str, **options: Any) -> None:
     """
     given = read_input(file)
     written = dict(options["settings"])
-    compiled = compile_input(given, model=options["model"], written=written, train=True)
+    compiled = compile_input(
+        given, model=options["model"], written=written, train=True, allow_extern=options["allow_extern"]
+    )
     warn(compiled, output_format)
     if compiled.program.training is None:
         trial = try_out(compiled, device=options["device"], sizes=merged(options["sizes"]))

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from nnspec.cli.options import Sizes, file_argument, format_option, merged, model_options
+from nnspec.cli.options import Sizes, extern_option, file_argument, format_option, merged, model_options
 from nnspec.cli.report import reported, warn
 from nnspec.compiler_input import compile_input, read_input
 from nnspec.diagnostics import NnspecError, error
@@ -22,6 +22,7 @@ from nnspec.summary_text import as_json, as_text
     "--size", "sizes", metavar="N=1,T=128", multiple=True, type=Sizes(), help="Numbers for symbols; repeatable."
 )
 @click.option("--depth", type=click.IntRange(min=1), help="Leave out what lies deeper than this.")
+@extern_option
 @format_option("text", "json")
 @reported
 def command(
@@ -30,6 +31,7 @@ def command(
     settings: tuple[tuple[str, str], ...],
     sizes: tuple[dict[str, int], ...],
     depth: int | None,
+    allow_extern: bool,
     output_format: str,
 ) -> None:
     """Show a model layer by layer: types and shapes, parameters, multiply-adds.
@@ -37,7 +39,7 @@ def command(
     Sizes that the spec leaves open stay symbols, unless --size gives them. Repeated layers share a row, whose numbers
     are those of one copy. FILE is a spec or an IR; - is standard input.
     """
-    compiled = compile_input(read_input(file), model=model, written=dict(settings))
+    compiled = compile_input(read_input(file), model=model, written=dict(settings), allow_extern=allow_extern)
     warn(compiled, output_format)
     try:
         summary = summarize(compiled.program, sizes=merged(sizes))

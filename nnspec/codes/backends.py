@@ -11,6 +11,18 @@ model Net {
 }
 """
 
+_EXTERN = """
+extern block Fast(width) from "mine.layers:Fast" {
+  input x: float[N, D]
+  output y: float[N, width]
+}
+
+model Net {
+  input x: float[N, 8]
+  output y: float[N, 2] = x -> Fast(2)
+}
+"""
+
 
 def _command(command: str, spec: str = _NET) -> str:
     """A spec with the command that it is given to."""
@@ -132,6 +144,29 @@ CODES = (
         """,
         _command("nnspec compile net.nns -o missing/net.onnx"),
         _command("nnspec compile net.nns -o net.onnx"),
+        when="run",
+    ),
+    Code(
+        "NNS510",
+        "Python code of a spec cannot be used",
+        """
+        The class that an `extern block` names is imported when the model is built. The module is missing where Python
+        looks (installed packages, and the folders of PYTHONPATH), lacks the class, or fails in it: with these
+        arguments, or for inputs that its declaration allows.
+        """,
+        _command("nnspec run net.nns --allow-extern", _EXTERN),
+        _command("PYTHONPATH=src nnspec run net.nns --allow-extern", _EXTERN),
+        when="run",
+    ),
+    Code(
+        "NNS512",
+        "the model has no such optional input",
+        """
+        An ONNX file has a fixed list of inputs. Those that a model does not need (`input mask: bool[N, T] = none`) are
+        left out of the file, unless `--with` names them: then they are among its inputs, and must be given.
+        """,
+        _command("nnspec compile net.nns -o net.onnx --with maks"),
+        _command("nnspec compile net.nns -o net.onnx --with mask"),
         when="run",
     ),
 )

@@ -110,12 +110,10 @@ CODES = (
         "read, but not compiled yet",
         """
         This version of nnspec reads the whole language and compiles most of it. What it leaves out for now says so
-        with this code: `scan`, `extern`, `import`, `update`, `params` patterns, some settings of `train`, and inputs
-        of models that are lists or optional.
+        with this code: `update`, and some settings of `train`.
         """,
-        'from "blocks.nns" import Tower\n\n' + _model("output y = x -> Tower(4)"),
-        "block Tower(width) {\n  input x: float[N, _]\n  output x -> Linear(width) -> ReLU\n}\n\n"
-        + _model("output y = x -> Tower(4)"),
+        f"{_TWO_MODELS}\ntrain Large {{{_TRAIN.replace('}', '  schedule = CosineAnnealingLR(T_max=10)' + chr(10) + '}')}",
+        f"{_TWO_MODELS}\ntrain Large {{{_TRAIN}",
     ),
     Code(
         "NNS210",

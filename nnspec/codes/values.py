@@ -180,4 +180,46 @@ CODES = (
         _model("output y = x -> Linear(8) * T", "input x: float[N, T, 8]"),
         _model("output y = x -> Linear(8) * depth", "input x: float[N, T, 8]", "Net(depth = 4)"),
     ),
+    Code(
+        "NNS318",
+        "a parameter that cannot start like this",
+        """
+        An initialiser fills only some tensors: `xavier_normal` counts inputs and outputs and needs two dimensions, `eye`
+        fills matrices, `dirac` kernels; a constant tensor has the parameter's own type. Of several `params` that match
+        a parameter, the last one counts.
+        """,
+        _model("output y = x -> fc: Linear(8)\nparams Linear { init = xavier_normal }"),
+        _model("output y = x -> fc: Linear(8)\nparams Linear.weight { init = xavier_normal }"),
+    ),
+    Code(
+        "NNS319",
+        "a pattern that matches no parameter",
+        """
+        What stands behind `params` is a whole name in quotes, relative to the body and with `*` for any characters; or
+        the path of a member; or a kind of layer, with the path of a parameter in it. One that matches nothing would hide
+        a mistake. Buffers are not meant, and a tied parameter goes by its first name.
+        """,
+        _model('output y = x -> fc: Linear(8)\nparams "bias" { init = zeros }'),
+        _model('output y = x -> fc: Linear(8)\nparams "*.bias" { init = zeros }'),
+    ),
+    Code(
+        "NNS320",
+        "a budget that does not hold",
+        """
+        An assert of the file says how many parameters a model may have, or how many multiply-adds it may take; it has
+        or takes others. Only `nnspec check` looks at budgets.
+        """,
+        _model("output y = x -> Linear(32)") + "assert parameters(Net()) <= 100\n",
+        _model("output y = x -> Linear(10)") + "assert parameters(Net()) <= 100\n",
+    ),
+    Code(
+        "NNS321",
+        "a budget that cannot be worked out",
+        """
+        `parameters(Net())` and `macs(Net(), N=1)` ask for the numbers of a model, in an assert of the file. The cost
+        depends on the model's symbols, so that each of them needs a size.
+        """,
+        _model("output y = x -> Linear(8)") + "assert macs(Net()) < 1e6\n",
+        _model("output y = x -> Linear(8)") + "assert macs(Net(), N=1) < 1e6\n",
+    ),
 )

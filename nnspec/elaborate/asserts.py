@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from nnspec import ir
 from nnspec.diagnostics import Span, error
 from nnspec.dims import mod
@@ -13,14 +15,7 @@ from nnspec.syntax import ast
 
 def run_assert(frame: Frame, node: ast.Assert) -> None:
     """An assert that is true vanishes, one that is false is a fault, and an undecided one becomes a fact."""
-    test = evaluate(frame, node.test)
-    text = frame.session.text(node.test.span)
-    message = f"it must hold that {text}"
-    if node.message is not None:
-        said = evaluate(frame, node.message)
-        if not isinstance(said, str):
-            raise Fault(error("NNS303", f"an assert's message is a string, not {describe(said)}", node.message.span))
-        message = said
+    test, message = asserted(frame, node)
     if isinstance(test, Tensor):
         raise tensor_condition(node.test.span)
     if test is False:
@@ -29,6 +24,19 @@ def run_assert(frame: Frame, node: ast.Assert) -> None:
         _require(frame, node.test, message)
     elif not isinstance(test, bool):
         raise Fault(error("NNS303", f"an assert needs a condition, not {describe(test)}", node.test.span))
+
+
+def asserted(frame: Frame, node: ast.Assert) -> tuple[Any, str]:
+    """The value of what is asserted, and the sentence for when it is false."""
+    test = evaluate(frame, node.test)
+    text = frame.session.text(node.test.span)
+    message = f"it must hold that {text}"
+    if node.message is not None:
+        said = evaluate(frame, node.message)
+        if not isinstance(said, str):
+            raise Fault(error("NNS303", f"an assert's message is a string, not {describe(said)}", node.message.span))
+        message = said
+    return test, message
 
 
 def _numbers(frame: Frame, node: ast.Expr) -> str:

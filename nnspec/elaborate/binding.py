@@ -7,15 +7,19 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from nnspec import ir
 from nnspec.arguments import Arguments, Field, Misfit, convert, describe_kind
 from nnspec.diagnostics import Edit, Fix, Span, error
 from nnspec.dims import Dim, show
 from nnspec.elaborate.expressions import evaluate
 from nnspec.elaborate.frame import Frame, param_ref
-from nnspec.elaborate.values import Fault, LayerRecipe, Owned, Silent, Tensor, describe, show_value
+from nnspec.elaborate.values import Fault, LayerRecipe, Owned, Recipe, Silent, Tensor, describe, show_value
 from nnspec.layer import Layer
 from nnspec.suggest import suggest
 from nnspec.syntax import ast
+
+_OPTIONAL = ("bias", "weight")
+"""Arguments that say whether there is a parameter of that name, or which one it is."""
 
 
 def bind_layer(frame: Frame, cls: type[Layer], node: ast.Call) -> LayerRecipe:
@@ -58,29 +62,64 @@ def _bind_layer(frame: Frame, cls: type[Layer], node: ast.Call) -> LayerRecipe:
     names = [n for n, f in cls.fields.items() if not f.keyword]
     given: dict[str, tuple[Any, ast.Argument]] = {}
     ties: dict[str, ast.Argument] = {}
+    wrapped: LayerRecipe | None = None
     for name, argument in pair_up(cls.__name__, names, node.arguments, open_names=True):
-        if name in cls.fields:
-            given[name] = (evaluate(frame, argument.value), argument)
-        else:
+        if name not in cls.fields:
             ties[name] = argument
+            continue
+        value = evaluate(frame, argument.value)
+        if cls.fields[name].kind == "Layer":
+            wrapped = _wrapped(cls, value, argument.value.span)
+            value = ir.Record(type(wrapped.layer).__name__, dict(wrapped.layer.given()))
+        if name in _OPTIONAL and argument.name and param_ref(value, argument.value.span) is not None:
+            ties[name] = argument  # there is one, and this is it
+        else:
+            given[name] = (value, argument)
     for name, argument in ties.items():
         if "weight" not in name and "bias" not in name:
             raise unknown_argument(cls.__name__, cls.fields, argument)
     values = check_fields(cls.__name__, cls.fields, given)
     _check_required(cls, cls.fields, values, node)
     recipe = LayerRecipe(cls(**values), node.span)
+    if wrapped is not None:
+        _inherit(recipe, wrapped)
     recipe.ordered = tuple(name for name, (_, argument) in given.items() if argument.name is None)
     for name, (_, argument) in given.items():
         recipe.spans[name] = argument.span
-        if not isinstance(argument.value, (ast.Number, ast.Constant, ast.String)):
+        if not isinstance(argument.value, (ast.Number, ast.Constant, ast.String)) and cls.fields[name].kind != "Layer":
             recipe.exprs[name] = frame.session.text(argument.value.span)
     for name, argument in ties.items():
         _bind_tie(frame, recipe, name, argument)
     return recipe
 
 
+def _wrapped(cls: type[Layer], value: Any, span: Span) -> LayerRecipe:
+    """The recipe of a layer that another one wraps."""
+    if not isinstance(value, LayerRecipe):
+        message = f"`{cls.__name__}` wraps one layer of the library, such as `Linear(8)`, not {describe(value)}"
+        helps = ("wrap the layers inside it, one by one",) if isinstance(value, Recipe) else ()
+        if isinstance(value, Tensor):
+            helps = (f"layers are configured first: `x -> {cls.__name__}(Linear(8))`",)
+        raise Fault(error("NNS303", message, span, "not a layer of the library", helps=helps))
+    missing = [n for n, f in value.layer.fields.items() if f.required] if value.bare else []
+    if missing:
+        raise missing_argument(value.title, missing, value.layer.fields, span)
+    return value
+
+
+def _inherit(recipe: LayerRecipe, wrapped: LayerRecipe) -> None:
+    """A wrapper keeps the ties of the layer in it, and the places of its arguments."""
+    computed = getattr(recipe.layer, "name", "")
+    if computed in wrapped.ties:
+        message = f"`{computed}` of `{wrapped.title}` is tied, and `{type(recipe.layer).__name__}` would compute it"
+        helps = ("wrap the layer that owns it",)
+        raise Fault(error("NNS311", message, wrapped.spans[computed], "tied here", helps=helps))
+    recipe.ties.update(wrapped.ties)
+    recipe.spans.update(wrapped.spans)
+
+
 def _bind_tie(frame: Frame, recipe: LayerRecipe, name: str, argument: ast.Argument) -> None:
-    """`weight=wte.weight`: an argument that is no field may tie a parameter of that name."""
+    """`weight=wte.weight`: an argument may tie a parameter of its name, of one that is also an option (`bias`) too."""
     value = evaluate(frame, argument.value)
     owner = param_ref(value, argument.value.span)
     if owner is None and isinstance(value, (Tensor, Owned)):

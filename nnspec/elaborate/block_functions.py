@@ -11,9 +11,10 @@ from nnspec.elaborate.blocks import check_outputs, complete_block, gather_inputs
 from nnspec.elaborate.calls import Flowing
 from nnspec.elaborate.expressions import evaluate
 from nnspec.elaborate.frame import Frame
-from nnspec.elaborate.inputs import declared, input_statements, match_type
+from nnspec.elaborate.inputs import input_statements
+from nnspec.elaborate.matching import bind_inputs
 from nnspec.elaborate.session import BODY_STEPS, MAX_DEPTH
-from nnspec.elaborate.values import UNKNOWN, BlockFunction, Fault, Silent, Tensor, describe
+from nnspec.elaborate.values import UNKNOWN, BlockFunction, Fault, Silent
 from nnspec.syntax import ast
 
 
@@ -54,7 +55,7 @@ def call_block_function(
     callee.proof = frame.proof
     callee.requires = frame.requires
     callee.graph = frame.graph
-    _bind_inline(frame, callee, block, inputs, span)
+    bind_inputs(frame, callee, block, inputs, span, inline=True)
     session.step(span, f"`{recipe.title}`", BODY_STEPS)
     session.depth += 1
     session.ran.add(id(block.body))
@@ -97,22 +98,3 @@ def _by_position(frame: Frame, title: str, inputs: int, hyper: list[str], argume
             fixes=(Fix(f"write `{named}`", (Edit(argument.span, named),)),) if named else (),
         )
     )
-
-
-def _bind_inline(frame: Frame, callee: Frame, block: ast.Block, inputs: dict[str, Any], span: Span) -> None:
-    for number, statement in enumerate(input_statements(block)):
-        value = inputs[statement.name.id]
-        callee.scope[statement.name.id] = value
-        if value is None:
-            continue
-        declared(callee, statement.type)
-        if not isinstance(value, Tensor):
-            raise Fault(
-                error(
-                    "NNS311",
-                    f"`{statement.name.id}` of `{block.name.id}` is a tensor, not {describe(value)}",
-                    span,
-                    "not a tensor",
-                )
-            )
-        match_type(frame, callee, statement, value.type, number, span, block.name.id, inline=True)

@@ -15,11 +15,12 @@ from nnspec.elaborate.calls import Flowing, allocate, first_tensor, shared_fault
 from nnspec.elaborate.carried import carry_requirements, carry_ties
 from nnspec.elaborate.crossing import crossing
 from nnspec.elaborate.expressions import evaluate
+from nnspec.elaborate.extern import check_argument, run_extern
 from nnspec.elaborate.frame import Frame, GraphBuilder
-from nnspec.elaborate.inputs import check_hyperparameter, declared, input_statements, match_type
+from nnspec.elaborate.inputs import check_hyperparameter, input_statements
+from nnspec.elaborate.matching import bind_inputs, default_of
 from nnspec.elaborate.place import Place
 from nnspec.elaborate.session import BODY_STEPS, MAX_DEPTH, MAX_STEPS, Session
-from nnspec.elaborate.shape_faults import from_origin
 from nnspec.elaborate.values import (
     UNKNOWN,
     BlockRecipe,
@@ -28,7 +29,6 @@ from nnspec.elaborate.values import (
     ParamRef,
     Silent,
     Tensor,
-    describe,
 )
 from nnspec.facts import Facts
 from nnspec.syntax import ast
@@ -56,7 +56,7 @@ class Elaborated:
 # --- hyperparameters -------------------------------------------------------------------------------------------------
 
 
-def bind_block(frame: Frame, block: ast.Block, node: ast.Call) -> BlockRecipe:
+def bind_block(frame: Frame, block: ast.Definition, node: ast.Call) -> BlockRecipe:
     """The recipe of `Block(arguments)`."""
     names = [h.name.id for h in block.hyperparameters]
     pairs = pair_up(block.name.id, names, node.arguments)
@@ -73,22 +73,25 @@ def bind_block(frame: Frame, block: ast.Block, node: ast.Call) -> BlockRecipe:
 
 
 def complete_block(
-    session: Session, block: ast.Block, given: dict[str, tuple[Any, Span]], exprs: dict[str, str], span: Span
+    session: Session, block: ast.Definition, given: dict[str, tuple[Any, Span]], exprs: dict[str, str], span: Span
 ) -> BlockRecipe:
     """A block with all its hyperparameters: the given ones checked, the others from their defaults."""
-    scope = Frame(session, "a default")
+    scope = Frame(session, "a default", file=session.home(block))
     values: dict[str, Any] = {}
     missing = []
     for hyper in block.hyperparameters:
         name = hyper.name.id
         if name in given:
             value, place = given[name]
-            value = check_hyperparameter(block, hyper, crossing(value, place), place)
+            value = crossing(value, place)
         elif hyper.default is not None:
-            value = check_hyperparameter(block, hyper, evaluate(scope, hyper.default), hyper.default.span)
+            value, place = evaluate(scope, hyper.default), hyper.default.span
         else:
             missing.append(name)
             continue
+        value = check_hyperparameter(block, hyper, value, place)
+        if isinstance(block, ast.Extern):
+            check_argument(block, name, value, place)
         values[name] = scope.scope[name] = value
     if missing:
         raise missing_argument(block.name.id, missing, {}, span)
@@ -148,18 +151,20 @@ def grow(frame: Frame, operations: int, span: Span) -> None:
 
 
 def _operand(value: Any) -> ir.Operand:
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_operand, value))
     return ir.Ref(value.id) if isinstance(value, Tensor) else None
 
 
 def _outward(frame: Frame, type_: Any, binding: dict[str, Size]) -> Any:
-    if isinstance(type_, tuple):
-        return tuple(_outward(frame, t, binding) for t in type_)
+    if isinstance(type_, (tuple, list)):
+        return type(type_)(_outward(frame, t, binding) for t in type_)
     if not binding:
         return type_
     return TensorType(type_.dtype, tuple(frame.proof.simplify(substitute(d, binding)) for d in type_.dims))
 
 
-def gather_inputs(frame: Frame, block: ast.Block, flowing: Flowing, span: Span) -> dict[str, Any]:
+def gather_inputs(frame: Frame, block: ast.Definition, flowing: Flowing, span: Span) -> dict[str, Any]:
     """Flowing values by input name, in order; None for optional ones that are left out."""
     statements = input_statements(block)
     names = [s.name.id for s in statements]
@@ -197,16 +202,29 @@ def gather_inputs(frame: Frame, block: ast.Block, flowing: Flowing, span: Span) 
                     others=(Label(statement.span, "declared here"),),
                 )
             )
-    ordered = {name: values.get(name) for name in names}
-    return {n: frame.read(v, span) if isinstance(v, Owned) else v for n, v in ordered.items()}
+    given = {s.name.id: _given(frame, s, values.get(s.name.id)) for s in statements}
+    return {name: _read(frame, value, span) for name, value in given.items()}
+
+
+def _given(frame: Frame, statement: ast.Input, value: Any) -> Any:
+    return default_of(frame, statement) if value is None else value
+
+
+def _read(frame: Frame, value: Any, span: Span) -> Any:
+    """A value that flows in; params and buffers, also those in lists, as tensors."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(_read(frame, part, span) for part in value)
+    return frame.read(value, span) if isinstance(value, Owned) else value
 
 
 def make_callee(frame: Frame, recipe: BlockRecipe, span: Span) -> Frame:
     """A frame for a block's body, its hyperparameters bound."""
     facts = Facts(frame.facts, {})
-    callee = Frame(frame.session, f"`{recipe.title}`", facts=facts, mode=frame.mode)
+    home = frame.session.home(recipe.block)
+    callee = Frame(frame.session, f"`{recipe.title}`", file=home, facts=facts, mode=frame.mode)
     callee.graph = GraphBuilder()
     callee.called_at = span
+    callee.caller = frame
     callee.block = recipe.block
     for name, value in recipe.arguments.items():
         inward = ParamRef("", value.type, value.span, outer=name) if isinstance(value, ParamRef) else value
@@ -215,43 +233,11 @@ def make_callee(frame: Frame, recipe: BlockRecipe, span: Span) -> Frame:
     return callee
 
 
-def bind_inputs(
-    frame: Frame, callee: Frame, block: ast.Block, inputs: dict[str, Any], span: Span
-) -> list[TensorType | None]:
-    """Match what flows in against the declared types; the callee gets its symbols and input values."""
-    types: list[TensorType | None] = []
-    for number, statement in enumerate(input_statements(block)):
-        value = inputs[statement.name.id]
-        if value is None:
-            types.append(None)
-            callee.scope[statement.name.id] = None
-            continue
-        declared(callee, statement.type)
-        if not isinstance(value, Tensor):
-            raise Fault(
-                error(
-                    "NNS311",
-                    f"input `{statement.name.id}` of `{block.name.id}` is a tensor, not {describe(value)}",
-                    span,
-                    "not a tensor",
-                )
-            )
-        try:
-            type_ = match_type(frame, callee, statement, value.type, number, span, block.name.id)
-        except Fault as fault:
-            raise Fault(from_origin(frame, fault.diagnostic, value)) from None
-        types.append(type_)
-        tensor = callee.builder(span).value(type_, statement.span)
-        callee.builder(span).hint(tensor, statement.name.id)
-        callee.scope[statement.name.id] = tensor
-    return types
-
-
 def _elaborated(
     frame: Frame,
     callee: Frame,
     recipe: BlockRecipe,
-    types: list[TensorType | None],
+    types: list[Any],
     binding: dict[str, Size],
     expected: int | None,
     span: Span,
@@ -288,14 +274,17 @@ def _elaborated(
 
 
 def elaborate_body(
-    callee: Frame, recipe: BlockRecipe, types: Sequence[TensorType | None], expected: int | None
+    callee: Frame, recipe: BlockRecipe, types: Sequence[Any], expected: int | None
 ) -> Elaborated:
     """Run a body whose inputs are bound, and freeze what it owns and computes."""
     block = recipe.block
     callee.expected = expected
     inputs = input_statements(block)
     callee.session.ran.add(id(block.body))
-    callee.session.run(callee, block.body.statements[len(inputs) :])
+    if isinstance(block, ast.Extern):
+        run_extern(callee, block)
+    else:
+        callee.session.run(callee, block.body.statements[len(inputs) :])
     check_outputs(callee, block)
     result = Elaborated(uses_training=callee.uses_training)
     values = [value for _, value, _ in callee.outputs]
@@ -320,7 +309,7 @@ def elaborate_body(
     return result
 
 
-def check_outputs(callee: Frame, block: ast.Block) -> None:
+def check_outputs(callee: Frame, block: ast.Definition) -> None:
     """A block returns something; several outputs and those of a model have names."""
     if not callee.outputs:
         if not callee.failed:
@@ -343,4 +332,5 @@ def check_outputs(callee: Frame, block: ast.Block) -> None:
 
 
 def _types(value: Any) -> Any:
-    return tuple(_types(v) for v in value) if isinstance(value, tuple) else value.type
+    """The type of an output, in its nesting: lists stay lists."""
+    return type(value)(_types(v) for v in value) if isinstance(value, (tuple, list)) else value.type

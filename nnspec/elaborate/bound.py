@@ -35,8 +35,8 @@ def bound_names(statement: ast.Statement) -> list[str]:
 def broken_names(frame: Frame, statement: ast.Broken) -> list[str]:
     """What a broken line may have bound: what stands in front of `=`, and all words that are new."""
     text = frame.session.text(statement.span)[:_LONGEST]
-    if frame.scope is frame.session.constants:
+    if frame.scope is frame.file.constants:
         return _DECLARED.findall(text) + [word for word in _FIRST.findall(text) if word not in frame.scope]
     bound = {word for part in _TARGETS.findall(text) for word in _WORD.findall(part)}
     new = {w for w in _WORD.findall(text) if w not in frame.scope and library(frame, w, statement.span) is None}
-    return sorted(word for word in bound | new if word not in frame.fixed and word not in frame.session.constants)
+    return sorted(word for word in bound | new if word not in frame.fixed and word not in frame.file.constants)

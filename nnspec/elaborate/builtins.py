@@ -13,6 +13,7 @@ from nnspec.elaborate.arithmetic import binary, bounded, number
 from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.session import MAX_LIST
 from nnspec.elaborate.values import Fault, describe, is_number, is_size
+from nnspec.initializers import calculate_gain
 
 Builtin = Callable[[Frame, list[Any], Span], Any]
 
@@ -138,6 +139,16 @@ def _make_divisible(frame: Frame, args: list[Any], span: Span) -> Any:
     smallest = args[2] if len(args) > 2 else divisor
     rounded = max(smallest, int(value + Fraction(divisor) / 2) // divisor * divisor)
     return number(rounded + divisor if rounded < Fraction(9, 10) * Fraction(value) else rounded, span)
+
+
+@_builtin("calculate_gain")
+def _calculate_gain(frame: Frame, args: list[Any], span: Span) -> Any:
+    """torch.nn.init's: the gain that goes with the function behind a layer."""
+    numbers = len(args) == 1 or (len(args) == 2 and args[0] == "leaky_relu" and is_number(args[1]))
+    gain = calculate_gain(args[0], *map(float, args[1:])) if numbers and isinstance(args[0], str) else None
+    if gain is None:
+        raise _wrong("calculate_gain", 'the name of a function such as "relu", or "leaky_relu" and its slope', span)
+    return gain
 
 
 def _real(name: str, function: Callable[[float], float]) -> Builtin:

@@ -9,6 +9,7 @@ from typing import Any
 from nnspec import ir
 from nnspec.diagnostics import Edit, Fix, Label, Span, error
 from nnspec.dims import Dim, DimTooLarge
+from nnspec.elaborate.absent import absent_helps, check_given, check_one
 from nnspec.elaborate.binding import (
     check_value,
     missing_argument,
@@ -19,6 +20,7 @@ from nnspec.elaborate.builtins import NUMERIC
 from nnspec.elaborate.expressions import evaluate
 from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.place import Place
+from nnspec.elaborate.repairs import drop_argument
 from nnspec.elaborate.session import FUNCTION_STEPS, MAX_ELEMENTS
 from nnspec.elaborate.shape_faults import shape_fault
 from nnspec.elaborate.torch_order import doubt
@@ -60,7 +62,10 @@ def gather(frame: Frame, cls: type[Operation], flowing: Flowing, title: str, spa
         )
     for position, name in enumerate(plain[: cls.required_inputs()]):
         if values[position] is None:
-            raise Fault(error("NNS412", f"`{title}` needs its input `{name}`", span, f"no `{name}` flows in"))
+            helps = absent_helps(frame, span) if position < len(positional) else ()
+            raise Fault(
+                error("NNS412", f"`{title}` needs its input `{name}`", span, f"no `{name}` flows in", helps=helps)
+            )
     return values + positional[len(plain) :]
 
 
@@ -95,7 +100,7 @@ def allocate(frame: Frame, result: Any, span: Span, previous: int | None) -> tup
         tensor = frame.builder(span).value(result, span, previous)
         return tensor, tensor.id
     parts = [allocate(frame, part, span, previous) for part in result]
-    return tuple(p[0] for p in parts), tuple(p[1] for p in parts)
+    return type(result)(p[0] for p in parts), tuple(p[1] for p in parts)
 
 
 def _outputs(ids: Any) -> tuple[Any, ...]:
@@ -123,6 +128,8 @@ def call_layer(frame: Frame, place: Place, flowing: Flowing, span: Span) -> Any:
     assert isinstance(recipe, LayerRecipe)
     cls = type(recipe.layer)
     values = gather(frame, cls, flowing, recipe.title, span)
+    check_one(cls, recipe.title, values, span)
+    check_given(frame, cls, recipe.title, values, span)
     names = cls.input_names()
     pairs = [
         operand(frame, cls, names[min(i, len(names) - 1)].lstrip("*"), value, span) for i, value in enumerate(values)
@@ -160,7 +167,7 @@ def _infer_layer(
         layer = recipe.layer.complete(frame.proof, *types)
         result = layer.infer(frame.proof, *types)
     except ShapeError as fault:
-        fixes = _drop_argument(frame, recipe, fault)
+        fixes = drop_argument(frame, recipe, fault)
         raise shape_fault(frame, fault, recipe.span, spans=recipe.spans, sources=values, fixes=fixes) from None
     except DimTooLarge as fault:
         raise Fault(error("NNS310", f"this size is too large to reason about: {fault}", span)) from None
@@ -179,22 +186,6 @@ def _infer_layer(
                 )
             )
     return layer, result, recipe
-
-
-def _drop_argument(frame: Frame, recipe: LayerRecipe, fault: ShapeError) -> tuple[Fix, ...]:
-    """The repair of an inferred size that was given wrong: leave it out."""
-    spec = recipe.layer.fields.get(fault.at or "")
-    span = recipe.spans.get(fault.at or "")
-    if spec is None or not spec.inferred or span is None:
-        return ()
-    source = frame.session.sources[span.source].text
-    start, end = span.start, span.end
-    before = source[:start].rstrip()
-    if before.endswith(","):
-        start = len(before) - 1
-    elif source[end:].lstrip().startswith(","):
-        end += len(source[end:]) - len(source[end:].lstrip()) + 1
-    return (Fix("let the compiler infer it", (Edit(Span(start, end, span.source), ""),), safe=True),)
 
 
 def _settle(frame: Frame, place: Place, recipe: LayerRecipe, layer: Layer, span: Span) -> None:
@@ -382,6 +373,8 @@ def apply_function(
     """Add a function's node; `at` is the place that a fault is about."""
     cls = type(function)
     frame.session.step(span, frame.title, FUNCTION_STEPS)
+    check_one(cls, cls.__name__, list(values), at)
+    check_given(frame, cls, cls.__name__, list(values), span)
     names = cls.input_names()
     pairs = [
         operand(frame, cls, names[min(i, len(names) - 1)].lstrip("*"), value, span) for i, value in enumerate(values)

@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from nnspec import registry
+from nnspec import registry, registry_std
 from nnspec.diagnostics import Edit, Fix, Span, error
 from nnspec.dims import Dim
 from nnspec.elaborate import arithmetic
+from nnspec.elaborate.absent import absent_symbol
 from nnspec.elaborate.builtins import BUILTINS, CONSTANTS
 from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.values import (
@@ -96,8 +97,9 @@ def _name(frame: Frame, node: ast.Name) -> Any:
         frame.uses_training = True
         return frame.mode == "train"
     found = library(frame, name, node.span)
-    if found is None and name in _BUDGETS and frame.graph is None:
-        raise Fault(error("NNS209", f"`{name}(...)` cannot be compiled yet", node.span, "read, but not elaborated"))
+    if found is None and name in _BUDGETS:
+        message = f"`{name}(...)` is asked by asserts of the file, and by nothing else"
+        raise Fault(error("NNS321", message, node.span, "not in an assert of the file"))
     if found is None:
         raise unknown_name(frame, node)
     return found
@@ -109,11 +111,9 @@ _BUDGETS = ("parameters", "macs")
 
 def library(frame: Frame, name: str, span: Span) -> Any:
     """What a name means outside the body: a block, a layer, a function, a constant; None when it is unknown."""
-    block = frame.session.blocks.get(name)
+    block = frame.file.blocks.get(name)
     if block is not None:
-        if name[0].islower():
-            return BlockFunction(block, span)
-        return BlockRecipe(block, {}, {}, span, bare=True)
+        return block_value(block, span)
     layer = registry.find("layer", name)
     if layer is not None:
         missing = [n for n, f in layer.fields.items() if f.required]
@@ -129,15 +129,24 @@ def library(frame: Frame, name: str, span: Span) -> Any:
     return DType(dtype) if dtype else None
 
 
+def block_value(block: ast.Definition, span: Span) -> BlockFunction | BlockRecipe:
+    """What the name of a block stands for, at the place where it is used."""
+    if isinstance(block, ast.Block) and block.name.id[0].islower():
+        return BlockFunction(block, span)
+    return BlockRecipe(block, {}, {}, span, bare=True)
+
+
 def unknown_name(frame: Frame, node: ast.Name, kind: str = "") -> Fault:
     """The fault of a name that nothing defines, with the closest that something does."""
     name = node.id
+    if name in frame.absent:
+        return absent_symbol(frame, node)
     if frame.session.sink.full:
         return Fault(error("NNS201", f"unknown name `{name}`", node.span))
     if not kind:
         kind = "layer" if name[:1].isupper() and not name.isupper() else "name"
-    blocks = frame.session.blocks
-    candidates = [*list(frame.scope)[-_MOST_NAMES:], *frame.offered, *frame.session.constants, *blocks]
+    blocks = frame.file.blocks
+    candidates = [*list(frame.scope)[-_MOST_NAMES:], *frame.offered, *frame.file.constants, *blocks]
     if kind != "size":
         candidates += registry.index("layer")
         candidates += [n for kind in frame.library for n in registry.index(kind)]
@@ -151,9 +160,17 @@ def unknown_name(frame: Frame, node: ast.Name, kind: str = "") -> Fault:
     if kind == "size" and not close and name[0].islower():
         symbol = name[0].upper() + name[1:]
         fixes = [Fix(f"symbols are capitalised: `{symbol}`", (Edit(node.span, symbol),))]
+    if name in frame.inner_names:
+        notes = [f"`{name}` is bound in the body of a scan, and is not known outside"]
+        helps = ["`yield` it, or make it a state"]
+        return Fault(error("NNS201", f"unknown {kind} `{name}`", node.span, _NOWHERE[kind], notes=notes, helps=helps))
     offered = ", ".join(f"`{n}`" for n in frame.offered)
     notes = [f"outputs of the model and fields of the data are {offered}"] if offered else []
-    return Fault(error("NNS201", f"unknown {kind} `{name}`", node.span, _NOWHERE[kind], notes=notes, fixes=fixes))
+    homes = registry_std.blocks().get(name, ())
+    helps = [f"the library has one to import: `from {home} import {name}`" for home in homes]
+    fixes = [] if helps else fixes
+    text = f"unknown {kind} `{name}`"
+    return Fault(error("NNS201", text, node.span, _NOWHERE[kind], notes=notes, helps=helps, fixes=fixes))
 
 
 _NOWHERE = {
@@ -171,9 +188,9 @@ def _offer(frame: Frame, name: str, close: str) -> str:
 
 
 def _word(name: str, frame: Frame) -> str:
-    if name in frame.scope or name in frame.offered or name in frame.session.constants:
+    if name in frame.scope or name in frame.offered or name in frame.file.constants:
         return "name"
-    if name in frame.session.blocks:
+    if name in frame.file.blocks:
         return "block"
     return "layer" if name in registry.index("layer") else "function"
 
@@ -234,7 +251,7 @@ def target_names(target: ast.Target) -> list[ast.Name]:
 def save_targets(frame: Frame, target: ast.Target) -> dict[str, Any]:
     """Check that loop variables shadow nothing; returns what to restore."""
     for name in target_names(target):
-        if name.id != "_" and any(name.id in taken for taken in (frame.scope, frame.fixed, frame.session.constants)):
+        if name.id != "_" and any(name.id in taken for taken in (frame.scope, frame.fixed, frame.file.constants)):
             raise Fault(
                 error(
                     "NNS203",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import reduce
 from typing import Any
 
+from nnspec import registry
 from nnspec.diagnostics import Edit, Fix, Span, error
 from nnspec.elaborate import arithmetic, blocks, repeats
 from nnspec.elaborate.binding import bind_layer
@@ -17,6 +18,7 @@ from nnspec.elaborate.operators import tensor_operator
 from nnspec.elaborate.place import Origin, Place, kind_of
 from nnspec.elaborate.session import COPY_STEPS
 from nnspec.elaborate.values import (
+    Asked,
     BlockFunction,
     BlockRecipe,
     ChainRecipe,
@@ -101,7 +103,7 @@ def label_name(frame: Frame, label: ast.Label | None) -> str | None:
 def _applied(frame: Frame, node: ast.Expr) -> Any:
     """What an item applies; a function's call keeps its arguments until something flows into it."""
     if isinstance(node, ast.Call):
-        function = evaluate(frame, node.function) if not _is_builtin(frame, node) else None
+        function = evaluate(frame, node.function) if not _is_builtin(frame, node, flowing=True) else None
         if isinstance(function, FunctionValue):
             return FunctionValue(function.cls, node.function.span, _held(frame, function, node))
         if isinstance(function, BlockFunction):
@@ -242,11 +244,12 @@ def _chain(frame: Frame, node: ast.Chain) -> ChainRecipe:
 # --- calls -----------------------------------------------------------------------------------------------------------
 
 
-def _is_builtin(frame: Frame, node: ast.Call) -> bool:
+def _is_builtin(frame: Frame, node: ast.Call, *, flowing: bool = False) -> bool:
+    """Whether a call is one of compile-time values; a tensor flows into the library's function of that name."""
     name = name_of(node.function)
-    if name not in BUILTINS or name == "sum":  # the library's, of tensors; see `_sum`
+    if name not in BUILTINS or name == "sum" or (flowing and registry.find("function", name)):  # see `_sum`
         return False
-    return not any(name in names for names in (frame.scope, frame.session.constants, frame.session.blocks))
+    return not any(name in names for names in (frame.scope, frame.file.constants, frame.file.blocks))
 
 
 def _sum(frame: Frame, values: list[Any] | tuple[Any, ...], span: Span) -> Any:
@@ -258,16 +261,20 @@ def _sum(frame: Frame, values: list[Any] | tuple[Any, ...], span: Span) -> Any:
 
 @handles(ast.Call)
 def _call(frame: Frame, node: ast.Call) -> Any:
+    arguments = node.arguments
     if _is_builtin(frame, node):
         name = name_of(node.function)
         assert name is not None
-        for argument in node.arguments:
-            if argument.name is not None:
-                raise Fault(error("NNS301", f"`{name}` takes no named arguments", argument.span, "given by name"))
-        return BUILTINS[name](frame, [evaluate(frame, a.value) for a in node.arguments], node.span)
+        values = [evaluate(frame, a.value) for a in arguments]
+        if not (registry.find("function", name) and any(isinstance(v, (Tensor, Owned)) for v in values)):
+            for argument in arguments:
+                if argument.name is not None:
+                    raise Fault(error("NNS301", f"`{name}` takes no named arguments", argument.span, "given by name"))
+            return BUILTINS[name](frame, values, node.span)
+        pairs = zip(arguments, values, strict=True)
+        arguments = tuple(ast.Argument(a.span, a.name, ast.Constant(a.value.span, v), a.name_span) for a, v in pairs)
     function = evaluate(frame, node.function)
     if isinstance(function, FunctionValue):
-        arguments = node.arguments
         if function.cls.__name__ == "sum" and len(arguments) == 1 and arguments[0].name is None:
             value = evaluate(frame, arguments[0].value)
             if isinstance(value, (list, tuple)):
@@ -279,6 +286,8 @@ def _call(frame: Frame, node: ast.Call) -> Any:
     if isinstance(function, BlockFunction):
         arguments = (*(function.arguments or ()), *node.arguments)
         return call_block_function(frame, function, arguments, ([], {}), node.span)
+    if isinstance(function, Asked):
+        return function.answer(frame, function.question, node)
     return _configure(frame, function, node)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from nnspec import ir
 from nnspec.diagnostics import Diagnostic, Label, Span, error
 from nnspec.dims import Size
+from nnspec.elaborate.files import FileScope
 from nnspec.elaborate.place import Place
 from nnspec.elaborate.session import Session
 from nnspec.elaborate.values import UNKNOWN, Fault, Owned, ParamRef, Silent, Tensor
@@ -36,18 +37,49 @@ class GraphBuilder:
         """The author's name for a value; the first one counts."""
         self.hints.setdefault(tensor.id, name)
 
+    def named(self, number: int) -> ir.Value:
+        """A value with the author's name for it."""
+        value, hint = self.values[number], self.hints.get(number)
+        return value if hint is None else ir.Value(value.type, hint, value.span)
+
+    def forget(self, nodes: int, values: int) -> None:
+        """Drop all but the first so many nodes and values."""
+        for number in range(values, len(self.values)):
+            self.hints.pop(number, None)
+        del self.nodes[nodes:], self.values[values:], self.origins[values:]
+
     def finish(self, inputs: tuple[Any, ...], outputs: tuple[ir.Operand, ...]) -> ir.Graph:
         """The finished graph."""
-        hints = self.hints
-        values = tuple(ir.Value(v.type, hints[i], v.span) if i in hints else v for i, v in enumerate(self.values))
+        values = tuple(map(self.named, range(len(self.values))))
         return ir.Graph(inputs, values, tuple(self.nodes), outputs)
 
 
-class Frame:
-    """The state of one body. Without a graph it is a place for compile-time values only."""
+class Yielded:
+    """What the body of a scan has yielded, and where."""
 
-    def __init__(self, session: Session, title: str, *, facts: Facts | None = None, mode: ir.Mode = "infer") -> None:
+    def __init__(self) -> None:
+        self.span: Span | None = None
+        self.values: list[Tensor] = []
+        self.places: list[Span] = []
+
+
+class Frame:
+    """The state of one body, with the names of the file that it stands in (the main one if no other is named).
+
+    Without a graph it is a place for compile-time values only.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        title: str,
+        *,
+        file: FileScope | None = None,
+        facts: Facts | None = None,
+        mode: ir.Mode = "infer",
+    ) -> None:
         self.session = session
+        self.file = file or session.main
         self.title = title
         self.mode = mode
         self.facts = facts or Facts()
@@ -64,6 +96,8 @@ class Frame:
         """The module that members must be found in, when a training form was elaborated before."""
         self.reads: dict[str, Tensor] = {}
         self.ties: list[ir.Tie] = []
+        self.settings: list[Any] = []
+        """What `params` says about the parameters of the body (see `settings`)."""
         self.outer_ties: list[tuple[str, str, Span]] = []
         self.layer_cache: dict[Any, Any] = {}
         self.outputs: list[tuple[str, Any, Span]] = []
@@ -72,14 +106,26 @@ class Frame:
         """Symbols that are numbers here."""
         self.rest: tuple[Size, ...] | None = None
         """What `...` stands for in the types of the inputs."""
+        self.absent: dict[str, str] = {}
+        """Symbols that nothing has bound here, and the inputs that would: left out, or empty lists."""
+        self.left_out: tuple[str, ...] = ()
+        """Optional inputs that nothing flows into."""
         self.called_at: Span | None = None
+        self.caller: Frame | None = None
+        """The body that calls this one there."""
         self.in_loop = 0
+        self.scans = 0
+        """How many scans the statement that runs now stands in."""
+        self.yielded: Yielded | None = None
+        """What the innermost of them has yielded; None outside of scans."""
+        self.inner_names: set[str] = set()
+        """Names that were bound in scans: they are not known outside."""
         self.unfolded = 0
         """Nodes of the blocks called so far, written out: a few that use each other twice make millions."""
         self.library: tuple[str, ...] = ("function",)
         """Kinds of library functions that can be called here."""
         self.root_kind = "block"
-        self.block: ast.Block | None = None
+        self.block: ast.Definition | None = None
         self.offered: tuple[str, ...] = ()
         """Names that are not bound here and may be meant by a misspelt one."""
         self.used: set[str] = set()
@@ -98,7 +144,7 @@ class Frame:
             self.used.add(name)
             value = self.scope[name]
         else:
-            value = self.session.constants[name]
+            value = self.file.constants[name]
         if value is UNKNOWN:
             raise Silent
         return value
@@ -135,11 +181,29 @@ class Frame:
         """Keep a diagnostic; errors make the body fail."""
         if diagnostic.severity == "error":
             self.failed = True
+        if self.session.in_library(diagnostic.span):
+            self.session.sink.report(self._as_seen_by_the_user(diagnostic))
+            return
         at = self.called_at
         if at is not None and at != diagnostic.span and not any(label.span == at for label in diagnostic.labels):
             use = Label(at, f"in this use of {self.title}")
             diagnostic = replace(diagnostic, labels=(*diagnostic.labels, use))
         self.session.sink.report(diagnostic)
+
+    def _as_seen_by_the_user(self, diagnostic: Diagnostic) -> Diagnostic:
+        """A fault inside the library is one of the place that uses it: nobody repairs it there."""
+        frame = self
+        while frame.caller is not None and frame.called_at is not None and self.session.in_library(frame.called_at):
+            frame = frame.caller
+        at = frame.called_at
+        if at is None or self.session.in_library(at):
+            return diagnostic
+        labels = [Label(at, f"in this use of {frame.title}", primary=True)]
+        labels += [replace(label, primary=False) for label in diagnostic.labels]
+        outer = frame.caller
+        if outer is not None and outer.called_at is not None:
+            labels.append(Label(outer.called_at, f"in this use of {outer.title}"))
+        return replace(diagnostic, labels=tuple(labels), fixes=())
 
 
 def param_ref(value: Any, span: Span) -> ParamRef | None:

@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from nnspec import ir
 from nnspec.diagnostics import Label, Span, error
+from nnspec.elaborate.extern import origin_of
 from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.place import Place
 from nnspec.elaborate.session import Session
+from nnspec.elaborate.settings import content_of_settings, settled
 from nnspec.elaborate.values import BlockRecipe, Fault, RepeatRecipe, Tensor, content, plain
 from nnspec.syntax import ast
-from nnspec.types import TensorType
 
 
 def expected_module(frame: Frame, place: Place, span: Span) -> int | None:
-    """In the inference form of a body that reads `training`: the module that its training form put here."""
+    """In a form of a model that is not the fullest (inference, say): the module that the fullest form put here."""
     if frame.expected is None:
         return None
     module = frame.expected
     for name in place.path.split("."):
         member = next((m for m in frame.session.modules[module].members if m.name == name), None)
         if member is None or member.module is None:
-            raise _only_inference(place, span)
+            raise _not_in_full(frame.session, place, span)
         module = member.module
     return module
 
 
-def _only_inference(place: Place, span: Span) -> Fault:
+def _not_in_full(session: Session, place: Place, span: Span) -> Fault:
+    form = session.form
+    label, rest = "not a member in training", "training form uses; inference uses a part of it"
+    if "given" in form:
+        label, rest = "not a member of the fullest form", "form with all optional inputs uses; others use a part of it"
     return Fault(
-        error(
-            "NNS215",
-            f"`{place.path}` exists only in inference",
-            span,
-            "not a member in training",
-            helps=("a module owns what its training form uses; inference uses a part of it",),
-        )
+        error("NNS215", f"`{place.path}` exists only {form}", span, label, helps=(f"a module owns what its {rest}",))
     )
 
 
@@ -50,16 +49,22 @@ def module(frame: Frame, recipe: BlockRecipe, expected: int | None) -> int | Non
     if expected is not None:
         _check_subset(session, frame.root, expected)
         return expected
-    key = (recipe.key(), _key(members), tuple((t.alias, t.owner) for t in frame.ties))
+    settings = settled(frame, members)
+    if settings is None:
+        return None
+    key = (recipe.key(), _key(members), tuple((t.alias, t.owner) for t in frame.ties), content_of_settings(settings))
+    block = recipe.block
     frozen = ir.Module(
-        "block",
+        "extern" if isinstance(block, ast.Extern) else "block",
         recipe.title,
         {n: ir.Attr(plain(v), recipe.exprs.get(n)) for n, v in recipe.arguments.items()},
         dict(frame.sizes),
         members,
         tuple(frame.ties),
-        recipe.block.span,
-        recipe.block.doc,
+        span=block.span,
+        doc=block.doc,
+        settings=settings,
+        origin=origin_of(block) if isinstance(block, ast.Extern) else "",
     )
     number = session.intern(key, frozen)
     known = session.modules[number]
@@ -134,29 +139,34 @@ def _check_subset(session: Session, place: Place, expected: int) -> None:
         start, stop, model = place.steady
         alike = {known[name].module if name in known else None for name in map(str, range(start - 1, stop))}
         if None in alike:
-            raise _only_inference(model, model.span)
+            raise _not_in_full(session, model, model.span)
         if len(alike) > 1:
-            raise _other_layer(place, place.span, None)
+            raise _other_layer(session, place, place.span, None)
     for child in place.children.values():
         member = known.get(child.name)
         if member is None:
-            raise _only_inference(child, child.span)
+            raise _not_in_full(session, child, child.span)
         if child.kind in ("chain", "repeat", "group"):
             assert member.module is not None
             _check_subset(session, child, member.module)
         elif child.module != member.module:
-            raise _other_layer(child, child.span, member.span)
+            raise _other_layer(session, child, child.span, member.span)
 
 
-def _other_layer(place: Place, span: Span, training: Span | None) -> Fault:
+def _other_layer(session: Session, place: Place, span: Span, full: Span | None) -> Fault:
+    message, label = f"`{place.path}` is another layer in training than in inference", "differs between the modes"
+    other, each = "in training", "one mode"
+    if "given" in session.form:
+        message, label = f"`{place.path}` is another layer {session.form}", "differs between the forms"
+        other, each = "with all optional inputs", "one form"
     return Fault(
         error(
             "NNS215",
-            f"`{place.path}` is another layer in training than in inference",
+            message,
             span,
-            "differs between the modes",
-            others=(Label(training, "in training"),) if training and training != span else (),
-            helps=("give layers that only one mode uses names of their own",),
+            label,
+            others=(Label(full, other),) if full and full != span else (),
+            helps=(f"give layers that only {each} uses names of their own",),
         )
     )
 
@@ -183,13 +193,13 @@ def method(
     frame: Frame,
     module_number: int,
     inputs: Sequence[ast.Input],
-    types: Sequence[TensorType | None],
+    types: Sequence[Any],
     values: Sequence[Any],
 ) -> int:
     """Add the method of a body and return its number."""
     assert frame.graph is not None
     numbers = iter(range(len(frame.graph.values)))
-    ids = tuple(None if t is None else next(numbers) for t in types)
+    ids = tuple(_numbered(t, numbers) for t in types)
     graph = frame.graph.finish(ids, tuple(_operand(v) for v in values))
     frame.session.methods.append(
         ir.Method(
@@ -203,6 +213,13 @@ def method(
         )
     )
     return len(frame.session.methods) - 1
+
+
+def _numbered(type_: Any, numbers: Iterator[int]) -> Any:
+    """The values of an input, in the nesting of its type; they are the graph's first ones."""
+    if isinstance(type_, tuple):
+        return tuple(_numbered(part, numbers) for part in type_)
+    return None if type_ is None else next(numbers)
 
 
 def _operand(value: Any) -> ir.Operand:

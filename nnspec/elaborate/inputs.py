@@ -7,10 +7,10 @@ from typing import Any
 
 from nnspec import ir
 from nnspec.diagnostics import Label, Span, error
-from nnspec.dims import Dim, Size, show, substitute, symbol
+from nnspec.dims import Dim, Size, show, symbol
 from nnspec.elaborate.expressions import evaluate, library, unknown_name
 from nnspec.elaborate.frame import Frame
-from nnspec.elaborate.values import DType, Fault, ParamRef, Recipe, describe, is_number, is_size
+from nnspec.elaborate.values import DType, Fault, ParamRef, Recipe, Tensor, describe, is_number, is_size
 from nnspec.suggest import suggest
 from nnspec.syntax import ast
 from nnspec.types import ALIASES, DTYPES, TensorType, canonical, show_dtype
@@ -28,15 +28,30 @@ def input_statements(block: ast.Block | ast.Extern) -> list[ast.Input]:
 
 def symbol_names(statement: ast.Input) -> list[str]:
     """The names in an input's type that may be symbols."""
-    dims = (statement.type.dims or ()) if isinstance(statement.type, ast.TensorType) else ()
+    type_ = element_type(statement.type)
+    dims = type_.dims or ()
     return [d.id for d in dims if isinstance(d, ast.Name) and d.id[:1].isupper()]
 
 
+def element_type(node: ast.Type) -> ast.TensorType:
+    """The type of the tensors in a list, or of the tensor itself."""
+    while isinstance(node, ast.ListType):
+        node = node.element
+    return node
+
+
+def list_words(node: ast.ListType) -> str:
+    """What a list holds, for a sentence."""
+    return "a list of tensors" if isinstance(node.element, ast.TensorType) else "a list of lists of tensors"
+
+
 def declared(frame: Frame, node: ast.Type) -> tuple[str, tuple[ast.Expr | ast.Ellipsis, ...]]:
-    """Element type and written dims of a tensor type."""
+    """Element type and written dims of a tensor type; the element type may be a hyperparameter or a constant."""
     if isinstance(node, ast.ListType):
-        raise Fault(error("NNS209", "lists of tensors as inputs cannot be compiled yet", node.span, "not built yet"))
-    dtype = canonical(node.dtype)
+        note = "a list of tensors is an input of a block, or a value of a body"
+        raise Fault(error("NNS303", "this is a tensor, and its type is not a list", node.span, "a list", notes=(note,)))
+    given = frame.scope.get(node.dtype, frame.file.constants.get(node.dtype))
+    dtype = given if isinstance(given, DType) else canonical(node.dtype)
     if dtype is None:
         close = suggest(node.dtype, [*DTYPES, *ALIASES])
         helps = [f"did you mean `{close}`?"] if close else []
@@ -45,141 +60,22 @@ def declared(frame: Frame, node: ast.Type) -> tuple[str, tuple[ast.Expr | ast.El
         raise Fault(
             error("NNS303", f"`{node.dtype}` needs its dimensions", node.span, helps=(f"write `{node.dtype}[N, 8]`",))
         )
-    return dtype, node.dims
+    return str(dtype), node.dims
 
 
-def match_type(
-    frame: Frame,
-    callee: Frame,
-    statement: ast.Input,
-    actual: TensorType,
-    number: int,
-    span: Span,
-    title: str,
-    *,
-    inline: bool = False,
-) -> TensorType:
-    """An actual type in the callee's own symbols; faults stand at the call."""
-    dtype, dims = declared(callee, statement.type)
-    name = statement.name.id
-    wants = f"`{title}` takes `{name}` as {callee.session.text(statement.type.span)}"
-    others = (Label(statement.span, "declared here"),)
-    if dtype != actual.dtype:
-        raise Fault(
-            error(
-                "NNS406",
-                f"{wants}, but {actual} flows in",
-                span,
-                f"{show_dtype(actual.dtype)} instead of {show_dtype(dtype)}",
-                others=others,
-            )
-        )
-    start = 1 if dims and isinstance(dims[0], ast.Ellipsis) else 0
-    fixed = len(dims) - start
-    if actual.rank < fixed or (not start and actual.rank != fixed):
-        raise Fault(
-            error(
-                "NNS402",
-                f"{wants}, but {actual} flows in",
-                span,
-                f"{actual.rank} dimension{'s' if actual.rank != 1 else ''} instead of {fixed}",
-                others=others,
-            )
-        )
-    free = actual.rank - fixed
-    local: list[Size] = _rest_before(frame, callee, actual.dims[:free], span, wants, inline) if start else []
-    for axis, size in list(enumerate(actual.dims))[len(local) :]:
-        expr = dims[axis - free + start] if axis >= free else None
-        where = axis - actual.rank if start else axis
-        local.append(_match_dim(frame, callee, expr, size, (number, where, span, wants, actual, others), inline))
-    if start and callee.rest is None:
-        callee.rest = tuple(local[:free])
-    return TensorType(dtype, tuple(local))
-
-
-def _rest_before(
-    frame: Frame, callee: Frame, dims: tuple[Size, ...], span: Span, wants: str, inline: bool
-) -> list[Size]:
-    """What `...` stood for in an earlier input, which is what it stands for here; nothing before the first one."""
-    if callee.rest is None:
-        return []
-    before = [size if inline else substitute(size, callee.facts.binding) for size in callee.rest]
-    if _same(frame, before, dims):
-        return list(callee.rest)
-    shown = [f"[{', '.join(map(show, sizes))}]" for sizes in (dims, before)]
-    message = f"{wants}, and `...` is {shown[0]} here and {shown[1]} in an input before"
-    raise Fault(error("NNS402", message, span, "`...` stands for the same dimensions throughout a body"))
-
-
-def _same(frame: Frame, some: Sequence[Size], others: Sequence[Size]) -> bool:
+def same(frame: Frame, some: Sequence[Size], others: Sequence[Size]) -> bool:
     """Whether dimensions are proved equal, one by one."""
     return len(some) == len(others) and all(frame.proof.equal(a, b) for a, b in zip(some, others, strict=True))
 
 
-def _match_dim(
-    frame: Frame, callee: Frame, expr: ast.Expr | ast.Ellipsis | None, size: Size, context: Any, inline: bool
-) -> Size:
-    number, axis, span, wants, actual, others = context
-    if expr is None or isinstance(expr, ast.Ellipsis) or (isinstance(expr, ast.Name) and expr.id == "_"):
-        return size if inline else _anonymous(callee, size, number, axis)
-    if isinstance(expr, ast.Name) and expr.id[:1].isupper() and not _known(callee, expr.id):
-        return _bind_symbol(callee, expr, size, number, axis, inline)
-    expected = _size(callee, expr)
-    outside = expected if inline else substitute(expected, callee.facts.binding)
-    answer = frame.proof.equal(outside, size)
-    if answer:
-        return expected
-    text = callee.session.text(expr.span)
-    means = text if text == show(outside) else f"{text} = {show(outside)}"
-    position = f"dimension {axis}" if axis >= 0 else f"dimension {axis} from the end"
-    message = f"{wants}, but {actual} flows in: {position} is {show(size)}, not {means}"
-    if answer is None:
-        raise Fault(
-            error(
-                "NNS410",
-                message,
-                span,
-                f"cannot show that {show(size)} == {show(outside)}",
-                others=others,
-                helps=(f"if it always holds, say so before: `assert {show(size)} == {show(outside)}`",),
-            )
-        )
-    raise Fault(error("NNS401", message, span, f"{show(size)} instead of {means}", others=others))
+def known(callee: Frame, name: str) -> bool:
+    """Whether a name in a type is bound already, and no new symbol."""
+    return name in callee.scope or name in callee.file.constants
 
 
-def _known(callee: Frame, name: str) -> bool:
-    return name in callee.scope or name in callee.session.constants
-
-
-def _bind_symbol(callee: Frame, expr: ast.Name, size: Size, number: int, axis: int, inline: bool) -> Size:
-    name = expr.id
-    callee.fixed[name] = "symbol"
-    if isinstance(size, int) or inline:
-        callee.scope[name] = size
-        if isinstance(size, int):
-            callee.sizes[name] = size
-        return size
-    local = symbol(name)
-    callee.scope[name] = local
-    callee.facts.binding[name] = size
-    callee.symbols.append(ir.Symbol(name, number, axis, expr.span))
-    return local
-
-
-def _anonymous(callee: Frame, size: Size, number: int, axis: int) -> Size:
-    if isinstance(size, int):
-        return size
-    for name, bound in callee.facts.binding.items():
-        if bound == size:
-            return symbol(name)
-    name = f"_{len(callee.symbols) + 1}"
-    callee.facts.binding[name] = size
-    callee.symbols.append(ir.Symbol(name, number, axis))
-    return symbol(name)
-
-
-def _size(frame: Frame, expr: ast.Expr) -> Size:
-    if isinstance(expr, ast.Name) and not _known(frame, expr.id) and library(frame, expr.id, expr.span) is None:
+def size_of(frame: Frame, expr: ast.Expr) -> Size:
+    """A dimension that is written in a type."""
+    if isinstance(expr, ast.Name) and not known(frame, expr.id) and library(frame, expr.id, expr.span) is None:
         raise unknown_name(frame, expr, "size")
     value = evaluate(frame, expr)
     if not is_size(value) or (isinstance(value, int) and value < 0):
@@ -190,6 +86,17 @@ def _size(frame: Frame, expr: ast.Expr) -> Size:
 
 def free_type(frame: Frame, statement: ast.Input, number: int) -> TensorType:
     """The type of a model's input: its unbound capitalised names become the model's symbols."""
+    if isinstance(statement.type, ast.ListType):
+        helps = ("give each tensor an input of its own, and make the list in the body: `xs = [a, b]`",)
+        raise Fault(
+            error(
+                "NNS303",
+                "an input of a model is one tensor: who calls it could give a list of any length",
+                statement.type.span,
+                "lists are for blocks",
+                helps=helps,
+            )
+        )
     dtype, dims = declared(frame, statement.type)
     sizes: list[Size] = []
     for axis, expr in enumerate(dims):
@@ -201,14 +108,26 @@ def free_type(frame: Frame, statement: ast.Input, number: int) -> TensorType:
             name = f"_{len(frame.symbols) + 1}"
             sizes.append(symbol(name))
             frame.symbols.append(ir.Symbol(name, number, axis, expr.span))
-        elif isinstance(expr, ast.Name) and expr.id[:1].isupper() and not _known(frame, expr.id):
+        elif isinstance(expr, ast.Name) and expr.id[:1].isupper() and not known(frame, expr.id):
             frame.scope[expr.id] = symbol(expr.id)
             frame.fixed[expr.id] = "symbol"
             frame.symbols.append(ir.Symbol(expr.id, number, axis, expr.span))
             sizes.append(symbol(expr.id))
         else:
-            sizes.append(_size(frame, expr))
+            sizes.append(size_of(frame, expr))
     return TensorType(dtype, tuple(sizes))
+
+
+def check_value(frame: Frame, node: ast.Type, value: Any, span: Span, what: str) -> None:
+    """Check a tensor, or a list of them, against the type that it is declared with."""
+    if isinstance(node, ast.ListType) and isinstance(value, (list, tuple)):
+        for position, part in enumerate(value):
+            check_value(frame, node.element, part, span, f"{what}, element {position},")
+    elif isinstance(value, Tensor) and not isinstance(node, ast.ListType):
+        check_annotation(frame, node, value.type, span, what)
+    else:
+        words = list_words(node) if isinstance(node, ast.ListType) else "one tensor"
+        raise Fault(error("NNS413", f"{what} is declared as {words}, but it is {describe(value)}", node.span))
 
 
 def check_annotation(frame: Frame, node: ast.Type, actual: TensorType, span: Span, what: str) -> None:
@@ -225,13 +144,13 @@ def check_annotation(frame: Frame, node: ast.Type, actual: TensorType, span: Spa
         label = f"{len(tail)} dimensions here, {actual.rank} there"
         raise Fault(error("NNS413", message, node.span, label, others=(Label(span, f"this is {actual}"),)))
     rest = actual.dims[: actual.rank - len(tail)]
-    if start and frame.rest is not None and not _same(frame, rest, frame.rest):
+    if start and frame.rest is not None and not same(frame, rest, frame.rest):
         label = f"`...` is [{', '.join(map(show, frame.rest))}] in this body"
         raise Fault(error("NNS413", message, node.span, label, others=(Label(span, f"this is {actual}"),)))
     for expr, size in zip(tail, actual.dims[actual.rank - len(tail) :], strict=True):
         if isinstance(expr, ast.Name) and expr.id == "_":
             continue
-        expected = _size(frame, expr)
+        expected = size_of(frame, expr)
         answer = frame.proof.equal(expected, size)
         if answer is None:
             raise Fault(
@@ -260,7 +179,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def check_hyperparameter(block: ast.Block, hyper: ast.Hyperparameter, value: Any, span: Span) -> Any:
+def check_hyperparameter(block: ast.Definition, hyper: ast.Hyperparameter, value: Any, span: Span) -> Any:
     """A hyperparameter's value against its declared kind; a symbol is never one."""
     name = hyper.name.id
     if isinstance(value, Dim):

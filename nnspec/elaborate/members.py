@@ -10,11 +10,25 @@ from nnspec.dims import Dim
 from nnspec.elaborate.arithmetic import bounded
 from nnspec.elaborate.calls import apply_function
 from nnspec.elaborate.expressions import evaluate, handles
+from nnspec.elaborate.files import Namespace
 from nnspec.elaborate.flows import unfold
 from nnspec.elaborate.frame import Frame, name_of
+from nnspec.elaborate.imports import find
 from nnspec.elaborate.place import Place
 from nnspec.elaborate.repeats import copy_of
-from nnspec.elaborate.values import Fault, Owned, ParamRef, Record, Tensor, describe, is_size
+from nnspec.elaborate.values import (
+    UNKNOWN,
+    BlockFunction,
+    BlockRecipe,
+    Fault,
+    Owned,
+    ParamRef,
+    Record,
+    Silent,
+    Tensor,
+    describe,
+    is_size,
+)
 from nnspec.suggest import suggest
 from nnspec.syntax import ast
 
@@ -33,6 +47,8 @@ def _attribute(frame: Frame, node: ast.Attribute) -> Any:
         raise Fault(error("NNS208", f"this record has no `{node.name}`", node.name_span, helps=helps))
     if isinstance(base, Place):
         return member_of(frame, base, node.name, node.span)
+    if isinstance(base, Namespace):
+        return _imported(frame, base, node)
     if isinstance(base, (Tensor, Owned)):
         raise Fault(
             error(
@@ -44,6 +60,21 @@ def _attribute(frame: Frame, node: ast.Attribute) -> Any:
             )
         )
     raise Fault(error("NNS208", f"{describe(base)} has no member `{node.name}`", node.name_span, "no such member"))
+
+
+def _is_file(frame: Frame, name: str) -> bool:
+    """Whether a name is that of an imported file, which a layer takes from it only when the author calls it so."""
+    return isinstance(frame.file.constants.get(name), Namespace)
+
+
+def _imported(frame: Frame, base: Namespace, node: ast.Attribute) -> Any:
+    """What `resnet.Stage` means, the file being imported as `resnet`."""
+    value = find(frame.session, base.file, node.name, node.name_span, base.title)
+    if isinstance(value, (BlockRecipe, BlockFunction)):
+        value.span = node.span
+    if value is UNKNOWN:
+        raise Silent
+    return value
 
 
 def _called(frame: Frame, node: ast.Attribute) -> str:
@@ -62,7 +93,8 @@ def _base(frame: Frame, node: ast.Expr) -> Any:
         value = frame.scope.get(name)
         if not isinstance(value, (Place, Record)):
             place = frame.home.children.get(name) or frame.root.children.get(name)
-            if place is not None and place.kind not in ("param", "buffer"):
+            named = place is not None and not (place.origin == "auto" and _is_file(frame, name))
+            if place is not None and named and place.kind not in ("param", "buffer"):
                 return place
     if isinstance(node, ast.Attribute):
         return _attribute(frame, node)
@@ -78,7 +110,7 @@ def member_of(frame: Frame, place: Place, name: str, span: Span) -> Any:
     if child is not None:
         if child.kind in ("param", "buffer"):
             assert child.type is not None
-            return ParamRef(child.path, child.type, child.span)
+            return Owned(child.path, child.type, child.kind, child.span)
         return child
     if place.module is None and place.kind in ("layer", "block"):
         raise Fault(
@@ -116,9 +148,7 @@ def _no_member(place: Place, name: str, known: list[str], span: Span) -> Fault:
 
 @handles(ast.Index)
 def _index(frame: Frame, node: ast.Index) -> Any:
-    base = (
-        _base(frame, node.value) if isinstance(node.value, (ast.Name, ast.Attribute)) else evaluate(frame, node.value)
-    )
+    base = _indexed(frame, node.value)
     if isinstance(base, Owned):
         base = frame.read(base, node.span)
     if isinstance(base, Tensor):
@@ -138,6 +168,12 @@ def _index(frame: Frame, node: ast.Index) -> Any:
     if isinstance(item, ast.Ellipsis):
         raise Fault(error("NNS309", f"{describe(base)} cannot be indexed by `...`", node.span))
     return _pick(frame, base, evaluate(frame, item), node)
+
+
+def _indexed(frame: Frame, node: ast.Expr) -> Any:
+    """The value in front of an index: a list is meant before a label of its name."""
+    is_list = isinstance(node, ast.Name) and isinstance(frame.scope.get(node.id), (list, tuple))
+    return _base(frame, node) if isinstance(node, (ast.Name, ast.Attribute)) and not is_list else evaluate(frame, node)
 
 
 def _pick(frame: Frame, base: Any, key: Any, node: ast.Index) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -11,20 +11,24 @@ from nnspec.elaborate.binding import missing_argument, pair_up, unknown_argument
 from nnspec.elaborate.bound import bound_names, broken_names
 from nnspec.elaborate.builtins import BUILTINS, CONSTANTS
 from nnspec.elaborate.expressions import target_names, unknown_name
-from nnspec.elaborate.frame import Frame
+from nnspec.elaborate.files import Namespace
+from nnspec.elaborate.frame import Frame, name_of
+from nnspec.elaborate.imports import find
 from nnspec.elaborate.session import Session
-from nnspec.elaborate.values import UNKNOWN, Fault, Silent
+from nnspec.elaborate.values import UNKNOWN, BlockFunction, BlockRecipe, Fault, Silent
 from nnspec.initializers import INITIALIZERS
 from nnspec.syntax import ast
 from nnspec.types import canonical
 
-_SKIPPED = ("span", "op_span", "name_span", "dtype_span", "head", "doc")
+_SKIPPED = ("span", "op_span", "name_span", "dtype_span", "doc")
 
 
 def check_rest(session: Session) -> None:
     """Report unknown names and arguments in all bodies that elaboration did not reach."""
-    for block in session.blocks.values():
-        _check_body(session, block, block.body)
+    for file in session.files.values():
+        if not file.in_library:
+            for block in file.own_blocks:
+                _check_body(session, block, block.body)
 
 
 def check_statement(frame: Frame, statement: ast.Statement) -> None:
@@ -36,11 +40,12 @@ def check_statement(frame: Frame, statement: ast.Statement) -> None:
     if known is None:
         known = session.bindable[id(frame.block)] = frozenset(_scope(session, frame.block).scope)
     for node in walk(statement):
-        if not (isinstance(node, ast.Name) and node.id in known):
+        name = node.value if isinstance(node, ast.Attribute) else node
+        if not (isinstance(name, ast.Name) and name.id in known):
             _check(session, frame, node)
 
 
-def _check_body(session: Session, block: ast.Block, body: ast.Body) -> None:
+def _check_body(session: Session, block: ast.Definition, body: ast.Body) -> None:
     if id(body) not in session.ran:
         frame = _scope(session, block)
         for node in walk(body):
@@ -53,11 +58,13 @@ def _check_body(session: Session, block: ast.Block, body: ast.Body) -> None:
                 _check_body(session, block, statement.orelse)
         elif isinstance(statement, (ast.For, ast.Group)):
             _check_body(session, block, statement.body)
+        elif isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Scan):
+            _check_body(session, block, statement.value.body)
 
 
-def _scope(session: Session, block: ast.Block) -> Frame:
+def _scope(session: Session, block: ast.Definition) -> Frame:
     """A frame in which every name that the block could bind is bound, to something unknown."""
-    frame = Frame(session, block.name.id)
+    frame = Frame(session, block.name.id, file=session.home(block))
     names = {h.name.id for h in block.hyperparameters} | {"training", "_"}
     for node in walk(block.body):
         if isinstance(node, (ast.For, ast.Comprehension)):
@@ -81,15 +88,35 @@ def _scope(session: Session, block: ast.Block) -> Frame:
 def _check(session: Session, frame: Frame, node: ast.Node) -> None:
     if isinstance(node, ast.Name) and not _is_known(session, frame, node.id):
         frame.report(unknown_name(frame, node).diagnostic)
+    if isinstance(node, ast.Attribute):
+        _imported(session, frame, node)
     if isinstance(node, ast.Call) and isinstance(node.function, ast.Name) and node.function.id not in frame.scope:
-        _check_arguments(session, frame, node, node.function.id)
+        _check_arguments(frame, node, node.function.id, frame.file.blocks.get(node.function.id))
+    if isinstance(node, ast.Call) and isinstance(node.function, ast.Attribute):
+        found = _imported(session, frame, node.function)
+        if found is not None:
+            _check_arguments(frame, node, found.name.id, found)
+
+
+def _imported(session: Session, frame: Frame, node: ast.Attribute) -> ast.Definition | None:
+    """The block that `file.Name` means; what the file does not have is reported."""
+    name = name_of(node.value)
+    other = None if name is None or name in frame.scope else frame.file.constants.get(name)
+    if isinstance(other, Namespace):
+        with suppress(Silent):
+            try:
+                found = find(session, other.file, node.name, node.name_span, other.title)
+                return found.block if isinstance(found, (BlockFunction, BlockRecipe)) else None
+            except Fault as fault:
+                frame.report(fault.diagnostic)
+    return None
 
 
 def _is_known(session: Session, frame: Frame, name: str) -> bool:
     return (
         name in frame.scope
-        or name in session.constants
-        or name in session.blocks
+        or name in frame.file.constants
+        or name in frame.file.blocks
         or name in BUILTINS
         or name in CONSTANTS
         or name in INITIALIZERS
@@ -99,8 +126,7 @@ def _is_known(session: Session, frame: Frame, name: str) -> bool:
     )
 
 
-def _check_arguments(session: Session, frame: Frame, node: ast.Call, name: str) -> None:
-    block = session.blocks.get(name)
+def _check_arguments(frame: Frame, node: ast.Call, name: str, block: ast.Definition | None) -> None:
     cls = None if block else registry.find("layer", name) or registry.find("function", name)
     if block is not None:
         known = [h.name.id for h in block.hyperparameters]
@@ -119,7 +145,7 @@ def _check_arguments(session: Session, frame: Frame, node: ast.Call, name: str) 
         _check_count(frame, node, name, block, cls)
 
 
-def _check_count(frame: Frame, node: ast.Call, name: str, block: ast.Block | None, cls: Any) -> None:
+def _check_count(frame: Frame, node: ast.Call, name: str, block: ast.Definition | None, cls: Any) -> None:
     """Report an argument too many, or one that is lacking, of a layer or a block."""
     if block is not None:
         order = [h.name.id for h in block.hyperparameters]
@@ -135,6 +161,19 @@ def _check_count(frame: Frame, node: ast.Call, name: str, block: ast.Block | Non
                 raise missing_argument(name, missing, cls.fields if cls else {}, node.span)
         except Fault as fault:
             frame.report(fault.diagnostic)
+
+
+def mentioned(nodes: Iterable[ast.Node]) -> set[str]:
+    """The names that something below these nodes looks up, element types and the patterns of settings among them."""
+    found: set[str] = set()
+    for node in walk(tuple(nodes)):
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.TensorType):
+            found.add(node.dtype)
+        elif isinstance(node, ast.Settings):
+            found |= mentioned((node.pattern, node.body))
+    return found
 
 
 def walk(node: Any) -> Iterator[ast.Node]:

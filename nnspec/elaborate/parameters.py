@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from nnspec import ir
-from nnspec.diagnostics import Span, error
+from nnspec.diagnostics import Edit, Fix, Span, error
 from nnspec.dims import Dim, show
 from nnspec.elaborate.binding import check_fields, missing_argument, pair_up, unknown_argument
-from nnspec.elaborate.expressions import evaluate
+from nnspec.elaborate.builtins import BUILTINS
+from nnspec.elaborate.expressions import evaluate, library
 from nnspec.elaborate.frame import Frame, GraphBuilder, name_of
 from nnspec.elaborate.inputs import check_annotation, declared
 from nnspec.elaborate.names import walk
@@ -16,6 +17,8 @@ from nnspec.elaborate.place import Place
 from nnspec.elaborate.session import MAX_ELEMENTS
 from nnspec.elaborate.values import Fault, Owned, Tensor, describe, is_number, is_size
 from nnspec.initializers import INITIALIZERS
+from nnspec.layer import ShapeError
+from nnspec.suggest import suggest
 from nnspec.syntax import ast
 from nnspec.types import TensorType, is_float, show_dtype
 
@@ -43,9 +46,16 @@ def declare(frame: Frame, node: ast.Parameter) -> None:
                     helps=("a tensor that is saved and not trained is a `buffer`",),
                 )
             )
-        place.init = _initializer(frame, node)
+        place.init = initializer(frame, node.value, f"`{name}`")
     if place.init is None:
-        place.value = _closed(frame, node, type_)
+        place.value = closed(frame, node.value, f"`{name}`", node.kind, type_)
+        value = place.value.values[place.value.outputs[0].id]
+        check_annotation(frame, node.type, value.type, node.value.span, f"`{name}`")
+        return
+    try:
+        INITIALIZERS[place.init.function](**place.init.arguments).check(type_)
+    except ShapeError as fault:
+        raise Fault(error(fault.code, fault.message, node.value.span, f"`{name}` is {type_}")) from None
 
 
 def _fixed_type(frame: Frame, node: ast.Parameter) -> TensorType:
@@ -79,25 +89,44 @@ def _fixed_type(frame: Frame, node: ast.Parameter) -> TensorType:
     return TensorType(dtype, tuple(sizes))
 
 
-def _initializer(frame: Frame, node: ast.Parameter) -> ir.Initializer | None:
-    """The initialiser of a param, or None when its value is a constant tensor."""
-    value = node.value
+def initializer(frame: Frame, value: ast.Expr, title: str) -> ir.Initializer | None:
+    """The initialiser that an expression names, or None when it is none (a constant tensor, perhaps)."""
     function = name_of(value.function) if isinstance(value, ast.Call) else name_of(value)
-    if function is not None and function not in frame.scope and function in INITIALIZERS:
+    if function in INITIALIZERS and not _is_bound(frame, function):
         arguments = value.arguments if isinstance(value, ast.Call) else ()
         positional_shape = any(a.name is None for a in arguments) and not INITIALIZERS[function].fields
         if not positional_shape:
-            return _bind_initializer(frame, function, arguments, node)
-    if isinstance(value, (ast.Number, ast.Unary, ast.Name, ast.Binary)):
-        number = evaluate(frame, value)
+            return _bind_initializer(frame, function, arguments, value.span)
+    if function is not None and not _is_bound(frame, function) and _is_unknown(frame, function):
+        raise _no_initializer(function, value)
+    if isinstance(value, (ast.Number, ast.Unary, ast.Name, ast.Binary, ast.Conditional)):
+        _check_closed(frame, value, title)
+        number = evaluate(_inside(frame), value)
         if is_number(number):
             return ir.Initializer("constant", {"val": float(number)})
     return None
 
 
-def _bind_initializer(
-    frame: Frame, function: str, arguments: tuple[ast.Argument, ...], node: ast.Parameter
-) -> ir.Initializer:
+def _is_bound(frame: Frame, name: str) -> bool:
+    return name in frame.scope or name in frame.file.constants or name in frame.file.blocks
+
+
+def _is_unknown(frame: Frame, name: str) -> bool:
+    return name not in BUILTINS and library(frame, name, Span(0, 0)) is None
+
+
+def _no_initializer(name: str, value: ast.Expr) -> Fault:
+    """The fault of a name that is neither an initialiser nor anything else; torch's names end in `_`."""
+    place = value.function.span if isinstance(value, ast.Call) else value.span
+    close = suggest(name.removesuffix("_"), list(INITIALIZERS))
+    fixes = (Fix(f"write `{close}`", (Edit(place, close),)),) if close else ()
+    known = ", ".join(f"`{n}`" for n in INITIALIZERS)
+    message = f"unknown initialiser `{name}`"
+    label = "not one of torch.nn.init"
+    return Fault(error("NNS201", message, place, label, notes=(f"known are {known}",), fixes=fixes))
+
+
+def _bind_initializer(frame: Frame, function: str, arguments: tuple[ast.Argument, ...], span: Span) -> ir.Initializer:
     cls = INITIALIZERS[function]
     given: dict[str, tuple[Any, ast.Argument]] = {}
     for name, argument in pair_up(function, list(cls.fields), arguments):
@@ -107,55 +136,60 @@ def _bind_initializer(
     values = check_fields(function, cls.fields, given)
     missing = [n for n, f in cls.fields.items() if f.required and n not in values]
     if missing:
-        raise missing_argument(function, missing, cls.fields, node.value.span)
+        raise missing_argument(function, missing, cls.fields, span)
     return ir.Initializer(function, dict(cls(**values).given()))
 
 
-def _closed(frame: Frame, node: ast.Parameter, type_: TensorType) -> ir.Graph:
-    """A constant tensor: an expression over numbers and nothing that flows."""
-    inner = Frame(frame.session, f"a {node.kind}")
-    inner.graph = GraphBuilder()
-    inner.scope = frame.scope
-    _check_closed(frame, node)
-    value = evaluate(inner, node.value)
+def closed(frame: Frame, value: ast.Expr, title: str, kind: str, filled: TensorType | None = None) -> ir.Graph:
+    """A constant tensor: an expression over numbers and nothing that flows. A number fills one of type `filled`."""
+    _check_closed(frame, value, title)
+    inner = _inside(frame)
+    found = evaluate(inner, value)
     if inner.root.children:
         span = next(iter(inner.root.children.values())).span
-        raise _too_early(node, span, "NNS311", "a layer", ("compute the tensor in the flow",))
-    if is_number(value) or isinstance(value, bool):
-        value = _filled(inner, value, type_, node)
-    if not isinstance(value, Tensor):
+        raise _too_early(title, span, "NNS311", "a layer", ("compute the tensor in the flow",))
+    if filled is not None and (is_number(found) or isinstance(found, bool)):
+        found = _filled(inner, found, filled, value.span)
+    if not isinstance(found, Tensor):
         known = ", ".join(f"`{n}`" for n in INITIALIZERS)
+        starts = "an initialiser, " if kind == "param" else ""
         raise Fault(
             error(
                 "NNS303",
-                f"a {node.kind} starts from {'an initialiser, ' if node.kind == 'param' else ''}a number or a constant "
-                f"tensor, not from {describe(value)}",
-                node.value.span,
-                helps=(f"initialisers are {known}",) if node.kind == "param" else (),
+                f"a {kind} starts from {starts}a number or a constant tensor, not from {describe(found)}",
+                value.span,
+                helps=(f"initialisers are {known}",) if kind == "param" else (),
             )
         )
-    check_annotation(frame, node.type, value.type, node.value.span, f"`{node.name.id}`")
-    return inner.graph.finish((), (ir.Ref(value.id),))
+    return inner.graph.finish((), (ir.Ref(found.id),))
 
 
-def _check_closed(frame: Frame, node: ast.Parameter) -> None:
+def _inside(frame: Frame) -> Frame:
+    """A frame with the names of a body and a graph of its own."""
+    inner = Frame(frame.session, "what a parameter or buffer starts from", file=frame.file)
+    inner.graph = GraphBuilder()
+    inner.scope = frame.scope
+    return inner
+
+
+def _check_closed(frame: Frame, node: ast.Expr, title: str) -> None:
     """What is worked out when the module is built uses numbers and buffers: no symbol, no tensor, nothing trained."""
-    for name in walk(node.value):
+    for name in walk(node):
         if not isinstance(name, ast.Name):
             continue
         value = _foreign(frame.scope.get(name.id))
         if name.id == "training" and name.id not in frame.scope:
-            raise _too_early(node, name.span, "NNS311", "the mode is chosen later", ("choose in the flow",))
+            raise _too_early(title, name.span, "NNS311", "the mode is chosen later", ("choose in the flow",))
         if isinstance(value, Dim):
             helps = ("give it a fixed bound and slice it where it is used", "or compute the tensor in the flow")
-            raise _too_early(node, name.span, "NNS405", f"`{show(value)}` is not known then", helps)
+            raise _too_early(title, name.span, "NNS405", f"`{show(value)}` is not known then", helps)
         if value is not None:
             label = f"this is {describe(value)}"
-            raise _too_early(node, name.span, "NNS311", label, ("compute the tensor in the flow",))
+            raise _too_early(title, name.span, "NNS311", label, ("compute the tensor in the flow",))
 
 
-def _too_early(node: ast.Parameter, span: Span, code: str, label: str, helps: tuple[str, ...]) -> Fault:
-    message = f"`{node.name.id}` is worked out when the module is built, from numbers and other buffers only"
+def _too_early(title: str, span: Span, code: str, label: str, helps: tuple[str, ...]) -> Fault:
+    message = f"{title} is worked out when the module is built, from numbers and other buffers only"
     return Fault(error(code, message, span, label, helps=helps))
 
 
@@ -168,12 +202,28 @@ def _foreign(value: Any) -> Any:
     return None
 
 
-def _filled(inner: Frame, value: Any, type_: TensorType, node: ast.Parameter) -> Tensor:
-    graph = inner.builder(node.span)
-    number = (
-        bool(value) if type_.dtype == "bool" else float(value) if type_.dtype.startswith(("f", "b")) else int(value)
-    )
-    tensor = graph.value(type_, node.value.span)
+def _filled(inner: Frame, value: Any, type_: TensorType, span: Span) -> Tensor:
+    if not _is_held(value, type_.dtype):
+        message = f"{describe(value)} is no element of {type_}"
+        raise Fault(error("NNS318", message, span, f"{show_dtype(type_.dtype)} does not hold this"))
+    graph = inner.builder(span)
+    number = bool(value) if type_.dtype == "bool" else float(value) if is_float(type_.dtype) else int(value)
+    tensor = graph.value(type_, span)
     attributes = {"size": type_.dims, "fill_value": number, "dtype": type_.dtype}
-    graph.nodes.append(ir.Op("full", (), attributes, (tensor.id,), node.span))
+    graph.nodes.append(ir.Op("full", (), attributes, (tensor.id,), span))
     return tensor
+
+
+def _is_held(value: Any, dtype: str) -> bool:
+    """Whether an element type has a number: torch would wrap or cut off one that it does not have, or refuse it."""
+    if dtype == "bool":
+        return value in (0, 1)
+    if not is_float(dtype):
+        bits = int(dtype.lstrip("uint"))
+        low, high = (0, 2**bits) if dtype.startswith("u") else (-(2 ** (bits - 1)), 2 ** (bits - 1))
+        return bool(value == value // 1 and low <= value < high)
+    try:
+        INITIALIZERS["constant"](val=float(value)).check(TensorType(dtype, ()))
+    except ShapeError:
+        return False
+    return True

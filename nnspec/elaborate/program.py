@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from nnspec import ir
 from nnspec.diagnostics import Label, Sink, Sources, Span, error
 from nnspec.elaborate import blocks
-from nnspec.elaborate.blocks import complete_block, elaborate_body
-from nnspec.elaborate.frame import Frame, GraphBuilder
-from nnspec.elaborate.inputs import free_type, input_statements, symbol_names
+from nnspec.elaborate.blocks import complete_block
+from nnspec.elaborate.declarations import open_file
+from nnspec.elaborate.entries import entry_of
+from nnspec.elaborate.files import MAIN, FileScope, Namespace, Reader
+from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.names import check_statement, walk
 from nnspec.elaborate.overrides import setting_called, value_of
 from nnspec.elaborate.session import Session
-from nnspec.elaborate.statements import not_built, run
-from nnspec.elaborate.values import UNKNOWN, BlockRecipe, Fault, Silent
-from nnspec.facts import Facts
+from nnspec.elaborate.statements import run
+from nnspec.elaborate.values import BlockRecipe, Fault, Silent
 from nnspec.suggest import suggest
 from nnspec.syntax import ast
 
@@ -26,67 +27,22 @@ Overrides = Mapping[str, Any]
 """Hyperparameters set from outside: values, or `overrides.Written` text in the language's own notation."""
 
 
-def start(file: ast.File, sources: Sources, sink: Sink) -> Session:
-    """A session with the file's declarations known."""
-    session = Session(file, sources, sink, run, check_statement)
-    for declaration in file.declarations:
-        if isinstance(declaration, ast.Block):
-            _declare_block(session, declaration)
-        elif isinstance(declaration, (ast.Import, ast.FromImport)):
-            sink.report(not_built("`import`", declaration.span))
-            _poison_import(session, declaration)
-        elif isinstance(declaration, ast.Extern):
-            sink.report(not_built("`extern`", declaration.span))
-            session.poison(declaration.name.id)
-    frame = Frame(session, "a constant")
-    frame.scope = session.constants
-    constants = [d for d in file.declarations if isinstance(d, (ast.Assign, ast.Assert, ast.Broken))]
-    with _deep_recursion(), suppress(Silent):
-        run(frame, constants)
+def start(file: ast.File, sources: Sources, sink: Sink, reader: Reader, *, allow_extern: bool = False) -> Session:
+    """A session with the file's names known, and the files that it imports."""
+    session = Session(sources, sink, reader, run, check_statement, allow_extern=allow_extern)
+    with _deep_recursion():
+        open_file(session, file, MAIN)
     return session
 
 
-def _poison_import(session: Session, node: ast.Import | ast.FromImport) -> None:
-    if isinstance(node, ast.Import):
-        names = [node.alias] if node.alias else []
-    else:
-        names = [alias or name for name, alias in node.names]
-    for name in names:
-        session.poison(name.id)
-
-
-def _declare_block(session: Session, block: ast.Block) -> None:
-    name = block.name.id
-    other = session.blocks.get(name)
-    if other is not None:
-        session.sink.report(
-            error(
-                "NNS202",
-                f"there are two blocks `{name}`",
-                block.name.span,
-                "declared again here",
-                others=(Label(other.name.span, "first declared here"),),
-            )
-        )
-        return
-    session.blocks[name] = block
-    seen: dict[str, Span] = {}
-    for hyper in block.hyperparameters:
-        if hyper.name.id in seen:
-            session.sink.report(
-                error("NNS202", f"`{name}` has two hyperparameters `{hyper.name.id}`", hyper.name.span, "again here")
-            )
-        seen[hyper.name.id] = hyper.name.span
-
-
 def models(session: Session) -> list[ast.Block]:
-    """The models of the file, in order."""
-    return [b for b in session.blocks.values() if b.kind == "model"]
+    """The models of the file, in order; those that it imports are another's."""
+    return [b for b in session.main.own_blocks if isinstance(b, ast.Block) and b.kind == "model"]
 
 
 def train_section(session: Session) -> ast.Train | None:
     """The `train` section of the file; a second one is a fault."""
-    found = [d for d in session.file.declarations if isinstance(d, ast.Train)]
+    found = [d for d in session.main.file.declarations if isinstance(d, ast.Train)]
     for extra in found[1:]:
         session.sink.report(
             error(
@@ -104,23 +60,19 @@ def choose(session: Session, name: str | None) -> ast.Block | None:
     """The model that is meant: the one named, the one that is trained, or the only one that no other uses."""
     known = models(session)
     if name is not None:
-        for block in known:
-            if block.name.id == name:
-                return block
-        _no_model(session, name, known)
-        return None
+        found = _model_called(session.main, name)
+        if found is None:
+            _no_model(session, name, known)
+        return found
     train = train_section(session)
-    if train is not None and train.model is not None:
-        named = train.model.function if isinstance(train.model, ast.Call) else train.model
-        if isinstance(named, ast.Name):
-            for block in known:
-                if block.name.id == named.id:
-                    return block
+    trained = _trained(session, train)
+    if trained is not None:
+        return trained
     if not known:
         _no_model(session, None, known)
         return None
     if len(known) > 1:
-        used = {n for b in session.blocks.values() for n in _mentioned(b)}
+        used = {n for b in session.main.own_blocks for n in _mentioned(b)}
         tops = [b for b in known if b.name.id not in used]
         if len(tops) == 1:
             return tops[0]
@@ -141,12 +93,28 @@ def choose(session: Session, name: str | None) -> ast.Block | None:
     return known[0]
 
 
-def _mentioned(block: ast.Block) -> set[str]:
+def _model_called(file: FileScope, name: str) -> ast.Block | None:
+    found = file.blocks.get(name)
+    return found if isinstance(found, ast.Block) and found.kind == "model" else None
+
+
+def _trained(session: Session, train: ast.Train | None) -> ast.Block | None:
+    """The model that the head of `train` names, which may be imported."""
+    node = None if train is None else train.model
+    if isinstance(node, ast.Call):
+        node = node.function
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        other = session.main.constants.get(node.value.id)
+        return _model_called(other.file, node.name) if isinstance(other, Namespace) else None
+    return _model_called(session.main, node.id) if isinstance(node, ast.Name) else None
+
+
+def _mentioned(block: ast.Definition) -> set[str]:
     return {n.id for n in walk(block.body) if isinstance(n, ast.Name) and n.id != block.name.id}
 
 
 def _no_model(session: Session, name: str | None, known: list[ast.Block]) -> None:
-    broken = any(isinstance(d, ast.Broken) for d in session.file.declarations)
+    broken = any(isinstance(d, ast.Broken) for d in session.main.file.declarations)
     if name is None:
         if not broken and not session.sink.failed:
             session.sink.report(
@@ -169,7 +137,7 @@ def recipe_for(session: Session, block: ast.Block, overrides: Overrides, train: 
     try:
         given: dict[str, tuple[Any, Span]] = {}
         exprs: dict[str, str] = {}
-        if train is not None and isinstance(train.model, ast.Call) and _names(train.model, block):
+        if train is not None and isinstance(train.model, ast.Call) and _trained(session, train) is block:
             frame = Frame(session, "`train`")
             recipe = blocks.bind_block(frame, block, train.model) if train.model.arguments else None
             written = {a.name for a in train.model.arguments}
@@ -216,10 +184,6 @@ def _check_complete(block: ast.Block, given: Mapping[str, Any]) -> None:
         )
 
 
-def _names(node: ast.Call, block: ast.Block) -> bool:
-    return isinstance(node.function, ast.Name) and node.function.id == block.name.id
-
-
 @contextmanager
 def _deep_recursion() -> Iterator[None]:
     """Blocks nest to a depth of 64, expressions to 200: more than Python's default allows."""
@@ -235,7 +199,7 @@ def elaborate_model(session: Session, recipe: BlockRecipe) -> ir.Entry | None:
     """Elaborate a model by itself, for both modes where it asks for `training`."""
     with _deep_recursion():
         try:
-            return _both_modes(session, recipe)
+            return entry_of(session, recipe)
         except Silent:
             return None
         except RecursionError:
@@ -249,50 +213,6 @@ def elaborate_model(session: Session, recipe: BlockRecipe) -> ir.Entry | None:
                 )
             )
             return None
-
-
-def _both_modes(session: Session, recipe: BlockRecipe) -> ir.Entry | None:
-    first = _elaborate(session, recipe, "train", None)
-    if first.failed:
-        return None
-    methods = {"infer": first.method}
-    if first.uses_training:
-        second = _elaborate(session, recipe, "infer", first.module)
-        if second.failed:
-            return None
-        methods = {"infer": second.method, "train": first.method}
-    block = recipe.block
-    return ir.Entry(block.name.id, first.module, methods, block.doc, block.head)
-
-
-def _elaborate(session: Session, recipe: BlockRecipe, mode: ir.Mode, expected: int | None) -> blocks.Elaborated:
-    block = recipe.block
-    frame = Frame(session, f"`{block.name.id}`", facts=Facts(), mode=mode)
-    frame.root_kind = "model"
-    frame.block = block
-    frame.graph = GraphBuilder()
-    for name, value in recipe.arguments.items():
-        frame.scope[name] = value
-        frame.fixed[name] = "hyperparameter"
-    types = []
-    for number, statement in enumerate(input_statements(block)):
-        name = statement.name.id
-        try:
-            if statement.default is not None:
-                raise Fault(not_built("an optional input of a model", statement.default.span))
-            type_ = free_type(frame, statement, number)
-            tensor = frame.graph.value(type_, statement.span)
-            frame.graph.hint(tensor, name)
-            frame.bind(name, tensor, statement.name.span)
-            types.append(type_)
-        except (Fault, Silent) as fault:
-            frame.failed = True
-            if isinstance(fault, Fault):
-                frame.report(fault.diagnostic)
-            frame.scope[name] = UNKNOWN
-            for symbol in symbol_names(statement):
-                frame.scope.setdefault(symbol, UNKNOWN)
-    return elaborate_body(frame, recipe, types, expected)
 
 
 def finish(session: Session, entries: list[ir.Entry], training: ir.Training | None = None) -> ir.Program:

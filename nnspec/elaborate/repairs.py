@@ -1,4 +1,4 @@
-"""Repairs of two branches that do not fit: a projection of the shorter one, or a padding of the longer one."""
+"""Repairs: what brings two branches together, and arguments that are better left out."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from nnspec.diagnostics import Edit, Fix, Label, Span
 from nnspec.dims import Dim, Size, floordiv
 from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.traces import Way
+from nnspec.elaborate.values import LayerRecipe
+from nnspec.layer import ShapeError
 
 _MOST_STRIDE = 8
 
@@ -109,3 +111,19 @@ def _padded(way: Way, value: int, text: str) -> Repair:
     if span is None or not written.endswith(")"):
         return Repair((title,), (), labels)
     return Repair((), (Fix(title, (Edit(Span(span.end - 1, span.end, span.source), f", {text})"),)),), labels)
+
+
+def drop_argument(frame: Frame, recipe: LayerRecipe, fault: ShapeError) -> tuple[Fix, ...]:
+    """The repair of an inferred size that was given wrong: leave it out."""
+    spec = recipe.layer.fields.get(fault.at or "")
+    span = recipe.spans.get(fault.at or "")
+    if spec is None or not spec.inferred or span is None:
+        return ()
+    source = frame.session.sources[span.source].text
+    start, end = span.start, span.end
+    before = source[:start].rstrip()
+    if before.endswith(","):
+        start = len(before) - 1
+    elif source[end:].lstrip().startswith(","):
+        end += len(source[end:]) - len(source[end:].lstrip()) + 1
+    return (Fix("let the compiler infer it", (Edit(Span(start, end, span.source), ""),), safe=True),)

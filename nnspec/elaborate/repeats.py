@@ -75,12 +75,23 @@ def _maker(node: ir.Node, own: str, base: Callable[[int | None], int | None]) ->
         read = node
         return lambda path, shift: ir.Read(read.path, outputs(shift), read.span)
     inputs = _together([_operand(operand, base) for operand in node.inputs])
+    if isinstance(node, ir.Scan):
+        scan = node
+        return lambda path, shift: _shifted(scan, inputs(shift), outputs(shift))
     if isinstance(node, ir.Op):
         op = node
         return lambda path, shift: ir.Op(op.function, inputs(shift), op.attributes, outputs(shift), op.span)
+    assert isinstance(node, ir.Call)  # what Python computes stands alone in the body of an extern
     method, dims, span = node.method, node.dims, node.span
     inside = node.path[len(own) :]
     return lambda path, shift: ir.Call(path + inside, inputs(shift), outputs(shift), method, dims, span)
+
+
+def _shifted(scan: ir.Scan, inputs: tuple[Any, ...], outputs: tuple[Any, ...]) -> ir.Scan:
+    """A scan for other values; it has no layers in its body, since what is repeated with it is a function."""
+    first, last = len(scan.sequences), len(scan.sequences) + len(scan.states)
+    parts = inputs[:first], inputs[first:last], inputs[last:]
+    return ir.Scan(scan.axis, scan.reverse, *parts, scan.body, outputs, scan.span)
 
 
 def _operand(operand: ir.Operand, base: Callable[[int | None], int | None]) -> Moved:

@@ -1,4 +1,4 @@
-"""One elaboration: what is shared by all bodies of a program (definitions, interned modules, limits)."""
+"""One elaboration: what is shared by all bodies of a program (files, interned modules, limits)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from nnspec import ir
 from nnspec.diagnostics import Diagnostic, Sink, Sources, Span, error
-from nnspec.elaborate.values import UNKNOWN, Fault, Silent
+from nnspec.elaborate.files import FileScope, Reader
+from nnspec.elaborate.values import Fault, Silent
 from nnspec.facts import Facts
 from nnspec.layer import Layer
 from nnspec.syntax import ast
@@ -29,6 +30,10 @@ FUNCTION_STEPS = 5
 BODY_STEPS = 50
 """What working out a body costs, besides its statements."""
 MAX_DEPTH = 64
+MAX_SCANS = 8
+"""How deep scans may be nested."""
+MAX_OPTIONAL = 4
+"""Optional inputs of a model: it is worked out for every choice of them."""
 MAX_LIST = 100_000
 MAX_ELEMENTS = 2**36
 
@@ -36,16 +41,31 @@ MAX_ELEMENTS = 2**36
 class Session:
     """The state of one elaboration."""
 
-    def __init__(self, file: ast.File, sources: Sources, sink: Sink, run: Run, check_names: CheckNames) -> None:
-        self.file = file
+    def __init__(
+        self,
+        sources: Sources,
+        sink: Sink,
+        reader: Reader,
+        run: Run,
+        check_names: CheckNames,
+        *,
+        allow_extern: bool = False,
+    ) -> None:
+        self.reader = reader
+        self.allow_extern = allow_extern
+        """Whether the caller accepts layers that are written in Python."""
+        self.files: dict[str, FileScope] = {}
+        """The files of the program by key, the main one first."""
         self.check_names = check_names
         """Looks at the names of a statement that is not run."""
         self.run = run
         """Runs the statements of a body; handed in, since statements hold flows, which hold bodies."""
         self.sources = sources
         self.sink = sink
-        self.blocks: dict[str, ast.Block] = {}
-        self.constants: dict[str, Any] = {}
+        self.scopes: dict[int, FileScope] = {}
+        """The same by the number of their source."""
+        self.opening: list[tuple[str, Span | None]] = []
+        """Keys of the files that are being read, each imported by the one before at that place."""
         self.modules: list[ir.Module] = []
         self.methods: list[ir.Method] = []
         self.elaborated: dict[Any, list[Elaborated]] = {}
@@ -56,6 +76,8 @@ class Session:
         """Whether the limit of steps was reached: nothing more is elaborated then."""
         self.spent: Counter[str] = Counter()
         self.depth = 0
+        self.form = ""
+        """Which form of a model is being worked out, where it is not the fullest: `in inference`."""
         self.ran: set[int] = set()
         """Bodies (by identity) that were run: what is left is checked for names only."""
         self.bindable: dict[int, frozenset[str]] = {}
@@ -64,6 +86,8 @@ class Session:
         """Facts that results were found under: kept, so that their identity stays theirs."""
         self.doubts: dict[Span, Diagnostic] = {}
         """Warnings of layers by their place, for a program without errors."""
+        self.statistics: dict[int, int | None] = {}
+        """For a module: the first at or below it that learns statistics of the batch."""
         self.undoubted: set[Span] = set()
         """Places of layers that some use shows to be meant as they are written."""
 
@@ -91,13 +115,19 @@ class Session:
         """The author's words at a place."""
         return self.sources.text(span)
 
-    def define(self, name: str, value: Any) -> None:
-        """A constant of the file."""
-        self.constants[name] = value
+    @property
+    def main(self) -> FileScope:
+        """The file that is compiled; the others are there because it imports them."""
+        return next(iter(self.files.values()))
 
-    def poison(self, name: str) -> None:
-        """A constant that failed: whatever uses it stays silent."""
-        self.constants[name] = UNKNOWN
+    def in_library(self, span: Span) -> bool:
+        """Whether a place is in a file of `std`."""
+        scope = self.scopes.get(span.source)
+        return scope is not None and scope.in_library
+
+    def home(self, block: ast.Definition) -> FileScope:
+        """The file that declares a block, whose names it sees."""
+        return self.scopes[block.span.source]
 
     def intern(self, key: Any, module: ir.Module) -> int:
         """The number of a module; equal content is one module."""

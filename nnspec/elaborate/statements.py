@@ -7,6 +7,7 @@ from typing import Any
 
 from nnspec.diagnostics import Span, error
 from nnspec.elaborate import members, operators  # noqa: F401 - they register what they handle
+from nnspec.elaborate.absent import absent_helps
 from nnspec.elaborate.asserts import run_assert
 from nnspec.elaborate.bound import bound_names, broken_names
 from nnspec.elaborate.expressions import (
@@ -20,9 +21,11 @@ from nnspec.elaborate.expressions import (
 )
 from nnspec.elaborate.flows import label_name, plant
 from nnspec.elaborate.frame import Frame
-from nnspec.elaborate.inputs import check_annotation
+from nnspec.elaborate.inputs import check_value
 from nnspec.elaborate.parameters import declare
 from nnspec.elaborate.place import Place, kind_of
+from nnspec.elaborate.scan import results_for, run_yield
+from nnspec.elaborate.settings import note_settings
 from nnspec.elaborate.values import (
     UNKNOWN,
     Fault,
@@ -115,14 +118,14 @@ def _parameter(frame: Frame, node: ast.Parameter) -> None:
     declare(frame, node)
 
 
-@_runs(ast.Scan, ast.Yield)
-def _scan(frame: Frame, node: ast.Yield) -> None:
-    raise Fault(error("NNS217", "`yield` stands in the body of a `scan`", node.span, "outside of a scan"))
+@_runs(ast.Yield)
+def _yield(frame: Frame, node: ast.Yield) -> None:
+    run_yield(frame, node)
 
 
 @_runs(ast.Settings)
 def _settings(frame: Frame, node: ast.Settings) -> None:
-    raise Fault(not_built("`params` patterns in a body", node.span))
+    note_settings(frame, node)
 
 
 @_runs(ast.Update)
@@ -146,9 +149,10 @@ def not_built(what: str, span: Span) -> Any:
 
 @_runs(ast.Assign)
 def _assign(frame: Frame, node: ast.Assign) -> None:
-    if isinstance(node.value, ast.Scan):
-        raise Fault(not_built("`scan`", node.value.span))
-    value = evaluate(frame, node.value)
+    if isinstance(node.value, ast.Scan) and isinstance(node.target, ast.Targets):
+        value: Any = results_for(frame, node.value, node.target)
+    else:
+        value = evaluate(frame, node.value)
     if isinstance(value, Undecided):
         raise Fault(
             error("NNS308", f"`{value.text}` is not known at compile time", node.value.span, "neither true nor false")
@@ -162,9 +166,9 @@ def _check_type(frame: Frame, node: ast.Assign, value: Any) -> None:
     assert node.type is not None
     if isinstance(value, Owned):
         value = frame.read(value, node.value.span)
-    if not isinstance(value, Tensor):
+    if not isinstance(value, (Tensor, list, tuple)):
         raise Fault(error("NNS413", f"only tensors have types, and this is {describe(value)}", node.type.span))
-    check_annotation(frame, node.type, value.type, node.value.span, f"`{frame.session.text(node.target.span)}`")
+    check_value(frame, node.type, value, node.value.span, f"`{frame.session.text(node.target.span)}`")
 
 
 def _bind(frame: Frame, target: ast.Target, value: Any, node: ast.Assign) -> None:
@@ -272,6 +276,9 @@ def _group(frame: Frame, node: ast.Group) -> None:
 def _output(frame: Frame, node: ast.Output) -> None:
     if frame.in_loop:
         raise Fault(error("NNS213", "an output cannot stand in a loop", node.span, "in a loop"))
+    if frame.yielded is not None:
+        help_ = "give it out of the scan by `yield`, or as a state"
+        raise Fault(error("NNS213", "an output cannot stand in a scan", node.span, "in a scan", helps=(help_,)))
     name = node.name.id if node.name else ""
     if node.value is not None:
         value = evaluate(frame, node.value)
@@ -283,12 +290,12 @@ def _output(frame: Frame, node: ast.Output) -> None:
     if isinstance(value, Owned):
         value = frame.read(value, node.span)
     if not _is_output(value):
-        raise Fault(error("NNS311", f"an output is a tensor, not {describe(value)}", node.span, "not a tensor"))
+        helps = absent_helps(frame, node.span) if value is None else ()
+        message = f"an output is a tensor, not {describe(value)}"
+        raise Fault(error("NNS311", message, node.span, "not a tensor", helps=helps))
     place = node.value.span if node.value is not None else node.span
     if node.type is not None:
-        if not isinstance(value, Tensor):
-            raise Fault(error("NNS413", f"this is {describe(value)}, not one tensor", node.type.span))
-        check_annotation(frame, node.type, value.type, place, f"output `{name}`")
+        check_value(frame, node.type, value, place, f"output `{name}`")
     if name and any(name == other for other, _, _ in frame.outputs):
         raise Fault(error("NNS202", f"there are two outputs `{name}`", node.span, "named again here"))
     frame.outputs.append((name, value, place))

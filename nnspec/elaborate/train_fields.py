@@ -25,9 +25,12 @@ def schema(section: Section, data: Dataset, to_run: bool) -> dict[str, TensorTyp
 def match_inputs(section: Section, fields: dict[str, TensorType]) -> tuple[dict[str, str], dict[str, Size]]:
     """Which field feeds which input, and the sizes that the model's symbols get."""
     renamed = _input_names(section, fields)
+    section.method = _method_for(section, {n for n in section.entry.optional if renamed.get(n, n) in fields})
     sizes: dict[str, Size] = {}
     inputs: dict[str, str] = {}
     for name, value in zip(section.method.input_names, section.method.graph.inputs, strict=True):
+        if value is None:
+            continue
         field = renamed.get(name, name)
         if field not in fields:
             close = suggest(name, fields)
@@ -41,11 +44,16 @@ def match_inputs(section: Section, fields: dict[str, TensorType]) -> tuple[dict[
                     helps=(f"say which field it is: `inputs = ({name}={example})`",),
                 )
             )
-        assert value is not None
         _match_field(section, name, section.method.graph.values[value], field, fields[field], sizes)
         inputs[name] = field
     _check_requirements(section, sizes)
     return inputs, sizes
+
+
+def _method_for(section: Section, given: set[str]) -> ir.Method:
+    """The training form of the model for the optional inputs that fields feed."""
+    methods = section.entry.methods_with(given)
+    return section.session.methods[methods.get("train", methods["infer"])]
 
 
 def _input_names(section: Section, fields: dict[str, TensorType]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -88,6 +88,16 @@ class BlockFunction:
         self.arguments = arguments
 
 
+class Asked:
+    """`parameters` or `macs` in an assert of the file: a question about a model, and who answers it."""
+
+    __slots__ = ("answer", "question")
+
+    def __init__(self, question: str, answer: Callable[[Any, str, ast.Call], Any]) -> None:
+        self.question = question
+        self.answer = answer
+
+
 class ParamRef:
     """A parameter to tie with: at `path` in the body that owns it, or (`outer`) handed in as that hyperparameter."""
 
@@ -147,7 +157,7 @@ class LayerRecipe(Recipe):
 
     @property
     def title(self) -> str:
-        return type(self.layer).__name__
+        return self.layer.title
 
     def key(self) -> tuple[Any, ...]:
         if self._key is None:
@@ -161,7 +171,7 @@ class BlockRecipe(Recipe):
     __slots__ = ("_key", "arguments", "block", "exprs")
 
     def __init__(
-        self, block: ast.Block, arguments: dict[str, Any], exprs: dict[str, str], span: Span, *, bare: bool = False
+        self, block: ast.Definition, arguments: dict[str, Any], exprs: dict[str, str], span: Span, *, bare: bool = False
     ) -> None:
         self.block = block
         self.arguments = arguments

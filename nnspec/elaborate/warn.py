@@ -13,23 +13,30 @@ from collections.abc import Iterator
 from nnspec import ir
 from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, Span, error
 from nnspec.elaborate.inputs import input_statements, symbol_names
+from nnspec.elaborate.names import mentioned
 from nnspec.elaborate.session import Session
 from nnspec.elaborate.warn_training import training_warnings
+from nnspec.ir_nodes import nodes_of
+from nnspec.syntax import ast
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
 def warn(session: Session, program: ir.Program) -> None:
     """Report the warnings of a program that has no errors."""
-    graphs = [_Liveness(method.graph) for method in program.methods]
-    used = _live_places(program, graphs)
+    graphs = [body for method in program.methods for body in _bodies(method, method.graph)]
+    used = _live_places(graphs)
     found = [*_unused_values(program, graphs, used), *_unused_parameters(program, graphs)]
     found += _unused_names(session, program, graphs)
+    found += _unused_parts(graphs)
     found += _biases(session, program, graphs)
     found += session.doubts.values()
     found += training_warnings(session, program)
+    found += _unused_imports(session)
     for diagnostic in found:
-        session.sink.report(diagnostic)
+        # The library is not the author's to change.
+        if diagnostic.primary is None or not session.in_library(diagnostic.span):
+            session.sink.report(diagnostic)
 
 
 def _warning(code: str, message: str, span: Span | None, label: str, **parts: tuple[object, ...]) -> Diagnostic:
@@ -39,7 +46,8 @@ def _warning(code: str, message: str, span: Span | None, label: str, **parts: tu
 class _Liveness:
     """Which values of a graph its outputs depend on, and which nothing takes at all."""
 
-    def __init__(self, graph: ir.Graph) -> None:
+    def __init__(self, method: ir.Method, graph: ir.Graph) -> None:
+        self.method = method
         self.graph = graph
         self.live: set[int] = set()
         self.taken: set[int] = set()
@@ -68,14 +76,24 @@ class _Liveness:
         self.dead.reverse()
 
 
-def _live_places(program: ir.Program, graphs: list[_Liveness]) -> tuple[set[Span], set[tuple[int, str]]]:
+def _bodies(method: ir.Method, graph: ir.Graph) -> Iterator[_Liveness]:
+    """A graph, and the bodies of the scans in it that some output depends on."""
+    found = _Liveness(method, graph)
+    yield found
+    dead = {id(node) for node in found.dead}
+    for node in graph.nodes:
+        if isinstance(node, ir.Scan) and id(node) not in dead:
+            yield from _bodies(method, node.body)
+
+
+def _live_places(graphs: list[_Liveness]) -> tuple[set[Span], set[tuple[int, str]]]:
     """Places of nodes that are used in some graph that has dead ones, and layers that some output depends on."""
     spans: set[Span] = set()
     layers: set[tuple[int, str]] = set()
     suspects = {node.span for graph in graphs for node in graph.dead}
     if not suspects:
         return spans, layers
-    for method, graph in zip(program.methods, graphs, strict=True):
+    for graph in graphs:
         dead = {id(node) for node in graph.dead}
         for node in graph.graph.nodes:
             if id(node) in dead:
@@ -83,7 +101,7 @@ def _live_places(program: ir.Program, graphs: list[_Liveness]) -> tuple[set[Span
             if node.span is not None and node.span in suspects:
                 spans.add(node.span)
             if isinstance(node, ir.Call):
-                layers.add((method.module, node.path))
+                layers.add((graph.method.module, node.path))
     return spans, layers
 
 
@@ -91,13 +109,14 @@ def _unused_values(
     program: ir.Program, graphs: list[_Liveness], used: tuple[set[Span], set[tuple[int, str]]]
 ) -> Iterator[Diagnostic]:
     spans, layers = used
-    for method, graph in zip(program.methods, graphs, strict=True):
+    for graph in graphs:
+        module = graph.method.module
         makers = {value: node for node in graph.dead for value in ir.flat(node.outputs)}
         for node in graph.dead:
             unused = not any(value in graph.taken for value in ir.flat(node.outputs))
             if unused and not isinstance(node, ir.Read) and node.span not in spans:
-                paths = [p for p in dict.fromkeys(_layers_behind(node, makers)) if (method.module, p) not in layers]
-                trained = [p for p in paths[::-1] if _has_parameters(program, program.module_at(method.module, p))]
+                paths = [p for p in dict.fromkeys(_layers_behind(node, makers)) if (module, p) not in layers]
+                trained = [p for p in paths[::-1] if _has_parameters(program, program.module_at(module, p))]
                 yield _unused(graph.graph, node, trained)
 
 
@@ -106,8 +125,7 @@ def _layers_behind(node: ir.Node, makers: dict[int, ir.Node]) -> Iterator[str]:
     stack, seen = [node], {id(node)}
     while stack:
         node = stack.pop()
-        if isinstance(node, ir.Call):
-            yield node.path
+        yield from (each.path for each in nodes_of([node]) if isinstance(each, ir.Call))
         for operand in () if isinstance(node, ir.Read) else node.inputs:
             for value in ir.refs(operand):
                 maker = makers.get(value)
@@ -148,10 +166,11 @@ def _unused_parameters(program: ir.Program, graphs: list[_Liveness]) -> Iterator
     """Bare parameters that no output depends on, and that nothing is tied to."""
     used: set[tuple[int, str]] = set()
     bodies: set[int] = set()
-    for method, graph in zip(program.methods, graphs, strict=True):
-        bodies.add(method.module)
+    for graph in graphs:
+        module_of = graph.method.module
+        bodies.add(module_of)
         used |= {
-            (method.module, node.path)
+            (module_of, node.path)
             for node in graph.graph.nodes
             if isinstance(node, ir.Read) and node.outputs[0] in graph.live
         }
@@ -199,13 +218,13 @@ def _home(program: ir.Program, module: int, path: str) -> tuple[int, str]:
 def _unused_names(session: Session, program: ir.Program, graphs: list[_Liveness]) -> Iterator[Diagnostic]:
     """Inputs and hyperparameters that a body does not mention a second time."""
     taken: dict[Span | None, bool] = {}
-    for graph in graphs:
-        for value in graph.graph.inputs:
-            if value is not None:
-                span = graph.graph.values[value].span
-                taken[span] = taken.get(span, False) or value in graph.taken
+    for graph in (graph for graph in graphs if graph.graph is graph.method.graph):
+        for value in ir.flat(graph.graph.inputs):
+            span = graph.graph.values[value].span
+            taken[span] = taken.get(span, False) or value in graph.taken
     model_words = {m[1] for source in session.sources.items for m in re.finditer(r"\bmodel\s*\.\s*(\w+)", source.text)}
-    for block in session.blocks.values():
+    blocks = (block for file in session.files.values() if not file.in_library for block in file.own_blocks)
+    for block in (block for block in blocks if isinstance(block, ast.Block)):  # what an extern is given, Python uses
         words: Counter[str] | None = None
         inputs = input_statements(block)
         idle = [s for s in inputs if taken.get(s.span) is False]
@@ -224,6 +243,32 @@ def _unused_names(session: Session, program: ir.Program, graphs: list[_Liveness]
                 yield _never(f"the input `{name}` of `{block.name.id}`", statement.name.span)
 
 
+def _unused_imports(session: Session) -> Iterator[Diagnostic]:
+    """Names that a file imports and does not mention."""
+    for file in session.files.values():
+        if file.imports and not file.in_library:
+            used = mentioned(d for d in file.file.declarations if not isinstance(d, ast.Import | ast.FromImport))
+            for name, span in file.imports.items():
+                if name not in used:
+                    yield _warning(
+                        "NNS230", f"`{name}` is imported and never used", span, "nobody uses this", helps=("remove it",)
+                    )
+
+
+def _unused_parts(graphs: list[_Liveness]) -> Iterator[Diagnostic]:
+    """Sequences of scans whose parts no step uses; `_` says that only their length is meant."""
+    used: dict[tuple[str, Span | None], bool] = {}
+    for node in (node for graph in graphs for node in graph.graph.nodes if isinstance(node, ir.Scan)):
+        taken = set(ir.refs(node.body.outputs))
+        taken.update(v for n in node.body.nodes if not isinstance(n, ir.Read) for v in ir.refs(n.inputs))
+        for value in node.body.inputs[: len(node.sequences)]:
+            part = node.body.values[value]
+            used[part.hint, part.span] = used.get((part.hint, part.span), False) or value in taken
+    for (name, span), is_used in used.items():
+        if name and span is not None and not is_used:
+            yield _never(f"the part `{name}` of this scan", span)
+
+
 def _never(what: str, span: Span) -> Diagnostic:
     return _warning("NNS230", f"{what} is never used", span, "nobody uses this", helps=("use it, or remove it",))
 
@@ -236,7 +281,8 @@ def _biases(session: Session, program: ir.Program, graphs: list[_Liveness]) -> I
     norms = {n for n, m in enumerate(program.modules) if m.kind == "layer" and m.name.startswith("BatchNorm")}
     if not norms:
         return
-    for method, graph in zip(program.methods, graphs, strict=True):
+    for graph in graphs:
+        method = graph.method
         makers: dict[int, ir.Call] = {}
         uses: Counter[int] = Counter(value for operand in graph.graph.outputs for value in ir.refs(operand))
         calls = [n for n in graph.graph.nodes if isinstance(n, ir.Call)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from nnspec import ir
 from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, Span, error
@@ -64,7 +65,8 @@ def _graph_warnings(
     session: Session, program: ir.Program, training: ir.Training, graph: ir.Graph
 ) -> Iterator[Diagnostic]:
     entry = program.entries[training.entry]
-    method = program.methods[entry.methods.get("train", entry.methods["infer"])]
+    methods = entry.methods_with(training.inputs)
+    method = program.methods[methods.get("train", methods["infer"])]
     names = dict(zip(graph.inputs, training.names, strict=False))
     for node in graph.nodes:
         if not isinstance(node, ir.Op) or not node.inputs or not isinstance(node.inputs[0], ir.Ref):
@@ -165,6 +167,10 @@ def _origin_in(program: ir.Program, method: ir.Method, value: int) -> _Origin | 
         value, node = _behind(method.graph, value)
         if isinstance(node, ir.Op):
             return _named(node.function, node.span)
+        if isinstance(node, ir.Scan):
+            output = node.body.outputs[node.outputs.index(value)]
+            method, value = replace(method, graph=node.body), output.id
+            continue
         if not isinstance(node, ir.Call):
             return None
         if node.method is None:

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from nnspec.layer import ShapeError
 
 DOTS = "..."
-_TOKEN = re.compile(r"\s*(\.\.\.|[A-Za-z_][A-Za-z0-9_]*|1(?!\w)|[()])")
+_TOKEN = re.compile(r"\s*(\.\.\.|[A-Za-z_][A-Za-z0-9_]*|[1-9][0-9]{0,17}(?!\w)|[()])")
 
 Group = tuple[str, ...]
-"""The names that make up one dimension; () is a dimension of size 1."""
+"""The names that make up one dimension; () is a dimension of size 1. A number is a name of its own: `2#l1`."""
 
 Side = tuple[Group | str, ...]
 """Groups, and perhaps `...` by itself, which stands for any number of dimensions."""
@@ -30,29 +30,46 @@ def fault(text: str, why: str, *helps: str) -> ShapeError:
     return ShapeError(f'the pattern "{text}" {why}', code="NNS409", label=why, at="pattern", helps=helps)
 
 
-def parse(text: str) -> Pattern:
-    """The pattern that a text spells, whose two sides name the same dimensions."""
+def number_of(name: str) -> int | None:
+    """The size of a dimension that the pattern gives as a number."""
+    size, mark, _ = name.partition("#")
+    return int(size) if mark else None
+
+
+def parse(text: str, function: str = "rearrange") -> Pattern:
+    """The pattern that a text spells. Its two sides name the same dimensions, but that `repeat` makes new ones on the
+    right, and `reduce` takes some away that stand on the left.
+    """
     sides = text.split("->")
     if len(sides) != 2:
         raise fault(text, "needs one arrow", 'write both sides: "n t (h d) -> n h t d"')
-    left, right = (tuple(_side(side, text)) for side in sides)
+    left, right = (tuple(_side(side, text, mark)) for side, mark in zip(sides, "lr", strict=True))
     names = [set(atoms(side)) for side in (left, right)]
-    for here, there, side in ((0, 1, "right"), (1, 0, "left")):
+    for here, there, side, free in ((0, 1, "right", "reduce"), (1, 0, "left", "repeat")):
         lost = sorted(names[here] - names[there])
-        if lost:
-            raise fault(text, f"has no `{lost[0]}` on its {side} side", "`rearrange` keeps all dimensions")
+        if lost and (function != free or (free == "repeat" and DOTS in lost)):
+            number = number_of(lost[0])
+            if number is not None:
+                raise fault(
+                    text, f"has the number `{number}`, and `{function}` keeps all dimensions", "known are names"
+                )
+            others = {"rearrange": "repeat` makes new ones, `reduce", "repeat": "reduce", "reduce": "repeat"}[function]
+            helps = f"`{function}` keeps them; `{others}` {'makes new ones' if function == 'reduce' else 'drops some'}"
+            raise fault(text, f"has no `{lost[0]}` on its {side} side", helps)
     return Pattern(left, right)
 
 
-def _side(text: str, whole: str) -> Iterable[Group | str]:
+def _side(text: str, whole: str, mark: str) -> Iterable[Group | str]:
     seen: set[str] = set()
     group: list[str] | None = None
-    at = 0
+    at = numbers = 0
     text = text.rstrip()
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
-            raise fault(whole, f"cannot be read at `{text[at:].strip()[:20]}`", "known are names, `1`, `...` and `()`")
+            raise fault(
+                whole, f"cannot be read at `{text[at:].strip()[:20]}`", "known are names, numbers, `...` and `()`"
+            )
         token, at = match[1], match.end()
         if token == "(":
             if group is not None:
@@ -66,6 +83,13 @@ def _side(text: str, whole: str) -> Iterable[Group | str]:
         elif token == "1":
             if group is None:
                 yield ()
+        elif token.isdigit():
+            numbers += 1
+            name = f"{token}#{mark}{numbers}"
+            if group is None:
+                yield (name,)
+            else:
+                group.append(name)
         else:
             if token in seen:
                 raise fault(whole, f"has `{token}` twice on one side")

@@ -9,7 +9,7 @@ from nnspec.functions._operands import as_float, axis, expect_numbers
 from nnspec.layer import Example, Function, Layer, OnnxGraph, Rules
 from nnspec.layers._expect import expect_float, expect_tensor
 from nnspec.layers.activation import ELU, GELU, Hardswish, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
-from nnspec.layers.softmax import LogSoftmax, Softmax
+from nnspec.layers.softmax import LogSoftmax, Softmax, Softmin
 from nnspec.types import DType, TensorType
 
 
@@ -132,37 +132,6 @@ class hardswish(_Activation):
     )
 
 
-class hardsigmoid(_Activation):
-    """`clamp(x + 3, 0, 6) / 6`, a cheap cousin of `sigmoid`.
-
-    Source: `torch.nn.functional.hardsigmoid`.
-    """
-
-    examples = (
-        Example("hardsigmoid(x)", x="float[N, 8]"),
-        Example("hardsigmoid(x)", x="float[N, T, 8]"),
-    )
-
-    def onnx(self, g: OnnxGraph, x: str) -> Any:
-        return g.node("HardSigmoid", x, alpha=1 / 6, beta=0.5)
-
-
-class relu6(_Activation):
-    """`clamp(x, 0, 6)`.
-
-    Source: `torch.nn.functional.relu6`.
-    """
-
-    examples = (
-        Example("relu6(x)", x="float[N, 8]"),
-        Example("relu6(x)", x="float[N, 8, H, W]"),
-    )
-
-    def onnx(self, g: OnnxGraph, x: str) -> Any:
-        dtype = g.type(x).dtype
-        return g.node("Clip", x, g.constant(0.0, dtype), g.constant(6.0, dtype))
-
-
 class _Squashing(_Activation):
     """An activation that makes floats of integers."""
 
@@ -202,7 +171,9 @@ class tanh(_Squashing):
 
 
 class _Softmax(_Activation):
-    """What both forms share: a dimension that exists, and a type to compute in."""
+    """What all forms share: a dimension that exists, and a type to compute in."""
+
+    layer: ClassVar[type[Softmax | LogSoftmax | Softmin]]
 
     dim: int = arg(doc="the dimension whose elements sum to one")
     dtype: DType | None = arg(None, doc="convert to this type before", keyword=True)
@@ -213,9 +184,8 @@ class _Softmax(_Activation):
         return x.with_dtype(self.dtype or x.dtype)
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
-        if self.dtype:
-            x = g.cast(x, self.dtype)
-        return self.layer(dim=self.dim).onnx(g, x)
+        y = g.cast(x, self.dtype) if self.dtype else x
+        return self.layer(dim=self.dim).lower(g, y, g.type(x).rank)
 
 
 class softmax(_Softmax):
@@ -244,4 +214,18 @@ class log_softmax(_Softmax):
     examples = (
         Example("log_softmax(x, dim=-1)", x="float[N, 8]"),
         Example("log_softmax(x, 0)", x="float[T, 5]"),
+    )
+
+
+class softmin(_Softmax):
+    """`softmax` of the opposite: the smallest number gets the largest share.
+
+    Source: `torch.nn.functional.softmin`.
+    """
+
+    layer = Softmin
+
+    examples = (
+        Example("softmin(x, dim=-1)", x="float[N, 8]"),
+        Example("softmin(x, 0)", x="float[T, 5]"),
     )

@@ -184,3 +184,17 @@ class logical_not(Function):
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         return g.node("Not", g.cast(x, "bool"))
+
+
+class logical_xor(_Logic):
+    """Where exactly one is true, broadcast; numbers that are not zero count as true.
+
+    Source: `torch.logical_xor`.
+    """
+
+    op = "Xor"
+
+    examples = (
+        Example("logical_xor(x, y)", x="bool[N, T]", y="bool[N, 1]"),
+        Example("logical_xor(x, y)", x="uint8[N]", y="bool[N]"),
+    )

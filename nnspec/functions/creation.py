@@ -198,7 +198,7 @@ class full(Function):
         return g.node("Expand", number, g.shape(self.size))
 
 
-def checked_sizes(function: Function, rules: Rules, sizes: tuple[Size, ...]) -> tuple[Size, ...]:
+def checked_sizes(function: Function, rules: Rules, sizes: tuple[Size, ...], *, at: str = "size") -> tuple[Size, ...]:
     """Sizes of a new tensor: none of them negative, and together no more than memory can hold."""
     elements = 1
     for size in sizes:
@@ -207,13 +207,13 @@ def checked_sizes(function: Function, rules: Rules, sizes: tuple[Size, ...]) -> 
             0,
             f"`{type(function).__name__}` cannot make a dimension of size {show(size)}",
             code="NNS411",
-            at="size",
+            at=at,
         )
         elements *= size if isinstance(size, int) else 1
     if elements > _MOST_ELEMENTS:
         raise ShapeError(
             f"`{type(function).__name__}` would make {elements:,} elements, more than {_MOST_ELEMENTS:,}",
             code="NNS411",
-            at="size",
+            at=at,
         )
     return sizes

@@ -270,3 +270,26 @@ class to(Function):
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         return g.cast(x, self.dtype)
+
+
+class type_as(Function):
+    """x converted to the element type of another tensor, in the same shape.
+
+    What is computed from sizes (`cos(angle)`) stays float32 when a model goes to another type, as by `model.half()`, and
+    what meets such parameters may have to follow them. Source: `torch.Tensor.type_as`.
+    """
+
+    examples = (
+        Example("type_as(x, y)", x="int[N, 8]", y="float[T]"),
+        Example("type_as(x, y)", x="float[T, 4]", y="float[N, T, 4]"),
+        Example("x -> type_as(y)", x="float[N]", y="bool[]"),
+    )
+
+    def infer(self, rules: Rules, x: TensorType, other: TensorType) -> TensorType:
+        return expect_tensor(self, x).with_dtype(expect_tensor(self, other, 1).dtype)
+
+    def torch(self, *inputs: Any) -> Code:
+        return method("type_as", *inputs)
+
+    def onnx(self, g: OnnxGraph, x: str, other: str) -> Any:
+        return g.cast(x, g.type(other).dtype)

@@ -10,7 +10,7 @@ from nnspec.dims import Size
 from nnspec.functions._lowering import wide
 from nnspec.functions._operands import axes, axis, expect_numbers
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
-from nnspec.layers._expect import expect_tensor
+from nnspec.layers._expect import expect_float, expect_tensor
 from nnspec.layers._lowering import reduce
 from nnspec.types import DType, TensorType, is_float, show_dtype
 
@@ -189,3 +189,94 @@ def _first_largest(g: OnnxGraph, x: str, dim: int, *, keep: bool) -> str:
     """ArgMax by TopK, which run-times have for 64-bit integers too; of equals the first comes first."""
     _, place = g.node("TopK", x, g.constant([1]), outputs=2, axis=dim)
     return str(place if keep else g.node("Squeeze", place, g.constant([dim])))
+
+
+class logsumexp(_Extreme):
+    """The logarithm of the sum of exponentials over some dimensions, without overflow: [N, C] to [N] for `dim=1`.
+
+    Source: `torch.logsumexp`.
+    """
+
+    dim: int | tuple[int, ...] = arg(doc="the dimensions to reduce")
+    op = "ReduceLogSumExp"
+
+    examples = (
+        Example("logsumexp(x, 1)", x="float[N, 8]"),
+        Example("logsumexp(x, dim=(1, 2), keepdim=true)", x="float[N, T, 8]"),
+    )
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        return super().infer(rules, expect_float(self, x))
+
+
+class _OneAtMost(_Reduction):
+    """A reduction that torch has for one dimension or all."""
+
+    dim: int | None = arg(None, doc="the dimension to reduce; all of them when left out")
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        if self.keepdim and self.dim is None:
+            raise ShapeError(f"`{type(self).__name__}(keepdim=true)` needs a dimension", code="NNS405", at="keepdim")
+        return super().infer(rules, x)
+
+
+class prod(_OneAtMost):
+    """The product along a dimension, or of all elements: [N, D] to [N] for `dim=1`. Integers and bools become int.
+
+    Source: `torch.prod`.
+    """
+
+    dtype: DType | None = arg(None, doc="convert to this type before", keyword=True)
+    op = "ReduceProd"
+
+    examples = (
+        Example("prod(x)", x="float[N, 3]"),
+        Example("prod(x, dim=1, keepdim=true)", x="int[N, 3]"),
+        Example("prod(x, -1, dtype=float)", x="bool[N, 3]"),
+    )
+
+    def result(self, x: TensorType) -> str:
+        return self.dtype or (x.dtype if is_float(x.dtype) else "int64")
+
+
+class _Truth(_Reduction):
+    """Whether elements are true; numbers that are not zero count as true."""
+
+    def result(self, x: TensorType) -> str:
+        return "uint8" if x.dtype == "uint8" else "bool"
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        kind = g.type(x)
+        y = g.cast(g.cast(x, "bool"), "int32")
+        gone = axes(self, kind, self.dim) if kind.rank else ()
+        return g.cast(reduce(g, self.op, y, gone, keepdims=self.keepdim) if gone else y, self.result(kind))
+
+
+class any(_Truth):
+    """Whether one or more elements are true, along some dimensions or of all: [N, T] to [N] for `dim=1`.
+
+    Source: `torch.any`.
+    """
+
+    op = "ReduceMax"
+
+    examples = (
+        Example("any(x)", x="bool[N, T]"),
+        Example("any(x, dim=1)", x="int[N, T]"),
+        Example("any(x, (0, 1), keepdim=true)", x="float[N, T]"),
+    )
+
+
+class all(_Truth):
+    """Whether all elements are true, along some dimensions or of all: [N, T] to [N] for `dim=1`.
+
+    Source: `torch.all`.
+    """
+
+    op = "ReduceMin"
+
+    examples = (
+        Example("all(x)", x="bool[N, T]"),
+        Example("all(x, dim=1)", x="bool[N, T]"),
+        Example("all(x, -1, keepdim=true)", x="uint8[N, 3]"),
+    )

@@ -6,23 +6,14 @@ from typing import Any
 
 from nnspec.arguments import arg
 from nnspec.layer import Example, Layer, OnnxGraph, Rules
-from nnspec.layers._expect import expect_float
+from nnspec.layers._expect import expect_float, expect_rank
 from nnspec.types import TensorType
 
 
-class Dropout(Layer):
-    """Zeroes elements with probability `p` while training, and scales the others by `1 / (1 - p)`: any shape.
-
-    Source: `torch.nn.Dropout`; Hinton et al., Improving neural networks by preventing co-adaptation (arXiv:1207.0580).
-    """
+class _Dropout(Layer):
+    """What all forms share: nothing happens in inference."""
 
     p: float = arg(0.5, ge=0, le=1, doc="probability of a zero")
-
-    examples = (
-        Example("Dropout", x="float[N, 8]"),
-        Example("Dropout(0.1)", x="float[N, T, 8]"),
-        Example("Dropout(p=0)", x="float16[N]"),
-    )
 
     def accept(self, *inputs: Any) -> None:
         expect_float(self, inputs[0])
@@ -32,3 +23,74 @@ class Dropout(Layer):
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         return x
+
+
+class Dropout(_Dropout):
+    """Zeroes elements with probability `p` while training, and scales the others by `1 / (1 - p)`: any shape.
+
+    Source: `torch.nn.Dropout`; Hinton et al., Improving neural networks by preventing co-adaptation (arXiv:1207.0580).
+    """
+
+    examples = (
+        Example("Dropout", x="float[N, 8]"),
+        Example("Dropout(0.1)", x="float[N, T, 8]"),
+        Example("Dropout(p=0)", x="float16[N]"),
+    )
+
+
+class Dropout1d(_Dropout):
+    """Zeroes whole channels with probability `p` while training: [N, C, L] or [C, L].
+
+    Source: `torch.nn.Dropout1d`; Tompson et al. (arXiv:1411.4280).
+    """
+
+    examples = (
+        Example("Dropout1d", x="float[N, 4, L]"),
+        Example("Dropout1d(0.1)", x="float[4, L]"),
+    )
+
+    def accept(self, *inputs: Any) -> None:
+        expect_rank(self, expect_float(self, inputs[0]), "N, C, L", "C, L")
+
+
+class Dropout2d(_Dropout):
+    """Zeroes whole channels with probability `p` while training: [N, C, H, W].
+
+    Unlike torch it refuses three dimensions, of which torch says itself that it cannot tell what they are.
+    Source: `torch.nn.Dropout2d`; Tompson et al. (arXiv:1411.4280).
+    """
+
+    examples = (
+        Example("Dropout2d", x="float[N, 4, H, W]"),
+        Example("Dropout2d(0.1)", x="float[N, 4, 5, 5]"),
+    )
+
+    def accept(self, *inputs: Any) -> None:
+        expect_rank(self, expect_float(self, inputs[0]), "N, C, H, W")
+
+
+class Dropout3d(_Dropout):
+    """Zeroes whole channels with probability `p` while training: [N, C, D, H, W] or [C, D, H, W].
+
+    Source: `torch.nn.Dropout3d`; Tompson et al. (arXiv:1411.4280).
+    """
+
+    examples = (
+        Example("Dropout3d", x="float[N, 4, D, H, W]"),
+        Example("Dropout3d(0.1)", x="float[4, 3, 3, 3]"),
+    )
+
+    def accept(self, *inputs: Any) -> None:
+        expect_rank(self, expect_float(self, inputs[0]), "N, C, D, H, W", "C, D, H, W")
+
+
+class AlphaDropout(_Dropout):
+    """Sets elements to the lowest value of `SELU` with probability `p` while training, keeping mean and variance.
+
+    Source: `torch.nn.AlphaDropout`; Klambauer et al., Self-normalizing neural networks (arXiv:1706.02515).
+    """
+
+    examples = (
+        Example("AlphaDropout", x="float[N, 8]"),
+        Example("AlphaDropout(0.1)", x="float[N, T, 8]"),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nnspec.arguments import arg, inferred
@@ -25,6 +26,9 @@ class _BatchNorm(Layer):
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         return x
+
+    def learns_statistics(self) -> bool:
+        return True
 
     def weights(self) -> dict[str, Weight]:
         each = (self.num_features,)
@@ -97,27 +101,29 @@ class BatchNorm2d(_BatchNorm):
         expect_weight_type(self, inputs[0])
 
 
-class LayerNorm(Layer):
-    """Normalises over the last dimension, or over as many as `normalized_shape` has: [..., D].
+class BatchNorm3d(_BatchNorm):
+    """Normalises each channel over the batch and the places: [N, C, D, H, W].
 
-    Source: `torch.nn.LayerNorm`; Ba, Kiros and Hinton, Layer normalization (arXiv:1607.06450).
+    Source: `torch.nn.BatchNorm3d`; Ioffe and Szegedy, Batch normalization (arXiv:1502.03167).
     """
 
-    normalized_shape: int | tuple[int, ...] = inferred(doc="inferred as the last dimension; a tuple for several")
-    eps: float = arg(1e-5, ge=0, le=1, doc="added to the variance")
-    elementwise_affine: bool = arg(True, doc="learn a scale (and an offset) for each element")
-    bias: bool = arg(True, doc="learn an offset, where a scale is learned")
-
     examples = (
-        Example("LayerNorm", x="float[N, T, 16]"),
-        Example("LayerNorm(eps=1e-6, bias=false)", x="float[N, 16]"),
-        Example("LayerNorm(normalized_shape=(3, 4))", x="float[N, 3, 4]"),
-        Example("LayerNorm(elementwise_affine=false)", x="float[N, 3, 4]"),
-        Example("LayerNorm", x="float[8]"),
+        Example("BatchNorm3d", x="float[N, 4, D, H, W]"),
+        Example("BatchNorm3d(1e-3, affine=false)", x="float[N, 2, 3, 3, 3]"),
     )
 
     def accept(self, *inputs: Any) -> None:
-        if self.elementwise_affine:
+        expect_rank(self, inputs[0], "N, C, D, H, W")
+        expect_weight_type(self, inputs[0])
+
+
+class _Trailing(Layer):
+    """What normalisations over the last dimensions share."""
+
+    normalized_shape: int | tuple[int, ...] = inferred(doc="inferred as the last dimension; a tuple for several")
+
+    def accept(self, *inputs: Any) -> None:
+        if self.__dict__["elementwise_affine"]:
             expect_weight_type(self, inputs[0])
         else:
             expect_float(self, inputs[0])
@@ -145,6 +151,25 @@ class LayerNorm(Layer):
         shape = self.normalized_shape
         return shape if isinstance(shape, tuple) else (shape,)
 
+
+class LayerNorm(_Trailing):
+    """Normalises over the last dimension, or over as many as `normalized_shape` has: [..., D].
+
+    Source: `torch.nn.LayerNorm`; Ba, Kiros and Hinton, Layer normalization (arXiv:1607.06450).
+    """
+
+    eps: float = arg(1e-5, ge=0, le=1, doc="added to the variance")
+    elementwise_affine: bool = arg(True, doc="learn a scale (and an offset) for each element")
+    bias: bool = arg(True, doc="learn an offset, where a scale is learned")
+
+    examples = (
+        Example("LayerNorm", x="float[N, T, 16]"),
+        Example("LayerNorm(eps=1e-6, bias=false)", x="float[N, 16]"),
+        Example("LayerNorm(normalized_shape=(3, 4))", x="float[N, 3, 4]"),
+        Example("LayerNorm(elementwise_affine=false)", x="float[N, 3, 4]"),
+        Example("LayerNorm", x="float[8]"),
+    )
+
     def weights(self) -> dict[str, Weight]:
         if not self.elementwise_affine:
             return {}
@@ -153,17 +178,60 @@ class LayerNorm(Layer):
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         shape, dtype = self._shape(), g.type(x).dtype
-        scale = g.weight("weight") if self.elementwise_affine else self._filled(g, 1.0, dtype)
+        scale = g.weight("weight") if self.elementwise_affine else filled(g, 1.0, shape, dtype)
         # The offset is optional in ONNX, but ONNX Runtime 1.31 crashes on a model without it.
-        offset = g.weight("bias") if self.elementwise_affine and self.bias else self._filled(g, 0.0, dtype)
+        offset = g.weight("bias") if self.elementwise_affine and self.bias else filled(g, 0.0, shape, dtype)
         return g.node("LayerNormalization", x, scale, offset, axis=-len(shape), epsilon=self.eps)
 
-    def _filled(self, g: OnnxGraph, value: float, dtype: str) -> str:
-        """A constant of the normalised shape."""
-        nested: Any = value
-        for size in reversed(self._shape()):
-            nested = [nested] * size
-        return g.constant(nested, dtype)
+
+class RMSNorm(_Trailing):
+    """Divides by the root of the mean square over the last dimension, or over those of `normalized_shape`: [..., D].
+
+    Source: `torch.nn.RMSNorm`; Zhang and Sennrich, Root mean square layer normalization (arXiv:1910.07467).
+    """
+
+    eps: float | None = arg(None, ge=0, le=1, doc="added to the mean square; none: the smallest that the type can tell")
+    elementwise_affine: bool = arg(True, doc="learn a scale for each element")
+
+    examples = (
+        Example("RMSNorm", x="float[N, T, 16]"),
+        Example("RMSNorm(eps=1e-6)", x="float[N, 16]"),
+        Example("RMSNorm(normalized_shape=(3, 4), eps=1e-5)", x="float[N, 3, 4]"),
+        Example("RMSNorm(elementwise_affine=false)", x="float[N, 3, 4]"),
+        Example("RMSNorm", x="float[8]"),
+    )
+
+    def weights(self) -> dict[str, Weight]:
+        return {"weight": Weight(self._shape())} if self.elementwise_affine else {}
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        scale = g.weight("weight") if self.elementwise_affine else None
+        return root_mean_square_norm(g, x, len(self._shape()), scale, self.eps)
+
+
+def filled(g: OnnxGraph, value: float, shape: Sequence[int], dtype: str) -> str:
+    """A constant of one number everywhere."""
+    nested: Any = value
+    for size in reversed(shape):
+        nested = [nested] * size
+    return g.constant(nested, dtype)
+
+
+_SMALLEST = {"float16": 2**-10, "bfloat16": 2**-7, "float32": 2**-23, "float64": 2**-52}
+"""What torch adds when it is told nothing: the distance from 1 to the next number."""
+
+
+def root_mean_square_norm(g: OnnxGraph, x: str, count: int, scale: str | None, eps: float | None) -> str:
+    """In elementary operators, since its own one is younger than many runtimes; torch computes in float32 as well."""
+    dtype = g.type(x).dtype
+    compute = "float64" if dtype == "float64" else "float32"
+    y = g.cast(x, compute)
+    square = reduce(g, "ReduceMean", g.node("Mul", y, y), list(range(-count, 0)))
+    root = g.node("Sqrt", g.node("Add", square, g.constant(_SMALLEST[dtype] if eps is None else eps, compute)))
+    y = g.node("Div", y, root)
+    if scale is not None:
+        y = g.node("Mul", y, g.cast(scale, compute))
+    return str(y) if compute == dtype else g.cast(y, dtype)
 
 
 class GroupNorm(Layer):
@@ -201,18 +269,23 @@ class GroupNorm(Layer):
         return call("nn.GroupNorm", self.num_groups, self.num_channels, **options)
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
-        kind = g.type(x)
-        if g.opset >= 21:
-            scale = g.weight("weight") if self.affine else g.constant([1.0] * self.num_channels, kind.dtype)
-            offset = g.weight("bias") if self.affine else g.constant([0.0] * self.num_channels, kind.dtype)
-            return g.node("GroupNormalization", x, scale, offset, num_groups=self.num_groups, epsilon=self.eps)
-        scale = g.constant([1.0] * self.num_groups, kind.dtype)
-        offset = g.constant([0.0] * self.num_groups, kind.dtype)
-        rows = g.node("Reshape", x, g.constant([0, self.num_groups, -1]))
-        rows = g.node("InstanceNormalization", rows, scale, offset, epsilon=self.eps)
-        y = g.node("Reshape", rows, g.shape(kind.dims))
-        if not self.affine:
-            return y
-        spread = g.constant([-1, *[1] * (kind.rank - 2)])
-        y = g.node("Mul", y, g.node("Reshape", g.weight("weight"), spread))
-        return g.node("Add", y, g.node("Reshape", g.weight("bias"), spread))
+        shape, dtype = (self.num_channels,), g.type(x).dtype
+        scale = g.weight("weight") if self.affine else filled(g, 1.0, shape, dtype)
+        offset = g.weight("bias") if self.affine else filled(g, 0.0, shape, dtype)
+        return grouped_norm(g, x, self.num_groups, scale, offset, self.eps, plain=not self.affine)
+
+
+def grouped_norm(g: OnnxGraph, x: str, groups: int, scale: str, offset: str, eps: float, *, plain: bool = False) -> str:
+    """GroupNormalization, and what it stands for in operator sets whose one scales groups; `plain`: no scale at all."""
+    kind = g.type(x)
+    if g.opset >= 21:
+        return str(g.node("GroupNormalization", x, scale, offset, num_groups=groups, epsilon=eps))
+    ones, zeros = filled(g, 1.0, (groups,), kind.dtype), filled(g, 0.0, (groups,), kind.dtype)
+    rows = g.node("Reshape", x, g.constant([0, groups, -1]))
+    rows = g.node("InstanceNormalization", rows, ones, zeros, epsilon=eps)
+    y = g.node("Reshape", rows, g.shape(kind.dims))
+    if plain:
+        return str(y)
+    spread = g.constant([-1, *[1] * (kind.rank - 2)])
+    y = g.node("Mul", y, g.node("Reshape", scale, spread))
+    return str(g.node("Add", y, g.node("Reshape", offset, spread)))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, ClassVar
 
 from nnspec.arguments import arg
-from nnspec.dims import Size
+from nnspec.dims import Size, show
 from nnspec.layer import Example, Layer, OnnxGraph, Rules
 from nnspec.layers._expect import expect_float, expect_rank
-from nnspec.layers._lowering import batched, pad, reduce
+from nnspec.layers._lowering import batched, pad
 from nnspec.layers._window import (
     AXES,
     BATCHED,
@@ -21,9 +22,6 @@ from nnspec.layers._window import (
     refuse_wide_padding,
 )
 from nnspec.types import TensorType
-
-_LARGEST_TABLE = 2**16
-"""Of weights that are written into an ONNX file instead of being worked out by it."""
 
 
 class _Pool(Layer):
@@ -130,7 +128,80 @@ class MaxPool2d(_MaxPool):
     )
 
 
-class AvgPool2d(_Pool):
+class MaxPool3d(_MaxPool):
+    """The maximum over windows of three dimensions: [N, C, D, H, W] or [C, D, H, W].
+
+    Source: `torch.nn.MaxPool3d`.
+    """
+
+    rank = 3
+    kernel_size: int | tuple[int, int, int] = arg(ge=1, doc="size of the window: one number, or one for each dimension")
+    stride: int | tuple[int, int, int] | None = arg(None, ge=1, doc="step of the window; none: the window's size")
+    padding: int | tuple[int, int, int] = arg(0, ge=0, doc="what is added on every side, at most half of the window")
+    dilation: int | tuple[int, int, int] = arg(1, ge=1, doc="spacing of the window's elements")
+
+    examples = (
+        Example("MaxPool3d(2)", x="float[N, 3, 4, 8, 8]"),
+        Example("MaxPool3d((1, 3, 2), stride=2, padding=(0, 1, 1), ceil_mode=true)", x="float[N, 2, D, H, W]"),
+        Example("MaxPool3d(2, dilation=2)", x="float[2, 5, 5, 5]"),
+    )
+
+
+class _AvgPool(_Pool):
+    ceil_mode: bool = arg(False, doc="count a last window that reaches over the end")
+    count_include_pad: bool = arg(True, doc="divide by the window's size with its padding")
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        y, unbatched = batched(g, x, self.rank + 2)
+        divisor: int | None = getattr(self, "divisor_override", None)
+        windows = self._windows()
+        before, after = [w.before for w in windows], [w.after for w in windows]
+        if not self.ceil_mode and divisor is None:
+            attributes = self._attributes() | {"count_include_pad": int(self.count_include_pad)}
+            return unbatched(g.node("AveragePool", y, **attributes, pads=before + after))
+        # Sums over windows, of the values and (for the divisor) of what counts, on an input padded by hand: runtimes
+        # differ on how padding and windows that reach over the end are counted.
+        extra = [w.stride - 1 if self.ceil_mode else 0 for w in windows]
+        end = [a + e for a, e in zip(after, extra, strict=True)]
+        mean = g.node("AveragePool", pad(g, y, before, end, "zeros"), **self._attributes())
+        if divisor is not None:
+            scale = prod(w.kernel for w in windows) / divisor
+            mean = g.node("Mul", mean, g.constant(scale, g.type(x).dtype))
+            return unbatched(self._drop_outside(g, x, mean))
+        share = g.node("AveragePool", self._counted(g, x, before, after, extra), **self._attributes())
+        return unbatched(g.node("Div", self._drop_outside(g, x, mean), self._drop_outside(g, x, share)))
+
+    def _counted(self, g: OnnxGraph, x: str, before: list[int], after: list[int], extra: list[int]) -> str:
+        """Ones where an element counts, zeros around them."""
+        kind = g.type(x)
+        one = g.node("Reshape", g.constant(1.0, kind.dtype), g.constant([1] * (self.rank + 2)))
+        ones = g.node("Expand", one, g.shape([1, 1, *kind.dims[-self.rank :]]))
+        if self.count_include_pad:
+            ones = pad(g, ones, before, after, "zeros", g.constant(1.0, kind.dtype))
+            return pad(g, ones, [0] * self.rank, extra, "zeros")
+        return pad(g, ones, before, [a + e for a, e in zip(after, extra, strict=True)], "zeros")
+
+
+class AvgPool1d(_AvgPool):
+    """The mean over windows of one dimension: [N, C, L] or [C, L].
+
+    Source: `torch.nn.AvgPool1d`.
+    """
+
+    rank = 1
+    kernel_size: int | tuple[int] = arg(ge=1, doc="size of the window")
+    stride: int | tuple[int] | None = arg(None, ge=1, doc="step of the window; none: the window's size")
+    padding: int | tuple[int] = arg(0, ge=0, doc="zeros added at both ends, at most half of the window")
+
+    examples = (
+        Example("AvgPool1d(2)", x="float[N, 3, 8]"),
+        Example("AvgPool1d(3, stride=2, padding=1, count_include_pad=false)", x="float[N, 3, L]"),
+        Example("AvgPool1d(3, stride=2, padding=1, ceil_mode=true)", x="float[N, 3, L]"),
+        Example("AvgPool1d(2)", x="float[3, 6]"),
+    )
+
+
+class AvgPool2d(_AvgPool):
     """The mean over windows of two dimensions: [N, C, H, W] or [C, H, W].
 
     Source: `torch.nn.AvgPool2d`.
@@ -140,8 +211,6 @@ class AvgPool2d(_Pool):
     kernel_size: int | tuple[int, int] = arg(ge=1, doc="size of the window: one number, or height and width")
     stride: int | tuple[int, int] | None = arg(None, ge=1, doc="step of the window; none: the window's size")
     padding: int | tuple[int, int] = arg(0, ge=0, doc="zeros added on every side, at most half of the window")
-    ceil_mode: bool = arg(False, doc="count a last window that reaches over the end")
-    count_include_pad: bool = arg(True, doc="divide by the window's size with its padding")
     divisor_override: int | None = arg(None, ge=1, doc="divide by this number instead")
 
     examples = (
@@ -153,106 +222,34 @@ class AvgPool2d(_Pool):
         Example("AvgPool2d(2)", x="float[3, 6, 4]"),
     )
 
-    def onnx(self, g: OnnxGraph, x: str) -> Any:
-        y, unbatched = batched(g, x, 4)
-        windows = self._windows()
-        before, after = [w.before for w in windows], [w.after for w in windows]
-        if not self.ceil_mode and self.divisor_override is None:
-            attributes = self._attributes() | {"count_include_pad": int(self.count_include_pad)}
-            return unbatched(g.node("AveragePool", y, **attributes, pads=before + after))
-        # Sums over windows, of the values and (for the divisor) of what counts, on an input padded by hand: runtimes
-        # differ on how padding and windows that reach over the end are counted.
-        extra = [w.stride - 1 if self.ceil_mode else 0 for w in windows]
-        end = [a + e for a, e in zip(after, extra, strict=True)]
-        mean = g.node("AveragePool", pad(g, y, before, end, "zeros"), **self._attributes())
-        dtype = g.type(x).dtype
-        if self.divisor_override is not None:
-            scale = windows[0].kernel * windows[1].kernel / self.divisor_override
-            mean = g.node("Mul", mean, g.constant(scale, dtype))
-        else:
-            one = g.constant([[[[1.0]]]], dtype)
-            ones = g.node("Expand", one, g.shape([1, 1, *g.type(x).dims[-2:]]))
-            if self.count_include_pad:
-                ones = pad(g, ones, before, after, "zeros", g.constant(1.0, dtype))
-                before, end = [0, 0], extra
-            share = g.node("AveragePool", pad(g, ones, before, end, "zeros"), **self._attributes())
-            mean = self._drop_outside(g, x, mean)
-            return unbatched(g.node("Div", mean, self._drop_outside(g, x, share)))
-        return unbatched(self._drop_outside(g, x, mean))
 
+class AvgPool3d(_AvgPool):
+    """The mean over windows of three dimensions: [N, C, D, H, W] or [C, D, H, W].
 
-class AdaptiveAvgPool2d(Layer):
-    """The mean over as many windows as the output has places: [N, C, H, W] or [C, H, W].
-
-    Source: `torch.nn.AdaptiveAvgPool2d`.
+    Source: `torch.nn.AvgPool3d`.
     """
 
-    output_size: int | tuple[int | None, int | None] = arg(ge=1, doc="height and width of the output; none: unchanged")
+    rank = 3
+    kernel_size: int | tuple[int, int, int] = arg(ge=1, doc="size of the window: one number, or one for each dimension")
+    stride: int | tuple[int, int, int] | None = arg(None, ge=1, doc="step of the window; none: the window's size")
+    padding: int | tuple[int, int, int] = arg(0, ge=0, doc="zeros added on every side, at most half of the window")
+    divisor_override: int | None = arg(None, ge=1, doc="divide by this number instead")
 
     examples = (
-        Example("AdaptiveAvgPool2d(1)", x="float[N, 3, H, W]"),
-        Example("AdaptiveAvgPool2d((2, 4))", x="float[N, 3, 6, 8]"),
-        Example("AdaptiveAvgPool2d(3)", x="float[N, 3, 7, 8]"),
-        Example("AdaptiveAvgPool2d((none, 2))", x="float[N, 3, H, W]"),
-        Example("AdaptiveAvgPool2d((5, 1))", x="float[3, H, W]"),
+        Example("AvgPool3d(2)", x="float[N, 3, 4, 8, 8]"),
+        Example("AvgPool3d((1, 3, 2), stride=2, padding=(0, 1, 1), ceil_mode=true)", x="float[N, 2, D, 6, W]"),
+        Example("AvgPool3d(2, divisor_override=3)", x="float[2, 4, 4, 4]"),
     )
 
-    def accept(self, *inputs: Any) -> None:
-        expect_rank(self, inputs[0], BATCHED[2], UNBATCHED[2])
-        expect_float(self, inputs[0])
-
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
-        return x.with_dims(*x.dims[:-2], *self._sizes(x))
-
-    def _sizes(self, x: TensorType) -> list[Size]:
-        wanted = (self.output_size,) * 2 if isinstance(self.output_size, int) else self.output_size
-        return [size if want is None else want for want, size in zip(wanted, x.dims[-2:], strict=True)]
-
-    def onnx(self, g: OnnxGraph, x: str) -> Any:
-        kind = g.type(x)
-        y, unbatched = batched(g, x, 4)
-        pairs = list(zip(kind.dims[-2:], self._sizes(kind), strict=True))
-        # ONNX Runtime has pools of float64 no more than of integers.
-        if kind.dtype != "float64":
-            if all(out == 1 for _, out in pairs):
-                return unbatched(g.node("GlobalAveragePool", y))
-            steps = _whole_steps(pairs)
-            if len(steps) == 2:
-                return unbatched(g.node("AveragePool", y, kernel_shape=steps, strides=steps))
-        (height, rows), (width, columns) = pairs
-        if rows != height:
-            y = self._resize(g, y, -2, height, rows, kind.dtype)
-        if columns != width:
-            y = self._resize(g, y, -1, width, columns, kind.dtype)
-        return unbatched(y)
-
-    def _resize(self, g: OnnxGraph, x: str, axis: int, size: Size, out: Size, dtype: str) -> str:
-        """Average one dimension down (or up) to `out` places, by a product with a matrix of weights."""
-        if out == 1:
-            return reduce(g, "ReduceMean", x, [axis])
-        matrix = self._averages(g, size, out, dtype)
-        if axis == -2:
-            return str(g.node("MatMul", matrix, x))
-        return str(g.node("MatMul", x, g.node("Transpose", matrix, perm=[1, 0])))
-
-    def _averages(self, g: OnnxGraph, size: Size, out: Size, dtype: str) -> str:
-        """[out, size]: row i averages from `i * size // out` to `ceil((i + 1) * size / out)`."""
-        if isinstance(size, int) and isinstance(out, int) and size * out <= _LARGEST_TABLE:
-            spans = [(i * size // out, -(-(i + 1) * size // out)) for i in range(out)]
-            rows = [[1 / (end - start) if start <= j < end else 0.0 for j in range(size)] for start, end in spans]
-            return g.constant(rows, dtype)
-        zero, one = g.constant(0), g.constant(1)
-        length, count = g.size(size), g.size(out)
-        place = g.node("Unsqueeze", g.node("Range", zero, count, one), g.constant([1]))
-        start = g.node("Div", g.node("Mul", place, length), count)
-        following = g.node("Mul", g.node("Add", place, one), length)
-        end = g.node("Div", g.node("Add", following, g.node("Sub", count, one)), count)
-        position = g.node("Range", zero, length, one)
-        inside = g.node("And", g.node("GreaterOrEqual", position, start), g.node("Less", position, end))
-        return str(g.node("Div", g.cast(inside, dtype), g.cast(g.node("Sub", end, start), dtype)))
-
-
-def _whole_steps(pairs: Sequence[tuple[Size, Size]]) -> list[int]:
-    """The windows of those dimensions whose windows are all alike."""
-    numbers = [(size, out) for size, out in pairs if isinstance(size, int) and isinstance(out, int)]
-    return [size // out for size, out in numbers if size % out == 0]
+        y = super().infer(rules, x)
+        for axis, size, kernel in zip(AXES[3], x.dims[-3:], each(self.kernel_size, 3), strict=True):
+            # Torch's CPU kernel for three dimensions wants this without the padding.
+            rules.require_at_least(
+                size,
+                kernel,
+                f"kernel {kernel} does not fit an input of {axis} {show(size)} without its padding",
+                code="NNS403",
+                at="kernel_size",
+            )
+        return y

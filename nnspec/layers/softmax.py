@@ -26,6 +26,20 @@ class _Softmax(Layer):
     def torch(self) -> Code:
         return call(f"nn.{type(self).__name__}", dim=self.dim)
 
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        return self.lower(g, x, g.type(x).rank)
+
+    def lower(self, g: OnnxGraph, x: str, rank: int) -> str:
+        """The operator for a value of that rank. It wants a dimension; torch takes a number without one."""
+        if rank:
+            return self.operator(g, x, self.dim)
+        first = g.constant([0])
+        return str(g.node("Squeeze", self.operator(g, g.node("Unsqueeze", x, first), 0), first))
+
+    def operator(self, g: OnnxGraph, x: str, axis: int) -> str:
+        """ONNX's operator of the layer's name."""
+        return str(g.node(type(self).__name__, x, axis=axis))
+
 
 class Softmax(_Softmax):
     """Positive numbers that sum to one along `dim`: `exp(x) / sum(exp(x))`.
@@ -36,10 +50,8 @@ class Softmax(_Softmax):
     examples = (
         Example("Softmax(-1)", x="float[N, 10]"),
         Example("Softmax(dim=1)", x="float[N, 5, T]"),
+        Example("Softmax(0)", x="float[]"),
     )
-
-    def onnx(self, g: OnnxGraph, x: str) -> Any:
-        return g.node("Softmax", x, axis=self.dim)
 
 
 class LogSoftmax(_Softmax):
@@ -51,7 +63,20 @@ class LogSoftmax(_Softmax):
     examples = (
         Example("LogSoftmax(-1)", x="float[N, 10]"),
         Example("LogSoftmax(dim=0)", x="float[T, 5]"),
+        Example("LogSoftmax(-1)", x="float[]"),
     )
 
-    def onnx(self, g: OnnxGraph, x: str) -> Any:
-        return g.node("LogSoftmax", x, axis=self.dim)
+
+class Softmin(_Softmax):
+    """`Softmax` of the opposite: the smallest score gets the largest share.
+
+    Source: `torch.nn.Softmin`.
+    """
+
+    examples = (
+        Example("Softmin(-1)", x="float[N, 10]"),
+        Example("Softmin(dim=1)", x="float[N, 5, T]"),
+    )
+
+    def operator(self, g: OnnxGraph, x: str, axis: int) -> str:
+        return str(g.node("Softmax", g.node("Neg", x), axis=axis))

@@ -397,13 +397,23 @@ class Block(Node):
 
 @dataclass(slots=True, eq=False)
 class Extern(Node):
-    """`extern block Name(args) from "package.module:Class" { input ... output ... }`."""
+    """`extern block Name(args) from "package.module:Class" { input ... output ... }`; `head` spans all but the body."""
 
     name: Name
     hyperparameters: tuple[Hyperparameter, ...]
     origin: String
     body: Body
+    head: Span
     doc: str = ""
+
+    @property
+    def kind(self) -> Literal["extern"]:
+        """Beside the kinds of a `Block`."""
+        return "extern"
+
+
+Definition = Block | Extern
+"""What has a name, hyperparameters, inputs and outputs."""
 
 
 @dataclass(slots=True, eq=False)

@@ -67,7 +67,8 @@ class StatementBuilder(Builder):
 
     def extern(self, span: Span, name: Token, params: Any, origin: Any, body: ast.Body) -> ast.Extern | ast.Broken:
         if isinstance(origin, ast.String):
-            return ast.Extern(span, self.word(name), params or (), origin, body, self._doc(span))
+            head = Span(span.start, self._head_end(span.start, body), self.source)
+            return ast.Extern(span, self.word(name), params or (), origin, body, head, self._doc(span))
         if not isinstance(origin, ast.Broken):
             message = "an extern block names its Python class in quotes"
             label = 'expected a string such as "package.module:Class"'

@@ -287,13 +287,13 @@ def _apart(left: Word, right: Word) -> bool:
         return True
     if left.type == "{" or right.type == "}":
         return not (left.type == "{" and right.type == "}")
+    if left.named or right.named or (left.type == "-" and not _is_binary(left)):
+        return False
     if right.type in ("(", "["):
         return not left.operand or left.type == "}"
     if right.type == ":" or left.type == ":":
         return left.type == ":" and not _slices(left)
-    if left.type == "-" and not _is_binary(left):
-        return False
-    return not (left.named or right.named)
+    return True
 
 
 def _slices(colon: Word) -> bool:

@@ -84,20 +84,31 @@ def _bounds(program: ir.Program, number: int, known: dict[int, dict[int, int]]) 
         return known[number]
     known[number] = {}  # a method that calls itself adds nothing of its own
     method = program.methods[number]
-    position = {value: i for i, value in enumerate(method.graph.inputs) if value is not None}
+    known[number] = _bounds_in(program, method, method.graph, known)
+    return known[number]
+
+
+def _bounds_in(
+    program: ir.Program, method: ir.Method, graph: ir.Graph, known: dict[int, dict[int, int]]
+) -> dict[int, int]:
+    """The same for a method's graph, or for the body of a scan in it."""
+    position = {value: i for i, value in enumerate(graph.inputs) if isinstance(value, int)}
     bounds: dict[int, int] = {}
-    for node in method.graph.nodes:
-        if isinstance(node, ir.Call):
+    for node in graph.nodes:
+        if isinstance(node, (ir.Call, ir.Scan)):
             for slot, bound in _rows(program, method, node, known).items():
                 operand = node.inputs[slot] if slot < len(node.inputs) else None
                 if isinstance(operand, ir.Ref) and operand.id in position:
                     i = position[operand.id]
                     bounds[i] = min(bound, bounds.get(i, bound))
-    known[number] = bounds
     return bounds
 
 
-def _rows(program: ir.Program, method: ir.Method, node: ir.Call, known: dict[int, dict[int, int]]) -> dict[int, int]:
+def _rows(
+    program: ir.Program, method: ir.Method, node: ir.Call | ir.Scan, known: dict[int, dict[int, int]]
+) -> dict[int, int]:
+    if isinstance(node, ir.Scan):
+        return _bounds_in(program, method, node.body, known)
     if node.method is not None:
         return _bounds(program, node.method, known)
     layer = program.modules[program.module_at(method.module, node.path)]

@@ -128,6 +128,9 @@ def _document(
     """Write down what is about to run: the spec's text, the source that was made of it, settings and versions."""
     entry = program.entries[training.entry]
     run.write_text("spec.nns", sources[0].text if sources.items else "")
+    imported = {source.name: source.text for source in sources.items[1:] if not source.name.startswith("--set ")}
+    if imported:
+        run.write_json("imports.json", imported)
     run.write_text("model.py", emit(program, entry))
     run.write_json(
         "run.json",

@@ -40,7 +40,7 @@ def wire(training: ir.Training, program: ir.Program | None = None) -> Wiring:
     outputs = tuple(dict.fromkeys(name for kind, name in training.names if kind == "model"))
     if program is None:
         return Wiring(tuple(training.inputs.values()), training.names, outputs, outputs)
-    methods = program.entries[training.entry].methods
+    methods = program.entries[training.entry].methods_with(training.inputs)
     infer = program.methods[methods["infer"]]
     train = program.methods[methods.get("train", methods["infer"])]
     wiring = Wiring(

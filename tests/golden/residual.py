@@ -7,112 +7,62 @@ from torch import nn
 class BasicBlock(nn.Module):
     """The basic block of a residual network.
 
-    BasicBlock(width=8, stride=1) for C = 8.
+    BasicBlock(C, width, stride=1) (line 4).
     """
 
-    def __init__(self):
+    def __init__(self, C, width, stride=1):
         super().__init__()
-        self.conv1 = nn.Conv2d(8, 8, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(8)
+        self.conv1 = nn.Conv2d(C, width, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU()
-        self.conv2 = nn.Conv2d(8, 8, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(8)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.downsample = None
+        if stride != 1 or C != width:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(8, 16, 1, stride=stride, bias=False),
+                nn.BatchNorm2d(16),
+            )
 
-    def forward(self, x):  # [N, 8, H, W]
-        y = self.conv1(x)
-        y = self.bn1(y)
+    def forward(self, x):
+        y = self.conv1(x)  # line 7
+        y = self.bn1(y)  # line 8
         y = self.relu(y)
-        y = self.conv2(y)
-        y = self.bn2(y)
+        y = self.conv2(y)  # line 9
+        y = self.bn2(y)  # line 10
+        if self.downsample is not None:
+            x = self.downsample(x)  # line 12: [N, 16, (H + 1) // 2, (W + 1) // 2]
         return F.relu(x + y)
 
 
 class Stage(nn.Sequential):
-    """Stage(width=8, depth=2, stride=1) for C = 8."""
+    """Stage(width, stride) (line 17)."""
 
-    def __init__(self):
-        super().__init__(BasicBlock(), BasicBlock())
-
-
-class BasicBlock2(nn.Module):
-    """The basic block of a residual network.
-
-    BasicBlock(width=16, stride=2) for C = 8.
-    """
-
-    def __init__(self):
-        super().__init__()
-        self.conv1 = nn.Conv2d(8, 16, 3, stride=2, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(16)
-        self.relu = nn.ReLU()
-        self.conv2 = nn.Conv2d(16, 16, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(16)
-        self.downsample = nn.Sequential(
-            nn.Conv2d(8, 16, 1, stride=2, bias=False),
-            nn.BatchNorm2d(16),
-        )
-
-    def forward(self, x):  # [N, 8, H, W]
-        y = self.conv1(x)  # [N, 16, (H + 1) // 2, (W + 1) // 2]
-        y = self.bn1(y)
-        y = self.relu(y)
-        y = self.conv2(y)
-        y = self.bn2(y)
-        x = self.downsample(x)  # [N, 16, (H + 1) // 2, (W + 1) // 2]
-        return F.relu(x + y)
-
-
-class BasicBlock3(nn.Module):
-    """The basic block of a residual network.
-
-    BasicBlock(width=16, stride=1) for C = 16.
-    """
-
-    def __init__(self):
-        super().__init__()
-        self.conv1 = nn.Conv2d(16, 16, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(16)
-        self.relu = nn.ReLU()
-        self.conv2 = nn.Conv2d(16, 16, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(16)
-
-    def forward(self, x):  # [N, 16, H, W]
-        y = self.conv1(x)
-        y = self.bn1(y)
-        y = self.relu(y)
-        y = self.conv2(y)
-        y = self.bn2(y)
-        return F.relu(x + y)
-
-
-class Stage2(nn.Sequential):
-    """Stage(width=16, depth=2, stride=2) for C = 8."""
-
-    def __init__(self):
-        super().__init__(BasicBlock2(), BasicBlock3())
+    def __init__(self, width, stride):
+        super().__init__(BasicBlock(8, width, stride=stride), BasicBlock(width, width))
 
 
 class ResNet(nn.Module):
-    """ResNet(widths=[8, 16], depth=2, classes=10)."""
+    """ResNet(widths=[8, 16], depth=2, classes=10) (line 23)."""
 
     def __init__(self):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 8, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(8)
         self.relu = nn.ReLU()
-        self.layer1 = Stage()
-        self.layer2 = Stage2()
+        self.layer1 = Stage(8, 1)
+        self.layer2 = Stage(16, 2)
         self.adaptive_avg_pool2d = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.fc = nn.Linear(16, 10)
 
     def forward(self, image):  # [N, 3, H, W]
-        x = self.conv1(image)  # [N, 8, (H + 1) // 2, (W + 1) // 2]
+        x = self.conv1(image)  # line 25: [N, 8, (H + 1) // 2, (W + 1) // 2]
         x = self.bn1(x)
         x = self.relu(x)
-        x = self.layer1(x)
+        x = self.layer1(x)  # line 26
         x = self.layer2(x)  # [N, 16, (H + 3) // 4, (W + 3) // 4]
-        x = self.adaptive_avg_pool2d(x)  # [N, 16, 1, 1]
+        x = self.adaptive_avg_pool2d(x)  # line 27: [N, 16, 1, 1]
         x = self.flatten(x)  # [N, 16]
         logits = self.fc(x)  # [N, 10]
         return logits

@@ -63,16 +63,26 @@ def read_layer(text: str) -> Layer:
     """The layer that a text such as `Conv2d(8, 3, bias=false)` configures."""
     words = {"true": "True", "false": "False", "none": "None"}
     python = re.sub(r"\b(true|false|none)\b(?=[,)\]])", lambda m: words[m[0]], text)
-    node = ast.parse(python, mode="eval").body
+    return _configured(ast.parse(python, mode="eval").body)
+
+
+def _configured(node: ast.expr) -> Layer:
     if isinstance(node, ast.Name):
         return layer_class(node.id)()
     assert isinstance(node, ast.Call)
     assert isinstance(node.func, ast.Name)
-    named = {k.arg: ast.literal_eval(k.value) for k in node.keywords if k.arg}
-    return make(node.func.id, *map(ast.literal_eval, node.args), **named)
+    return make(node.func.id, *map(_value, node.args), **{k.arg: _value(k.value) for k in node.keywords if k.arg})
 
 
-def make(name: str, *args: Any, **kwargs: Any) -> Layer:
+def _value(node: ast.expr) -> Any:
+    """A literal, or the record of a layer that another one wraps."""
+    if not isinstance(node, (ast.Call, ast.Name)):
+        return ast.literal_eval(node)
+    layer = _configured(node)
+    return ir.Record(type(layer).__name__, dict(layer.given()))
+
+
+def make(name: str, /, *args: Any, **kwargs: Any) -> Layer:
     """A layer from arguments as an author would give them: of the right kinds and within bounds."""
     cls = layer_class(name)
     names = [n for n, f in cls.fields.items() if not f.keyword]
@@ -96,7 +106,9 @@ def read_type(text: str | tuple[str, ...]) -> Any:
 
 def feed(layer: Layer, *inputs: Any, **named: Any) -> Case:
     """Complete a layer and work out its output; inputs are types or their texts."""
-    given = list(inputs) + [named.get(n) for n in layer.input_names()[len(inputs) :]]
+    starred = any(n.startswith("*") for n in layer.input_names())
+    names = list(named) if starred else layer.input_names()[len(inputs) :]
+    given = list(inputs) + [named.get(n) for n in names]
     while given and given[-1] is None:
         given.pop()
     types = tuple(x if isinstance(x, TensorType) or x is None else read_type(x) for x in given)
@@ -165,7 +177,7 @@ def tensors(case: Case, sizes: Mapping[str, int], seed: int = 0) -> tuple[Any, .
             mask = torch.rand(shape, generator=generator) < 0.5
             mask[..., 0] = False
             return mask
-        signed = type(case.layer).__name__ != "Embedding"
+        signed = case.layer.title != "Embedding"
         below = getattr(case.layer, "num_embeddings", 5)
         return torch.randint(-below if signed and kind.dtype != "uint8" else 0, below, shape, generator=generator).to(
             dtype

@@ -177,7 +177,7 @@ def test_help_and_version(shell: Shell) -> None:
 def test_an_internal_fault_asks_for_a_report_and_exits_with_2(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     from nnspec.cli import check as command
 
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise AssertionError("a number is no name\nand more")
 
     monkeypatch.setattr(command, "check_input", broken)

@@ -111,7 +111,7 @@ def test_types_are_known_without_numpy(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from nnspec import registry\n"
         "arguments = {'CSV': ['t.csv', 'kind'], 'NPZ': ['a.npz'], 'IDX': ['i', 'l'], 'MNIST': ['m'],"
-        " 'FashionMNIST': ['m'], 'RandomImages': [8, 8]}\n"
+        " 'FashionMNIST': ['m'], 'RandomImages': [8, 8], 'Text': ['t.csv', 8]}\n"
         "for name in registry.index('dataset'):\n"
         "    assert registry.find('dataset', name)(*arguments.get(name, ())).types(Path(sys.argv[1]))\n"
         "print(*{'numpy', 'torch', 'sklearn'} & set(sys.modules))\n"
@@ -276,6 +276,25 @@ def test_faults_of_an_archive(tmp_path: Path) -> None:
     assert "GiB is the limit" in message(archive(x=huge))
     np.savez(tmp_path / "a.npz", x=np.zeros((3, 2)), y=np.zeros(4))
     assert fault(lambda: data("NPZ", "a.npz").types(tmp_path)).message == "a.npz has 3 samples in `x` and 4 in `y`"
+
+
+# --- Text ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_text_is_cut_into_pieces_and_what_comes_after_each_byte(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_bytes(bytes(range(256)))
+    loaded = matching(data("Text", "t.txt", context=4), tmp_path)
+    assert loaded.fields["tokens"].reshape(-1).tolist() == list(range(252))
+    assert loaded.fields["target"].reshape(-1).tolist() == list(range(1, 253))
+    assert len(matching(data("Text", "t.txt", context=255), tmp_path)) == 1
+
+
+def test_faults_of_a_text(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_bytes(b"short")
+    long = fault(lambda: data("Text", "t.txt", context=5).load(tmp_path))
+    assert (long.message, long.at) == ("t.txt has 5 bytes, and a piece with what comes after it 6", "context")
+    assert isinstance(fault(lambda: data("Text", "u.txt", context=5).load(tmp_path)), MissingData)
+    assert data("Text", "u.txt", context=5).types(tmp_path).keys() == {"tokens", "target"}
 
 
 # --- IDX -------------------------------------------------------------------------------------------------------------

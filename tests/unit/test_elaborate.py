@@ -206,6 +206,26 @@ def test_a_tied_parameter_is_recorded_with_its_owner() -> None:
     assert [(t.alias, t.owner) for t in ties] == [("head.weight", "wte.weight")]
 
 
+def test_an_option_of_a_parameters_name_ties_it_when_it_is_given_a_parameter() -> None:
+    text = model(
+        "  param bias: float[10] = 0\n  output y = x -> head: Linear(10, bias=bias)", inputs="input x: float[N, 4]"
+    )
+    found = program(text)
+    assert [(t.alias, t.owner) for t in found.modules[found.main.module].ties] == [("head.bias", "bias")]
+    assert codes(text.replace("bias=bias", "bias=1")) == ["NNS303"]
+    assert codes(text.replace("Linear(10, bias=bias)", "Linear(8, bias=bias)")) == ["NNS416"]
+    assert codes(text.replace("bias=bias", "in_features=bias")) == ["NNS303"]
+
+
+@pytest.mark.parametrize("declared", ["param w: float[4] = 1", "buffer w: float[4] = ones(4)"])
+def test_a_bare_tensor_of_a_group_is_reached_by_its_path(declared: str) -> None:
+    text = model(f"  places: {{ {declared} }}\n  output y = x + places.w", inputs="input x: float[N, 4]")
+    found = program(text)
+    nodes = found.methods[found.main.methods["infer"]].graph.nodes
+    assert [node.path for node in nodes if isinstance(node, ir.Read)] == ["places.w"]
+    assert codes(text.replace("places.w", "places.v")) == ["NNS208"]
+
+
 def test_a_parameter_may_cross_into_a_block_to_be_tied_there() -> None:
     text = """
 block Head(table: parameter) {

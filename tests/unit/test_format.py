@@ -107,6 +107,7 @@ def test_other_line_ends_are_read_and_settle_at_once(path: Path) -> None:
 CASES = {
     "blanks": ("width=64\nheight  =  -width+2**-1", "width = 64\nheight = -width + 2 ** -1\n"),
     "arguments": ("a=f( x,k = 3 )", "a = f(x, k=3)\n"),
+    "brackets as arguments": ("a=f(x,k = (1,2),n= [3])\nb=-(c)", "a = f(x, k=(1, 2), n=[3])\nb = -(c)\n"),
     "index": ("a=x[ : , none,...,: w//2,-1 :]", "a = x[:, none, ..., :w // 2, -1:]\n"),
     "hyperparameters": (
         "block A(w=3,act : int=GELU){\ninput x:float[N]\noutput x}",

@@ -53,6 +53,7 @@ nodes = (
     st.builds(ir.Call, words, tuples(anything), results, st.none() | counts, maps(sizes), spans)
     | st.builds(ir.Op, words, tuples(anything), maps(anything), results, spans)
     | st.builds(ir.Read, words, tuples(counts), spans)
+    | st.builds(ir.Foreign, tuples(anything), tuples(counts), spans)
 )
 graphs = st.builds(
     ir.Graph,
@@ -61,6 +62,7 @@ graphs = st.builds(
     tuples(nodes),
     tuples(anything),
 )
+initializers = st.builds(ir.Initializer, words, maps(anything))
 members = st.builds(
     ir.Member,
     words,
@@ -69,19 +71,21 @@ members = st.builds(
     spans,
     st.none() | counts,
     st.none() | types,
-    st.none() | st.builds(ir.Initializer, words, maps(anything)),
+    st.none() | initializers,
     st.none() | graphs,
     words,
 )
 modules = st.builds(
     ir.Module,
-    st.sampled_from(["block", "layer", "chain", "repeat", "group"]),
+    st.sampled_from(["block", "extern", "layer", "chain", "repeat", "group"]),
     words,
     maps(st.builds(ir.Attr, anything, st.none() | words)),
     maps(counts),
     tuples(members),
     tuples(st.builds(ir.Tie, words, words, spans)),
     spans,
+    words,
+    tuples(st.builds(ir.Setting, words, words, st.none() | initializers, st.none() | graphs, spans)),
     words,
 )
 methods = st.builds(
@@ -185,7 +189,7 @@ WRONG = [
     (document(extra=1), "extra", "Extra inputs are not permitted"),
     (document(modules=[{"kind": "layer"}]), "modules[0].name", "Field required"),
     (module(name=3), "modules[0].name", "Input should be a valid string"),
-    (module(kind="zoo"), "modules[0].kind", "Input should be 'block', 'layer', 'chain', 'repeat' or 'group'"),
+    (module(kind="zoo"), "modules[0].kind", "Input should be 'block', 'extern', 'layer', 'chain', 'repeat' or 'group'"),
     (module(sizes={"C": "64"}), "modules[0].sizes.C", "Input should be a valid integer"),
     (module(sizes={"C": 2**63}), "modules[0].sizes.C", f"Input should be less than {2**63}"),
     (module(span=[0, 1]), "modules[0].span", "a span is [source, start, end]"),
@@ -224,9 +228,9 @@ def test_what_is_wrong_is_said_with_its_place(text: str, place: str, message: st
     ("node", "place", "message"),
     [
         ({"kind": "read", "path": 1, "outputs": []}, "[0].path", "Input should be a valid string"),
-        ({"kind": "jump"}, "[0]", "the kind of a node is call, op, read"),
-        ({"kind": 3}, "[0]", "the kind of a node is call, op, read"),
-        ("read", "[0]", "the kind of a node is call, op, read"),
+        ({"kind": "jump"}, "[0]", "the kind of a node is call, op, read, scan, foreign"),
+        ({"kind": 3}, "[0]", "the kind of a node is call, op, read, scan, foreign"),
+        ("read", "[0]", "the kind of a node is call, op, read, scan, foreign"),
     ],
 )
 def test_the_kind_of_a_node_says_what_it_holds(node: Any, place: str, message: str) -> None:

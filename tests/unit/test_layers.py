@@ -50,9 +50,18 @@ LEFT_OUT = {
     "return_indices": "a second output that only MaxUnpool reads",
     "_weight": "not public",
     "_freeze": "not public",
+    "ConvTranspose1d.padding_mode": "only zeros are possible",
     "ConvTranspose2d.padding_mode": "only zeros are possible",
+    "ConvTranspose3d.padding_mode": "only zeros are possible",
     "BatchNorm1d.bias": "newer than the oldest torch that is served",
     "BatchNorm2d.bias": "newer than the oldest torch that is served",
+    "BatchNorm3d.bias": "newer than the oldest torch that is served",
+    "recompute_scale_factor": "says how sizes are rounded, which is exact here",
+    "min_value": "deprecated by torch in favour of min_val",
+    "max_value": "deprecated by torch in favour of max_val",
+    "InstanceNorm1d.bias": "newer than the oldest torch that is served",
+    "InstanceNorm2d.bias": "newer than the oldest torch that is served",
+    "InstanceNorm3d.bias": "newer than the oldest torch that is served",
     "GroupNorm.bias": "newer than the oldest torch that is served",
 }
 
@@ -68,7 +77,9 @@ UNTOLD = {
 @pytest.mark.parametrize("name", [n for n in LAYERS if n != "Step"])
 def test_arguments_are_torchs_in_torchs_order(name: str) -> None:
     cls = layer_class(name)
-    theirs = {n: p.default for n, p in inspect.signature(getattr(nn, name)).parameters.items()}
+    home = nn.utils.parametrizations if name[0].islower() else nn
+    theirs = {n: p.default for n, p in inspect.signature(getattr(home, name)).parameters.items()}
+    theirs = {"layer" if n == "module" else n: default for n, default in theirs.items()}
     if "args" in theirs:
         base = inspect.signature(nn.RNNBase).parameters
         known = {n: p.default for n, p in base.items()} | {"nonlinearity": "tanh"}

@@ -175,6 +175,21 @@ def test_bare_parameters_and_members_of_training_have_rows() -> None:
     assert "Linear (not used)" in as_text(found)
 
 
+def test_a_group_that_only_holds_what_others_are_tied_to_is_used() -> None:
+    text = """
+    model Net {
+      input ids: int[N, T]
+      shared: { param weight: float[10, 4] = normal() }
+      x = ids -> words: Embedding(10, 4, weight=shared.weight)
+      output y = x -> head: Linear(10, weight=words.weight)
+    }
+    """
+    found = summary(textwrap.dedent(text))
+    rows = {row.path: row for row in found.rows}
+    assert [rows[name].parameters for name in ("shared", "words", "head")] == [40, 0, 10]
+    assert "not used" not in as_text(found)
+
+
 def test_requirements_are_shown_and_checked() -> None:
     found = summary(ATTENTION)
     assert "requires T <= 64  (too long)" in as_text(found)
@@ -197,7 +212,7 @@ def test_the_table_fits_a_terminal_and_can_be_cut_at_a_depth() -> None:
 def test_json_has_everything() -> None:
     found = json.loads(as_json(summary(ATTENTION)))
     assert found["version"] == 1
-    assert found["inputs"] == [{"name": "tokens", "type": "int[N, T]"}]
+    assert found["inputs"] == [{"name": "tokens", "type": "int[N, T]", "optional": False}]
     assert found["requires"] == [{"condition": "T <= 64", "message": "too long"}]
     assert found["rows"][0] == {
         "path": "wte",
@@ -208,6 +223,7 @@ def test_json_has_everything() -> None:
         "macs": 0,
         "copies": 1,
         "uses": 1,
+        "externs": 0,
     }
 
 

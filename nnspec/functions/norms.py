@@ -1,0 +1,137 @@
+"""Lengths of vectors, and what is measured by them."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+from nnspec.arguments import arg
+from nnspec.dims import Size
+from nnspec.functions._operands import axes, axis, broadcast, result_type
+from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
+from nnspec.layers._expect import expect_float
+from nnspec.layers._lowering import reduce
+from nnspec.types import TensorType, is_float
+
+
+class norm(Function):
+    """The length of vectors along some dimensions, or of all elements as one: [N, D] to [N] for `dim=1`.
+
+    Source: `torch.norm`.
+    """
+
+    p: float = arg(2.0, doc="the power: 2 for the root of the sum of squares, 1 for the sum, inf for the largest")
+    dim: int | tuple[int, ...] | None = arg(None, doc="the dimensions to measure along; all of them when left out")
+    keepdim: bool = arg(False, doc="keep the reduced dimensions, with size 1")
+
+    examples = (
+        Example("norm(x, dim=-1)", x="float[N, 8]"),
+        Example("norm(x, 1, dim=(1, 2), keepdim=true)", x="float[N, T, 8]"),
+        Example("norm(x)", x="float[N, 8]"),
+        Example("norm(x, inf, 1)", x="float[N, 8]"),
+        Example("norm(x, 3, dim=0)", x="float64[5, N]"),
+    )
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        x = expect_float(self, x)
+        gone = axes(self, x, self.dim)
+        dims: list[Size] = []
+        for i, size in enumerate(x.dims):
+            dims += [1] if i in gone and self.keepdim else [] if i in gone else [size]
+        return x.with_dims(*dims)
+
+    def torch(self, *inputs: Any) -> Code:
+        options = self.options()
+        p = (options.pop("p"),) if "p" in options else ()
+        if "dim" not in options and "keepdim" in options:
+            options = {"dim": None} | options
+        return call("torch.linalg.vector_norm", *inputs, *p, **options)
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        kind = g.type(x)
+        return length(g, x, self.p, axes(self, kind, self.dim), kind.dtype, keepdims=self.keepdim)
+
+
+def length(g: OnnxGraph, x: str, p: float, gone: tuple[int, ...], dtype: str, *, keepdims: bool = True) -> str:
+    """The p-norm of a value along dimensions."""
+    if not gone:
+        return str(g.node("Abs", x))
+    if p == 2:
+        return reduce(g, "ReduceL2", x, gone, keepdims=keepdims)
+    size = g.node("Abs", x)
+    if p in (inf, -inf):
+        return reduce(g, "ReduceMax" if p > 0 else "ReduceMin", size, gone, keepdims=keepdims)
+    if p == 0:
+        return reduce(g, "ReduceSum", g.node("Sign", size), gone, keepdims=keepdims)
+    if p == 1:
+        return reduce(g, "ReduceSum", size, gone, keepdims=keepdims)
+    powers = reduce(g, "ReduceSum", g.node("Pow", size, g.constant(p, dtype)), gone, keepdims=keepdims)
+    return str(g.node("Pow", powers, g.constant(1 / p, dtype)))
+
+
+class normalize(Function):
+    """Vectors along `dim` divided by their length, which makes it 1: the shape stays.
+
+    Source: `torch.nn.functional.normalize`.
+    """
+
+    namespace = "F"
+
+    p: float = arg(2.0, doc="the power of the length, as in `norm`")
+    dim: int | tuple[int, ...] = arg(1, doc="the dimension that the vectors lie along")
+    eps: float = arg(1e-12, ge=0, doc="the smallest length to divide by")
+
+    examples = (
+        Example("normalize(x)", x="float[N, 8]"),
+        Example("normalize(x, dim=-1)", x="float[N, T, 8]"),
+        Example("normalize(x, 1.0, (1, 2))", x="float[N, 3, 4]"),
+    )
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        x = expect_float(self, x)
+        axes(self, x, self.dim)
+        return x
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        kind = g.type(x)
+        root = length(g, x, self.p, axes(self, kind, self.dim), kind.dtype)
+        return g.node("Div", x, g.node("Max", root, g.constant(self.eps, kind.dtype)))
+
+
+class cosine_similarity(Function):
+    """The cosine of the angle between vectors along `dim`: [N, D] and [N, D] to [N]; both broadcast.
+
+    Source: `torch.nn.functional.cosine_similarity`.
+    """
+
+    namespace = "F"
+
+    dim: int = arg(1, doc="the dimension that the vectors lie along")
+    eps: float = arg(1e-8, ge=0, doc="the smallest length to divide by")
+
+    examples = (
+        Example("cosine_similarity(x, y)", x="float[N, 8]", y="float[N, 8]"),
+        Example("cosine_similarity(x, y, dim=-1)", x="float[N, 1, 8]", y="float[N, T, 8]"),
+    )
+
+    def infer(self, rules: Rules, x1: TensorType, x2: TensorType) -> TensorType:
+        dtype = result_type(expect_float(self, x1), expect_float(self, x2, 1))
+        whole = TensorType(dtype, broadcast(rules, x1, x2))
+        if not whole.rank:
+            raise ShapeError(f"`cosine_similarity` needs vectors, but its inputs are {x1} and {x2}", code="NNS402")
+        gone = axis(self, whole, self.dim)
+        return whole.with_dims(*whole.dims[:gone], *whole.dims[gone + 1 :])
+
+    def onnx(self, g: OnnxGraph, x1: str, x2: str) -> Any:
+        kinds = [g.type(x1), g.type(x2)]
+        dtype = result_type(*kinds)
+        assert is_float(dtype)
+        rank = max(kind.rank for kind in kinds)
+        gone = self.dim % rank - rank
+        units = []
+        for x, kind in zip((x1, x2), kinds, strict=True):
+            y = g.cast(x, dtype)
+            along = (gone,) if -gone <= kind.rank else ()
+            root = length(g, y, 2, along, dtype)
+            units.append(g.node("Div", y, g.node("Max", root, g.constant(self.eps, dtype))))
+        return reduce(g, "ReduceSum", g.node("Mul", *units), [gone], keepdims=False)

@@ -1,0 +1,215 @@
+"""Layers that wrap a layer: one of its parameters is computed from others, which are trained in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from nnspec import ir, registry
+from nnspec.arguments import arg
+from nnspec.dims import Size
+from nnspec.layer import Code, Example, Layer, OnnxGraph, Ref, Rules, ShapeError, Weight
+from nnspec.types import Operand
+
+if TYPE_CHECKING:
+    import numpy as np
+    from typing_extensions import Self
+
+
+class _Parametrized(Layer):
+    """What `torch.nn.utils.parametrizations` does to a parameter: it is `parametrizations.NAME.original...` then.
+
+    It is the wrapped layer in all other respects, and called like it.
+    """
+
+    layer: Layer = arg(doc="the layer that is wrapped")
+    name: str = arg("weight", doc="its parameter that is computed")
+
+    @property
+    def title(self) -> str:
+        record = cast("ir.Record | None", self.layer)
+        return type(self).__name__ if record is None else self.inner.title
+
+    @property
+    def inner(self) -> Layer:
+        """The wrapped layer; the field holds it as a record, which is how the IR stores it."""
+        record = cast(ir.Record, self.layer)
+        found = registry.find("layer", record.name)
+        if found is None:
+            raise ValueError(f"no layer is called {record.name!r}")
+        layer: Layer = found(**record.arguments)
+        return layer
+
+    def parts(self, weight: Weight) -> dict[str, Weight]:
+        """What is stored in place of a parameter, by the names that it has below `parametrizations.NAME`."""
+        raise NotImplementedError
+
+    def compute(self, part: Callable[[str], np.ndarray]) -> np.ndarray:
+        """The parameter from its parts, as in inference."""
+        raise NotImplementedError
+
+    def accept(self, *inputs: Any) -> None:
+        inner = self.inner
+        names, least = inner.input_names(), inner.required_inputs()
+        most = len(inputs) if names and names[-1].startswith("*") else len(names)
+        if not least <= len(inputs) <= most:
+            count = str(least) if least == most else f"{least} to {most}"
+            raise ShapeError(f"`{inner.title}` takes {count} inputs, and here are {len(inputs)}", code="NNS412")
+        inner.accept(*inputs)
+
+    def complete(self, rules: Rules, *inputs: Any) -> Self:
+        self.accept(*inputs)
+        inner = self.inner.complete(rules, *inputs)
+        return self.replace(layer=ir.Record(type(inner).__name__, dict(inner.given())))
+
+    def infer(self, rules: Rules, *inputs: Any) -> Any:
+        inner = self.inner
+        weight = inner.weights().get(self.name)
+        if weight is None or not weight.trained or inner.definition:
+            names = [f"`{name}`" for name, w in inner.weights().items() if w.trained and not inner.definition]
+            raise ShapeError(
+                f"`{inner.title}` has no parameter `{self.name}` that `{type(self).__name__}` can compute",
+                code="NNS208",
+                at="name",
+                notes=(f"its parameters are {', '.join(names)}",) if names else (),
+            )
+        self.parts(weight)
+        return inner.infer(rules, *inputs)
+
+    def weights(self) -> dict[str, Weight]:
+        weights = self.inner.weights()
+        parts = self.parts(weights.pop(self.name))
+        return weights | {f"parametrizations.{self.name}.{part}": weight for part, weight in parts.items()}
+
+    def macs(self, inputs: Sequence[Operand], output: Any) -> Size:
+        return self.inner.macs(inputs, output)
+
+    def derivation(self, inputs: Sequence[Any], output: Any) -> str:
+        return self.inner.derivation(inputs, output)
+
+    def torch(self) -> Code:
+        options = {name: value for name, value in self.given() if name != "layer"}
+        return Code("call", f"nn.utils.parametrizations.{type(self).__name__}", (self.inner.torch(),), options)
+
+    def forward(self, module: Ref, *inputs: Any) -> Code:
+        return self.inner.forward(module, *inputs)
+
+    def onnx(self, g: OnnxGraph, *inputs: Any) -> Any:
+        weight = self.compute(lambda part: g.array(f"parametrizations.{self.name}.{part}"))
+        return self.inner.onnx(cast(OnnxGraph, _Folded(g, self.name, weight)), *inputs)
+
+
+class _Folded:
+    """A graph in which one of a layer's parameters is a constant that was worked out."""
+
+    def __init__(self, graph: OnnxGraph, name: str, value: np.ndarray) -> None:
+        self._graph = graph
+        self._name = name
+        self._value = value
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._graph, name)
+
+    def weight(self, name: str) -> str:
+        return self._graph.initializer(self._value, name) if name == self._name else self._graph.weight(name)
+
+    def array(self, name: str) -> np.ndarray:
+        return self._value if name == self._name else self._graph.array(name)
+
+
+class weight_norm(_Parametrized):
+    """A layer whose weight is a direction and a length, `weight = original0 * original1 / |original1|`.
+
+    There is a length for each index of dimension `dim`, or one for all with `dim=none`. Checkpoints in which the two
+    are called `weight_g` and `weight_v` load as they are. Source: `torch.nn.utils.parametrizations.weight_norm`;
+    Salimans and Kingma (arXiv:1602.07868).
+    """
+
+    dim: int | None = arg(0, doc="the dimension that has a length for each index; none: one length for all")
+
+    examples = (
+        Example("weight_norm(Conv1d(8, 3, padding=1))", x="float[N, 4, L]"),
+        Example("weight_norm(Linear(5, bias=false), dim=1)", x="float[N, T, 3]"),
+        Example("weight_norm(ConvTranspose2d(3, 2, stride=2), dim=none)", x="float[N, 4, H, W]"),
+        Example('weight_norm(Linear(5), name="bias")', x="float[N, 3]"),
+        Example('weight_norm(weight_norm(Linear(5)), "bias", dim=none)', x="float[N, 3]"),
+    )
+
+    def parts(self, weight: Weight) -> dict[str, Weight]:
+        rank = len(weight.shape)
+        if self.dim is not None and not 0 <= self.dim < rank:
+            dims = "dimension 0" if rank == 1 else f"dimensions 0 to {rank - 1}"
+            raise ShapeError(
+                f"`{self.name}` of `{self.inner.title}` has {dims}, and no dimension {self.dim}",
+                code="NNS304",
+                label="out of range",
+                at="dim",
+                helps=("one length for the whole tensor is `dim=none`",),
+            )
+        lengths = [size if axis == self.dim else 1 for axis, size in enumerate(weight.shape)]
+        lengths = [] if self.dim is None else lengths
+        return {"original0": Weight(lengths, weight.dtype), "original1": Weight(weight.shape, weight.dtype)}
+
+    def compute(self, part: Callable[[str], np.ndarray]) -> np.ndarray:
+        import numpy as np
+
+        length, direction = part("original0"), part("original1")
+        others = tuple(axis for axis in range(direction.ndim) if axis != self.dim)
+        squares = np.square(direction, dtype="float64").sum(others, keepdims=self.dim is not None)
+        return np.asarray(direction * (length / np.sqrt(squares)), direction.dtype)
+
+
+class spectral_norm(_Parametrized):
+    """A layer whose weight is divided by its largest singular value, which keeps its Lipschitz constant at 1.
+
+    The value is estimated by power iterations: each forward pass in training goes on from the vectors `_u` and `_v` of
+    the one before, and inference uses them as they are. Source: `torch.nn.utils.parametrizations.spectral_norm`; Miyato
+    et al. (arXiv:1802.05957).
+    """
+
+    n_power_iterations: int = arg(1, ge=1, doc="power iterations in each forward pass of training")
+    eps: float = arg(1e-12, gt=0, doc="least length that a vector is divided by")
+    dim: int | None = arg(None, doc="dimension of the outputs; none: 1 for transposed convolutions, else 0")
+
+    examples = (
+        Example("spectral_norm(Linear(8))", x="float[N, 4]"),
+        Example("spectral_norm(Conv2d(6, 3, padding=1, bias=false), n_power_iterations=3)", x="float[N, 2, H, W]"),
+        Example("spectral_norm(ConvTranspose2d(3, 2))", x="float[N, 4, H, W]"),
+        Example("spectral_norm(Conv1d(6, 3, padding=1), dim=-1, eps=1e-6)", x="float[N, 2, L]"),
+        Example("spectral_norm(Embedding(7, 4))", x="int[N, T]"),
+        Example("spectral_norm(LayerNorm)", x="float[N, 4]"),
+        Example("spectral_norm(Bilinear(5))", macs=2 * 5 * (3 * 4 + 4), input1="float[N, 3]", input2="float[N, 4]"),
+    )
+
+    def parts(self, weight: Weight) -> dict[str, Weight]:
+        rank = len(weight.shape)
+        dim = self._dim
+        if not -rank <= dim < rank:
+            raise ShapeError(
+                f"`{self.name}` of `{self.inner.title}` has no dimension {dim}",
+                code="NNS304",
+                label=f"from {-rank} to {rank - 1}",
+                at="dim",
+            )
+        parts = {"original": Weight(weight.shape, weight.dtype)}
+        if rank > 1:
+            height, width = weight.shape[dim], 1
+            for axis, size in enumerate(weight.shape):
+                width *= 1 if axis == dim % rank else size
+            parts |= {"0._u": Weight((height,), trained=False), "0._v": Weight((width,), trained=False)}
+        return parts
+
+    @property
+    def _dim(self) -> int:
+        transposed = cast(ir.Record, self.layer).name.startswith("ConvTranspose")
+        return self.dim if self.dim is not None else int(transposed)
+
+    def compute(self, part: Callable[[str], np.ndarray]) -> np.ndarray:
+        import numpy as np
+
+        weight = part("original")
+        if weight.ndim == 1:
+            return np.asarray(weight / np.maximum(np.linalg.norm(weight), self.eps), weight.dtype)
+        matrix = np.moveaxis(weight, self._dim, 0).reshape(weight.shape[self._dim], -1).astype("float64")
+        value = part("0._u") @ (matrix @ part("0._v"))
+        return np.asarray(weight / value, weight.dtype)

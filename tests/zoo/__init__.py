@@ -1,0 +1,1 @@
+"""The networks of examples/zoo against their originals: `network.py` says how to add one."""

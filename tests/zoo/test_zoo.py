@@ -1,0 +1,104 @@
+"""Every network of the zoo is its original: names, outputs, gradients, training, ONNX, and in fewer lines."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from nnspec.compiler import check
+
+from . import compare, length
+from .libraries import is_there
+from .network import ZOO, Case, Network
+from .table import NETWORKS
+
+TOLERANCE = 1e-5
+"""The largest difference that counts as equal, relative to the largest magnitude."""
+
+BY_NAME = {network.name: network for network in NETWORKS}
+
+
+def cases() -> list[object]:
+    """Each case of each network, the long ones marked as slow."""
+    return [
+        pytest.param((network, case), id=f"{network.name}-{number}", marks=() if case.quick else pytest.mark.slow)
+        for network in NETWORKS
+        for number, case in enumerate(network.cases)
+    ]
+
+
+@pytest.fixture(scope="module", params=cases())
+def pair(request: pytest.FixtureRequest) -> Iterator[compare.Pair]:
+    """Both modules; one pair at a time is held."""
+    network, case = request.param
+    assert isinstance(network, Network)
+    assert isinstance(case, Case)
+    if not is_there(network.needs):
+        pytest.skip(f"the original of {network.name} needs {network.needs}, which is not installed")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # sums in one order, and as much CPU as the rest of the tests
+    yield compare.Pair(network, case)
+    torch.set_num_threads(threads)
+    gc.collect()
+
+
+def close(differences: dict[str, float]) -> None:
+    """None of these is too large."""
+    assert {what: gap for what, gap in differences.items() if not gap <= TOLERANCE} == {}
+
+
+def test_every_spec_of_the_zoo_has_an_original() -> None:
+    assert sorted(path.stem for path in ZOO.glob("*.nns")) == sorted(BY_NAME)
+
+
+@pytest.mark.parametrize("name", sorted(BY_NAME))
+def test_a_network_of_the_zoo_has_no_fault(name: str) -> None:
+    path = BY_NAME[name].path
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("# ")
+    assert check(text, path.name, base=ZOO).diagnostics == ()
+
+
+@pytest.mark.parametrize("name", sorted(BY_NAME))
+def test_a_network_is_tried_at_two_sizes_and_two_batch_sizes(name: str) -> None:
+    for quick in {case.quick for case in BY_NAME[name].cases}:
+        chosen = [case for case in BY_NAME[name].cases if case.quick == quick]
+        assert len([size for case in chosen for size in case.sizes]) > 1
+        assert all(len(set(case.batches)) > 1 and min(case.batches) == 1 for case in chosen)
+    assert any(case.quick for case in BY_NAME[name].cases)
+
+
+def test_the_originals_weights_load_by_their_names(pair: compare.Pair) -> None:
+    ours, theirs = compare.names(pair)
+    assert ours == theirs
+
+
+def test_parameters_start_as_the_originals_do(pair: compare.Pair) -> None:
+    if not pair.network.starts:
+        pytest.skip("what parameters start from is not compared")
+    assert {name: gap for name, gap in compare.starts(pair).items() if gap > 1} == {}
+
+
+def test_outputs_are_the_originals(pair: compare.Pair) -> None:
+    close(compare.outputs(pair))
+
+
+def test_gradients_are_the_originals(pair: compare.Pair) -> None:
+    close(compare.gradients(pair))
+
+
+def test_a_step_in_training_mode_is_the_originals(pair: compare.Pair) -> None:
+    if not pair.case.train:
+        pytest.skip("its training mode is random, or compared in another case")
+    close(compare.training(pair))
+
+
+def test_one_exported_graph_is_the_original_at_every_size(pair: compare.Pair) -> None:
+    close(compare.exported(pair))
+
+
+def test_a_spec_is_no_longer_than_the_code_of_its_original(pair: compare.Pair) -> None:
+    assert length.spec_lines(pair.network) <= length.original_lines(pair.network, pair.theirs)
