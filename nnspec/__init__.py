@@ -100,9 +100,7 @@ def source(
     from nnspec.compiler_output import emit_source
 
     given = read_input(_file(path))
-    return emit_source(
-        compile_input(given, model=model, overrides=_plain(hyperparameters), allow_extern=allow_extern)
-    )
+    return emit_source(compile_input(given, model=model, overrides=_plain(hyperparameters), allow_extern=allow_extern))
 
 
 def check(path: str | os.PathLike[str], allow_extern: bool = False) -> tuple[Diagnostic, ...]:

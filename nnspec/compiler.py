@@ -77,7 +77,8 @@ def check(
     session = elaboration.start(parse(text, sink, number), sources, sink, files, allow_extern=allow_extern)
     train = elaboration.train_section(session)
     known = elaboration.models(session)
-    chosen = elaboration.choose(session, None) if train is not None or len(known) == 1 or not session.main.own_blocks else None
+    plain = train is not None or len(known) == 1 or not session.main.own_blocks
+    chosen = elaboration.choose(session, None) if plain else None
     elaborate = _elaborator(session)
     entries: list[ir.Entry] = []
     training = None

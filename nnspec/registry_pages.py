@@ -65,7 +65,7 @@ def _page(kind: str, cls: type[Any]) -> str:
         names = ", ".join(f.name for f in filled)
         parts.append(_wrap(f"Worked out from the input, and checked when given by name: {names}."))
     if issubclass(cls, Operation) and not issubclass(cls, Function):
-        parts.append("Inputs: " + ", ".join(_inputs(cls)))
+        parts.append("Inputs: " + ", ".join(input_words(cls)))
     examples = list(_examples(cls))
     if examples:
         parts.append("\n".join(["Examples:", *examples]))
@@ -74,7 +74,7 @@ def _page(kind: str, cls: type[Any]) -> str:
 
 def signature(cls: type[Any]) -> str:
     """How it is written: `Conv2d(out_channels, kernel_size, stride=1, ...)`."""
-    inputs = _inputs(cls) if issubclass(cls, Function) else []
+    inputs = input_words(cls) if issubclass(cls, Function) else []
     shown = {
         f.name: f.name if f.required else f"{f.name}={spell(f.default)}" for f in cls.fields.values() if not f.inferred
     }
@@ -90,7 +90,8 @@ def signature(cls: type[Any]) -> str:
     return f"{cls.__name__}({', '.join([*parts, *star, *by_name])})"
 
 
-def _inputs(cls: type[Operation]) -> list[str]:
+def input_words(cls: type[Operation]) -> list[str]:
+    """The names of what flows in, optional ones as `mask=none`."""
     names, required = cls.input_names(), cls.required_inputs()
     return [name if i < required or name.startswith("*") else f"{name}=none" for i, name in enumerate(names)]
 
@@ -101,8 +102,9 @@ def _paragraphs(cls: type[Any]) -> Iterator[str]:
             yield _wrap(part)
 
 
-def _field(field: Field) -> Iterator[str]:
-    bounds = [
+def bounds_of(field: Field) -> list[str]:
+    """The bounds of a number, in words."""
+    return [
         f"{word} {spell(bound)}"
         for word, bound in (
             ("at least", field.ge),
@@ -112,7 +114,10 @@ def _field(field: Field) -> Iterator[str]:
         )
         if bound is not None
     ]
-    kind = ", ".join([describe_kind(field.kind), *bounds])
+
+
+def _field(field: Field) -> Iterator[str]:
+    kind = ", ".join([describe_kind(field.kind), *bounds_of(field)])
     head = field.name if field.required else f"{field.name} = {spell(field.default)}"
     yield f"  {head}"
     yield textwrap.fill(field.doc, _WIDTH, initial_indent="      ", subsequent_indent="      ")

@@ -46,6 +46,7 @@ ROWS = (
     ("nnspec.summary",),
     ("nnspec.training",),
     ("nnspec.compiler",),
+    ("nnspec.reference",),
     ("nnspec",),
     ("nnspec.cli", "nnspec.__main__"),
 )

@@ -29,10 +29,7 @@ def align(bodies: Sequence[Sequence[Line]]) -> Rows:
     for number in range(1, len(models)):
         table = _with_form(table, models, number)
     pairs = list(zip(sequences, form_of, strict=True))
-    return [
-        [None if (at := row[form]) is None else sequence[at] for sequence, form in pairs]
-        for row in table
-    ]
+    return [[None if (at := row[form]) is None else sequence[at] for sequence, form in pairs] for row in table]
 
 
 def presence_of(row: Row) -> tuple[bool, ...]:

@@ -1,4 +1,4 @@
-"""The arguments of a class that several instances of a block share: which there are, and how the rest follows from them."""
+"""The arguments of a class that several instances of a block share: which there are, and what follows from them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ MOST_OWN = 4
 
 _COMPARE = 6
 _FEW = 8
+_LARGE = 8
+"""Numbers from here on are hardly by chance those of an argument."""
 _SCALARS = (int, float, bool, str, type(None), Ref)
 
 
@@ -24,8 +26,8 @@ class Arguments:
     """What the constructor of a class takes, found while its statements are written.
 
     Candidates are the block's hyperparameters and the sizes that its symbols have. A value that differs between the
-    instances is a candidate, or an expression over candidates that the author wrote, or a simple multiple; it becomes an
-    argument of its own when it is none of these. Whatever is chosen has the right value in every instance.
+    instances is a candidate, or an expression over candidates that the author wrote, or a simple multiple; when it is
+    none of these, it becomes an argument of its own. Whatever is chosen has the right value in every instance.
     """
 
     def __init__(self, modules: Sequence[ir.Module], text: BlockText | None, taken: set[str]) -> None:
@@ -70,11 +72,13 @@ class Arguments:
         last = word.rpartition(".")[2]
         named = [f for f in (*self._hypers, *self._sizes) if f.text == last]
         if _same([value for value in values if value is not ANY]):
-            # One value, in the instances that have the place: only a name says that it is more than a number.
-            named = [f for f in named if _fits(f, values)]
-            if not named:
+            # One value in all instances that have the place: a number, unless its name or its size says more.
+            known = next(value for value in values if value is not ANY)
+            telling = [*self._hypers, *self._sizes] if type(known) is int and known >= _LARGE else named
+            found = next((f for f in telling if _fits(f, values)), None)
+            if found is None:
                 raise Differs
-            return self._use(named[0])
+            return self._use(found)
         for found in (*named, *self._hypers, *self._sizes, *self._own, *self._pool, *self._simple(last == "count")):
             if _fits(found, values):
                 return self._use(found)
@@ -233,5 +237,3 @@ def _tried(op: str, left: Formula, right: Formula) -> Iterator[Formula]:
         yield binary(op, left, right)
     except Unreadable:
         return
-
-

@@ -139,9 +139,10 @@ class Blocks:
         doc = (self._entry.doc if made.drafts[0].number == self._entry.module else "") or first.doc
         parameters = [piece.text for _, piece in made.signature]
         lines = [f"class {name}(nn.{made.drafts[0].base}):"]
-        lines += docstring(describe([d.module for d in made.drafts], doc, self._places.words(first.span), parameters), 4)
-        head = Line("", bracketed("def __init__(", [("", Piece("self")), *made.signature], ")"), ":")
-        for head, body in [*([(head, made.init)] if made.init else []), *made.methods]:
+        text = describe([d.module for d in made.drafts], doc, self._places.words(first.span), parameters)
+        lines += docstring(text, 4)
+        start = Line("", bracketed("def __init__(", [("", Piece("self")), *made.signature], ")"), ":")
+        for head, body in [*([(start, made.init)] if made.init else []), *made.methods]:
             self._places.note(body, first.span)
             lines += ["", *head.render(4), *(text for line in body for text in line.render(8))]
         return lines

@@ -7,8 +7,8 @@ from typing import Any
 
 from nnspec import ir
 from nnspec.backends.source_inputs import Inputs
-from nnspec.backends.source_lists import Growing, GrowingLists
 from nnspec.backends.source_line import Line, Pending, as_lists, function_class, shape
+from nnspec.backends.source_lists import Growing, GrowingLists
 from nnspec.backends.source_names import Names, identifier
 from nnspec.backends.source_plan import Step
 from nnspec.backends.source_text import POSTFIX, WIDTH, Piece, Printer, Slot, symbols_of
@@ -138,8 +138,8 @@ class Body(Turns):
     def _apply(self, step: Step, following: Step | None, *, last: bool) -> None:
         node, outputs = step.node, step.outputs
         value = outputs[0] if len(outputs) == 1 and isinstance(outputs[0], int) else None
-        if id(node) in self._growing.starts:
-            self._start_list(self._growing.starts[id(node)])
+        for grown in self._growing.starts.get(id(node), ()):
+            self._start_list(grown)
         build = self._builder(step)
         self._takes_lists = not isinstance(node, ir.Call) or node.method is not None
         hint = self._hints[value] if value is not None else ""

@@ -13,7 +13,8 @@ from nnspec.backends.source_arguments import Arguments
 from nnspec.backends.source_formula import BlockText, Formula
 from nnspec.backends.source_line import Line
 from nnspec.backends.source_text import Piece, bracketed
-from nnspec.backends.source_unify import Differs, Fill, masked, unify_lines
+from nnspec.backends.source_tokens import masked
+from nnspec.backends.source_unify import Differs, Fill, unify_lines
 from nnspec.elaborate.place import is_reserved
 
 _MOST_FORMS = 16
@@ -75,7 +76,9 @@ def classes(
     return found
 
 
-def _join(found: list[Class], drafts: Sequence[Draft], text: Callable[[], BlockText | None], reserved: frozenset[str]) -> None:
+def _join(
+    found: list[Class], drafts: Sequence[Draft], text: Callable[[], BlockText | None], reserved: frozenset[str]
+) -> None:
     """Add drafts of one form to the first class that can take them, else as a class of their own."""
     for at, other in enumerate(found[:_MOST_FORMS]):
         merged = _tried([*other.drafts, *drafts], text, reserved)

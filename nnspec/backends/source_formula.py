@@ -114,7 +114,7 @@ class BlockText:
 
     def defaults(self) -> dict[str, Any]:
         """The defaults of hyperparameters that are plain values."""
-        found = {}
+        found: dict[str, Any] = {}
         for hyper in self.block.hyperparameters:
             value = hyper.default
             if isinstance(value, ast.Number):
@@ -145,7 +145,9 @@ def _simplest(formula: Formula, known: Iterable[Formula]) -> Formula:
     first = formula.values[0]
     if all(type(value) is type(first) and value == first for value in formula.values):
         return constant(first, len(formula.values)) if type(first) in (int, float, bool, type(None)) else formula
-    same = (f for f in known if all(type(a) is type(b) and a == b for a, b in zip(f.values, formula.values, strict=True)))
+    same = (
+        f for f in known if all(type(a) is type(b) and a == b for a, b in zip(f.values, formula.values, strict=True))
+    )
     return next(same, formula)
 
 
@@ -206,9 +208,7 @@ class _Reader:
         if node.op not in ("and", "or"):
             raise Unreadable
         level = _AND if node.op == "and" else _OR
-        values = [
-            (a and b) if node.op == "and" else (a or b) for a, b in zip(_bools(left), _bools(right), strict=True)
-        ]
+        values = [(a and b) if node.op == "and" else (a or b) for a, b in zip(_bools(left), _bools(right), strict=True)]
         return Formula(
             f"{left.within(level)} {node.op} {right.within(level + 1)}", level, values, left.names | right.names
         )
@@ -222,7 +222,9 @@ class _Reader:
                 return binary("//", left, right) if name == "floor" else _negative(binary("//", _negative(left), right))
         if name in ("min", "max") and len(arguments) == 2:
             left, right = (self._read(each) for each in arguments)
-            values = [_bounded(min if name == "min" else max, *pair) for pair in zip(left.values, right.values, strict=True)]
+            values = [
+                _bounded(min if name == "min" else max, *pair) for pair in zip(left.values, right.values, strict=True)
+            ]
             return Formula(f"{name}({left.text}, {right.text})", POSTFIX, values, left.names | right.names)
         raise Unreadable
 
@@ -304,6 +306,8 @@ class Texts:
             file = self._files[span.source] = parse(self._program.sources[span.source][1], Sink(), span.source)
         for each in file.declarations:
             if isinstance(each, ast.Block) and each.span == span and each.name.id == module.name:
-                constants = [d for d in file.declarations if isinstance(d, ast.Assign) and isinstance(d.target, ast.Name)]
+                constants = [
+                    d for d in file.declarations if isinstance(d, ast.Assign) and isinstance(d.target, ast.Name)
+                ]
                 return BlockText(each, {d.target.id: d.value for d in constants})  # type: ignore[union-attr]
         return None

@@ -1,4 +1,4 @@
-"""Lists that grow: `features = [x]`, then `features.append(layer(features))`, found where calls take ever longer lists."""
+"""Lists that grow: `features = [x]`, then `features.append(layer(features))`, where calls take ever longer lists."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from nnspec.backends.source_plan import Step
 
 _LEAST = 2
 """How often a list must grow to be worth a variable."""
+_MOST = 16
+"""Lists of one body that are looked into."""
+
+_Used = dict[int, list[tuple[Any, ...]]]
+"""The lists that a step takes, by the number of the step; those of the outputs come behind the last."""
 
 
 @dataclass(slots=True)
@@ -30,25 +35,22 @@ class GrowingLists:
     def __init__(
         self, steps: Sequence[Step], outputs: Sequence[ir.Operand], words: Callable[[Step], Sequence[str]]
     ) -> None:
-        self.starts: dict[int, Growing] = {}
+        self.starts: dict[int, list[Growing]] = {}
         self.appended: dict[int, Growing] = {}
         self._words = words
-        used = [(number, operand) for number, step in enumerate(steps) for operand in _lists(step)]
-        used += [(len(steps), operand) for operand in outputs if isinstance(operand, tuple)]
-        known = {operand for _, operand in used}
-        for _, items in reversed(used):
-            least = next(n for n in range(1, len(items) + 1) if items[:n] in known)
-            if len(items) - least >= _LEAST and not any(_is_start(items, g.items) for g in self.starts.values()):
+        self._lists: list[Growing] = []
+        used: _Used = {number: found for number, step in enumerate(steps) if (found := list(_lists(step)))}
+        used[len(steps)] = [operand for operand in outputs if isinstance(operand, tuple)]
+        for items, least in _candidates([operand for found in used.values() for operand in found]):
+            if not any(_is_start(items, grown.items) for grown in self._lists):
                 self._add(items, least, steps, used)
 
-    def _add(
-        self, items: tuple[Any, ...], least: int, steps: Sequence[Step], used: Sequence[tuple[int, tuple[Any, ...]]]
-    ) -> None:
+    def _add(self, items: tuple[Any, ...], least: int, steps: Sequence[Step], used: _Used) -> None:
         """Go through the steps: whenever a part of the list is used, it must be as long as the list is then."""
         length, first = least, -1
         appended = []
         for number, step in enumerate((*steps, None)):
-            for operand in (each for at, each in used if at == number):
+            for operand in used.get(number, ()):
                 if len(operand) >= least and _is_start(operand, items):
                     if len(operand) != length:
                         return
@@ -61,7 +63,8 @@ class GrowingLists:
                 length += 1
         if length == len(items) and first < len(steps):
             grown = Growing(items, least, self._word(steps[first], items[:least]))
-            self.starts[id(steps[first].node)] = grown
+            self._lists.append(grown)
+            self.starts.setdefault(id(steps[first].node), []).append(grown)
             self.appended.update(dict.fromkeys(appended, grown))
 
     def _word(self, step: Step, operand: tuple[Any, ...]) -> str:
@@ -70,8 +73,25 @@ class GrowingLists:
 
     def name(self, operand: tuple[Any, ...]) -> str | None:
         """The variable that holds a list now."""
-        lists = {id(grown): grown for grown in self.starts.values()}.values()
-        return next((g.name for g in lists if g.name and g.items[: g.length] == operand), None)
+        return next((g.name for g in self._lists if g.name and g.items[: g.length] == operand), None)
+
+
+def _candidates(operands: Sequence[tuple[Any, ...]]) -> list[tuple[tuple[Any, ...], int]]:
+    """Lists that others begin, longest first, each with the length of the shortest that does."""
+    known = set(operands)
+    lengths = sorted({len(operand) for operand in known} - {0})
+    if len(lengths) <= 1 or len(lengths) * len(known) > _MOST_COMPARED:
+        return []
+    found = []
+    for items in dict.fromkeys(operands):
+        least = next((n for n in lengths if n <= len(items) and items[:n] in known), len(items))
+        if len(items) - least >= _LEAST:
+            found.append((items, least))
+    return sorted(found, key=lambda each: -len(each[0]))[:_MOST]
+
+
+_MOST_COMPARED = 100_000
+"""Pairs of lists that are compared: more would take longer than writing them."""
 
 
 def _lists(step: Step) -> Iterator[tuple[Any, ...]]:

@@ -36,8 +36,8 @@ class Piece:
 
     __slots__ = (
         "count",
-        "dense",
         "defaults",
+        "dense",
         "element",
         "exploded",
         "head",

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from nnspec.backends.source_formula import Formula
 from nnspec.backends.source_line import Line
 from nnspec.backends.source_text import ATOM, POSTFIX, Piece, bracketed, generator
+from nnspec.backends.source_tokens import literal, masked, stands_alone, tokens
 from nnspec.layer import Ref
 
 
@@ -43,15 +44,6 @@ ANY = _Any()
 Vector = Sequence["Piece | None"]
 """The same place in each instance; None where an instance lacks it."""
 
-_TOKEN = re.compile(
-    r"""(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
-    |(?P<class>nn\.[A-Za-z]\w*(?![\w.(]))
-    |(?P<number>(?<![\w.])(?:\d[\d_]*\.?\d*(?:e[+-]?\d+)?))
-    |(?P<word>[A-Za-z_]\w*)
-    |(?P<space>\s+)
-    |(?P<other>.)""",
-    re.VERBOSE | re.DOTALL,
-)
 _CLASS = re.compile(r"nn\.[A-Z]\w*\(\Z")
 _NAMED = ("add_module(", "register_buffer(", "register_parameter(", "setattr(", "getattr(")
 """Calls whose strings are names, which no argument stands for."""
@@ -68,7 +60,7 @@ def unify_lines(lines: Sequence[Line | None], fill: Fill) -> Line:
         raise Differs
     owner, _, place = first.prefix.removesuffix(" = ").rpartition(".")
     piece = unify([None if line is None else line.piece for line in lines], fill, place if owner else "")
-    note = first.comment if all(line.comment == first.comment for line in known) else ""
+    note = first.comment if all(line is not None and line.comment == first.comment for line in lines) else ""
     merged = Line(first.prefix, piece, first.suffix, note, deeper=first.deeper, span=first.span)
     merged.lead = first.lead if all(line.lead == first.lead for line in known) else ""
     return merged
@@ -84,11 +76,6 @@ def key(line: Line) -> tuple[object, ...]:
 def _is_open(piece: Piece) -> bool:
     """Whether it has brackets that something stands in, or could."""
     return bool(piece.items or piece.head)
-
-
-def masked(text: str) -> tuple[str, ...]:
-    """The tokens of a text without its literals."""
-    return tuple("" if is_literal else token for token, is_literal in _tokens(text))
 
 
 # --- pieces ----------------------------------------------------------------------------------------------------------
@@ -129,10 +116,10 @@ def _named(piece: Piece, pieces: Vector, fill: Fill, place: str) -> Piece:
         merged = bracketed(piece.head, items, piece.tail, exploded=piece.exploded)
         merged.dense = piece.dense
         return merged
-    tokens = list(_tokens(piece.text))
-    if len(tokens) != 1 or not tokens[0][1]:
+    row = list(tokens(piece.text))
+    if len(row) != 1 or not row[0][1]:
         return piece
-    value = _value(piece.text)
+    value = literal(piece.text)
     try:
         formula = fill(tuple(ANY if each is None else value for each in pieces), place, own=False)
     except Differs:
@@ -142,7 +129,10 @@ def _named(piece: Piece, pieces: Vector, fill: Fill, place: str) -> Piece:
 
 def _whole(pieces: Vector, fill: Fill, place: str) -> Piece | None:
     """Tuples (and numbers that stand for them) that are one argument: `kernel`, not its parts."""
-    if not all(piece is None or all(is_literal or token in "(), " for token, is_literal in _tokens(piece.text)) for piece in pieces):
+    if not all(
+        piece is None or all(is_literal or token in "(), " for token, is_literal in tokens(piece.text))
+        for piece in pieces
+    ):
         return None
     values = tuple(ANY if piece is None else ast.literal_eval(piece.text) for piece in pieces)
     parts = len({len(value) if isinstance(value, tuple) else -1 for value in values if value is not ANY}) == 1
@@ -158,7 +148,7 @@ def _strings(piece: Piece) -> list[str]:
 
 
 def _head(pieces: Vector, fill: Fill) -> str:
-    """`nn.Conv2d(`; classes of torch may differ, as an argument can be one, and literals in what a method is called on."""
+    """`nn.Conv2d(`: classes of torch may differ, as an argument can be one, and literals in the owner of a method."""
     heads = [None if piece is None else piece.head for piece in pieces]
     found = [head for head in heads if head is not None]
     if all(head == found[0] for head in found):
@@ -190,7 +180,7 @@ def _leaf(pieces: Vector, fill: Fill, place: str) -> Piece:
 
 def _unify_text(texts: Sequence[str | None], fill: Fill, place: str) -> tuple[str, Formula | None]:
     """One text, and the formula that it is if all of it differs."""
-    rows = [None if text is None else list(_tokens(text)) for text in texts]
+    rows = [None if text is None else list(tokens(text)) for text in texts]
     first = next(row for row in rows if row is not None)
     if any(row is not None and len(row) != len(first) for row in rows):
         raise Differs
@@ -203,35 +193,9 @@ def _unify_text(texts: Sequence[str | None], fill: Fill, place: str) -> tuple[st
             continue
         if not is_literal or any(each is not None and not each[1] for each in column):
             raise Differs
-        formula = fill(tuple(ANY if each is None else _value(each[0]) for each in column), place)
-        parts.append(formula.text if _stands_alone(first, at) else formula.within(POSTFIX))
+        formula = fill(tuple(ANY if each is None else literal(each[0]) for each in column), place)
+        parts.append(formula.text if stands_alone(first, at) else formula.within(POSTFIX))
     return "".join(parts), formula if len(first) == 1 else None
-
-
-def _stands_alone(tokens: Sequence[tuple[str, bool]], at: int) -> bool:
-    before = tokens[at - 1][0] if at else "("
-    after = tokens[at + 1][0] if at + 1 < len(tokens) else ")"
-    return (before in "([" or (before.isspace() and at > 1 and tokens[at - 2][0] == ",")) and after in ",)]"
-
-
-def _tokens(text: str) -> Iterator[tuple[str, bool]]:
-    """The tokens of a text, and whether each is a literal; a sign belongs to its number."""
-    found = [(m[0], m.lastgroup) for m in _TOKEN.finditer(text)]
-    at = 0
-    before = "("
-    while at < len(found):
-        token, kind = found[at]
-        if token == "-" and before in "([,=:" and at + 1 < len(found) and found[at + 1][1] == "number":
-            at += 1
-            token, kind = token + found[at][0], "number"
-        literal = kind in ("string", "class", "number") or token in ("True", "False", "None")
-        yield token, literal
-        before = before if kind == "space" else token
-        at += 1
-
-
-def _value(token: str) -> Any:
-    return Ref(token) if token.startswith("nn.") else ast.literal_eval(token)
 
 
 # --- what stands in brackets -----------------------------------------------------------------------------------------
@@ -337,7 +301,9 @@ def _sequence(pieces: Vector, fill: Fill, place: str) -> list[Piece]:
                 _drop_one(queues)
                 continue
         element = unify([front and front[0] for front in fronts], fill, place)
-        counts = [ANY if queue is None else front[1] if front else 0 for queue, front in zip(queues, fronts, strict=True)]
+        counts = [
+            ANY if queue is None else front[1] if front else 0 for queue, front in zip(queues, fronts, strict=True)
+        ]
         found.append(_repeated(element, counts, fill, place))
         for queue in queues:
             if queue:

@@ -29,13 +29,19 @@ class _Topic(click.ParamType):  # type: ignore[type-arg]  # generic in the newes
 
 @click.command("explain")
 @click.argument("topics", metavar="CODE|NAME...", nargs=-1, type=_Topic())
+@click.option("--markdown", is_flag=True, help="Write the reference of all library names in Markdown.")
 @reported
-def command(topics: tuple[str, ...], **_: Any) -> None:
+def command(topics: tuple[str, ...], markdown: bool, **_: Any) -> None:
     """Explain a diagnostic code (NNS401), or a layer, function, optimizer, data set or metric (Conv2d), or `train`,
     or a block of the library (FeedForward) or a module of it (std.feedforward).
 
     Without a name, list everything that there is to explain.
     """
+    if markdown:
+        from nnspec import reference
+
+        click.echo(reference.markdown(), nl=False)
+        return
     if not topics:
         click.echo(f"{overview()}\n\n{std.overview()}\n\n{_codes()}\n\nThe section: train")
         return

@@ -112,7 +112,7 @@ CODES = (
         This version of nnspec reads the whole language and compiles most of it. What it leaves out for now says so
         with this code: `update`, and some settings of `train`.
         """,
-        f"{_TWO_MODELS}\ntrain Large {{{_TRAIN.replace('}', '  schedule = CosineAnnealingLR(T_max=10)' + chr(10) + '}')}",
+        f"{_TWO_MODELS}\ntrain Large {{\n  schedule  = CosineAnnealingLR(T_max=10){_TRAIN}",
         f"{_TWO_MODELS}\ntrain Large {{{_TRAIN}",
     ),
     Code(
@@ -188,8 +188,8 @@ CODES = (
         "NNS217",
         "a statement in the wrong place",
         """
-        `yield` gives a step's result in the body of a `scan`; `update` trains one of several models in `train`.
-        Neither means anything in the body of a block or model.
+        `yield` gives a step's result in the body of a `scan`, once and in no loop; `update` trains one of several
+        models in `train`. Neither means anything in the body of a block or model.
         """,
         _model("y = x -> Linear(4)\nyield y\noutput y"),
         _model("y = x -> Linear(4)\noutput y"),

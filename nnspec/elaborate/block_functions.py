@@ -55,6 +55,7 @@ def call_block_function(
     callee.proof = frame.proof
     callee.requires = frame.requires
     callee.graph = frame.graph
+    callee.scans = frame.scans
     bind_inputs(frame, callee, block, inputs, span, inline=True)
     session.step(span, f"`{recipe.title}`", BODY_STEPS)
     session.depth += 1

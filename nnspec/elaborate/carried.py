@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+from math import gcd
+
 from nnspec import ir
 from nnspec.diagnostics import Label, Span, error
 from nnspec.dims import Size, show, substitute
+from nnspec.dims_algebra import constant, divide_exact, lone_atom, terms_of
 from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.place import Place
 from nnspec.elaborate.values import BlockRecipe, Fault, ParamRef
@@ -36,6 +41,35 @@ def carry_requirements(
             frame.facts.assume_at_least(size, 0)
         else:
             frame.facts.assume_equal(size, 0)
+
+
+def essential(requires: Iterable[ir.Requirement]) -> tuple[ir.Requirement, ...]:
+    """The same demands in fewer words: solved for what they are about, and without those that follow from another.
+
+    `(H + 1) // 2 >= 4` is `H >= 7`, and is not worth saying where `H >= 75` is required too.
+    """
+    kept: dict[tuple[str, Size], ir.Requirement] = {}
+    for need in requires:
+        size = _solved(need.size) if need.relation == ">=" else need.size
+        key = (need.relation, size - constant(size) if need.relation == ">=" else size)
+        if key not in kept or constant(size) < constant(kept[key].size):
+            kept[key] = replace(need, size=size)
+    return tuple(kept.values())
+
+
+def _solved(size: Size) -> Size:
+    """A size that is at least 0 exactly where this one is, without a division around all of it."""
+    while not isinstance(size, int):
+        number = constant(size)
+        moving = size - number
+        shared = gcd(*(c for _, c in terms_of(moving)))
+        moving, number = divide_exact(moving, shared) or moving, number // shared
+        atom = lone_atom(moving)
+        divisor = atom.args[-1] if atom is not None and atom.kind == "floor" else None
+        if atom is None or not isinstance(divisor, int):
+            return moving + number
+        size = atom.args[0] + divisor * number
+    return size
 
 
 def carry_ties(frame: Frame, place: Place, recipe: BlockRecipe, ties: tuple[tuple[str, str, Span], ...]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from nnspec.diagnostics import Span, error
 from nnspec.dims import Dim, show
+from nnspec.elaborate.files import Namespace
 from nnspec.elaborate.frame import param_ref
 from nnspec.elaborate.place import Place
 from nnspec.elaborate.values import (
@@ -47,6 +48,9 @@ def _check(value: Any, span: Span) -> None:
                 helps=("hand over a recipe, or let tensors flow in as inputs",),
             )
         )
+    if isinstance(value, Namespace):
+        helps = ("hand over what it declares: `name.Block`",)
+        raise Fault(error("NNS311", "an imported file is not a value", span, "a file", helps=helps))
     if isinstance(value, Tensor):
         raise Fault(
             error(

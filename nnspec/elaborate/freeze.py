@@ -8,6 +8,7 @@ from typing import Any
 
 from nnspec import ir
 from nnspec.diagnostics import Label, Span, error
+from nnspec.elaborate.carried import essential
 from nnspec.elaborate.extern import origin_of
 from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.place import Place
@@ -208,7 +209,7 @@ def method(
             tuple(s.name.id for s in inputs),
             tuple(name for name, _, _ in frame.outputs),
             tuple(frame.symbols),
-            tuple(frame.requires),
+            essential(frame.requires),
             graph,
         )
     )

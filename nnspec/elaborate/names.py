@@ -197,6 +197,6 @@ def _parts(node: ast.Node) -> list[Any]:
         tail = [node.body] if isinstance(node, ast.For) else [node.element, node.test]
         return [node.iterable, *tail]
     if isinstance(node, ast.Settings):
-        return []
+        return [statement.value for statement in node.body.statements if isinstance(statement, ast.Assign)]
     slots = [s for c in type(node).__mro__ for s in getattr(c, "__slots__", ()) if s not in _SKIPPED]
     return [getattr(node, s) for s in slots]

@@ -99,7 +99,7 @@ def initializer(frame: Frame, value: ast.Expr, title: str) -> ir.Initializer | N
             return _bind_initializer(frame, function, arguments, value.span)
     if function is not None and not _is_bound(frame, function) and _is_unknown(frame, function):
         raise _no_initializer(function, value)
-    if isinstance(value, (ast.Number, ast.Unary, ast.Name, ast.Binary, ast.Conditional)):
+    if not isinstance(value, (ast.Flow, ast.Chain)):
         _check_closed(frame, value, title)
         number = evaluate(_inside(frame), value)
         if is_number(number):
@@ -161,7 +161,7 @@ def closed(frame: Frame, value: ast.Expr, title: str, kind: str, filled: TensorT
                 helps=(f"initialisers are {known}",) if kind == "param" else (),
             )
         )
-    return inner.graph.finish((), (ir.Ref(found.id),))
+    return inner.builder(value.span).finish((), (ir.Ref(found.id),))
 
 
 def _inside(frame: Frame) -> Frame:

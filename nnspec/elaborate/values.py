@@ -9,6 +9,7 @@ from typing import Any
 from nnspec import ir
 from nnspec.diagnostics import Diagnostic, Span
 from nnspec.dims import Dim, Size, show
+from nnspec.elaborate.files import Namespace
 from nnspec.layer import Function, Layer
 from nnspec.syntax import ast
 from nnspec.types import TensorType
@@ -303,7 +304,13 @@ def describe(value: Any) -> str:
         return "a function"
     if isinstance(value, (Owned, ParamRef)):
         return f"a parameter {value.type}"
-    names: Mapping[type, str] = {list: "a list", tuple: "a tuple", Record: "a record", Undecided: "a condition"}
+    names: Mapping[type, str] = {
+        Namespace: "an imported file",
+        list: "a list",
+        tuple: "a tuple",
+        Record: "a record",
+        Undecided: "a condition",
+    }
     return names.get(type(value), "a layer")
 
 

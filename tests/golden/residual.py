@@ -20,8 +20,8 @@ class BasicBlock(nn.Module):
         self.downsample = None
         if stride != 1 or C != width:
             self.downsample = nn.Sequential(
-                nn.Conv2d(8, 16, 1, stride=stride, bias=False),
-                nn.BatchNorm2d(16),
+                nn.Conv2d(C, width, 1, stride=stride, bias=False),
+                nn.BatchNorm2d(width),
             )
 
     def forward(self, x):
@@ -31,7 +31,7 @@ class BasicBlock(nn.Module):
         y = self.conv2(y)  # line 9
         y = self.bn2(y)  # line 10
         if self.downsample is not None:
-            x = self.downsample(x)  # line 12: [N, 16, (H + 1) // 2, (W + 1) // 2]
+            x = self.downsample(x)  # line 12
         return F.relu(x + y)
 
 

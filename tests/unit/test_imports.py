@@ -318,6 +318,7 @@ def test_a_run_keeps_the_files_that_it_was_made_of(tmp_path: Path) -> None:
     head = "model Head {\n  input features: float[N, 4]\n  output scores = features -> Linear(3)\n}\n"
     found = compiled(main, head=head, train=True)
     _, result = train(found, base=tmp_path, root=tmp_path / "runs")
+    assert result.directory is not None
     assert (result.directory / "spec.nns").read_text() == main
     assert json.loads((result.directory / "imports.json").read_text()) == {"head.nns": head}
 

@@ -94,10 +94,51 @@ def test_a_dense_block_hands_lists_on() -> None:
     judge(compile_text(DENSE).program)
 
 
-def test_a_list_is_written_as_one() -> None:
+def test_a_list_is_written_as_one_that_grows() -> None:
     source = emit(compile_text(DENSE).program)
     assert "def forward(self, features):" in source
-    assert "torch.cat(features, dim=1)" in source
+    lines = [line.partition("  #")[0].strip() for line in source.splitlines()]
+    start = lines.index("features = [x]")
+    assert lines[start + 1 : start + 5] == [
+        "features.append(self.denselayer1(features))",
+        "features.append(self.denselayer2(features))",
+        "features.append(self.denselayer3(features))",
+        "return torch.cat(features, dim=1)",
+    ]
+
+
+GROWN = """
+block Join(k) {
+  input xs: list[float[N, _]]
+  output cat(xs, dim=1) -> Linear(k)
+}
+
+block Grown(depth) {
+  input xs: list[float[N, _]]
+  first = xs
+  for i in range(depth) { xs = xs + [xs -> "a.{i}": Join(2)] }
+  ys = first
+  for i in range(depth) {
+    y = (ys + [xs[-1]]) -> "b.{i}": Join(3)
+    ys = ys + [y]
+    z = ys -> "c.{i}": Join(4)
+  }
+  output joined = cat(xs[1:], dim=1)
+  output kept = first[0] + mean(z)
+}
+
+model M(depth = 3) {
+  input x: float[N, 4]
+  y, kept = [x, 2 * x] -> Grown(depth)
+  output y
+  output kept
+}
+"""
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 5])
+def test_lists_that_grow_beside_each_other_keep_apart(depth: int) -> None:
+    judge(compile_text(GROWN, overrides={"depth": depth}).program)
 
 
 LISTS = """

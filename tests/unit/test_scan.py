@@ -189,8 +189,8 @@ def test_a_recurrence_is_torchs_own(
         for found, expected in zip(run(x), want, strict=True):
             np.testing.assert_allclose(found, expected.detach().numpy(), rtol=1e-4, atol=1e-5)
         weights = [torch.randn_like(t) for t in got]
-        sum((t * w).sum() for t, w in zip(got, weights, strict=True)).backward()
-        sum((t * w).sum() for t, w in zip(want, weights, strict=True)).backward()
+        torch.autograd.backward(got, weights)
+        torch.autograd.backward(want, weights)
         torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-5)
     for name, parameter in original.named_parameters():
         kind, part, layer = name.split("_", 2)
@@ -706,6 +706,24 @@ def test_a_scan_in_a_loop_that_never_ends_is_stopped() -> None:
     }}
     """
     assert [d.code for d in check(text).diagnostics] == ["NNS310"]
+
+
+def test_scans_in_functions_that_scans_call_are_nested_too() -> None:
+    text = """
+    block deep(levels) {
+      input x: float[T, D]
+      last = scan part in x over dim=0 with s = zeros(D) {
+        if levels > 0 { s = s + deep(x, levels=levels - 1) } else { s = s + part }
+      }
+      output last
+    }
+    model M {
+      input x: float[T, 4]
+      output y = deep(x, levels=LEVELS)
+    }
+    """
+    judge(program_of(text.replace("LEVELS", "7").replace("T", "2")))
+    assert [d.code for d in check(text.replace("LEVELS", "8")).diagnostics] == ["NNS310"]
 
 
 def test_symbols_and_requirements_reach_into_a_scan() -> None:

@@ -147,6 +147,7 @@ MATRICES: list[tuple[str, Fill]] = [
     ("trunc_normal(std=0.02)", lambda w: nn.init.trunc_normal_(w, std=0.02)),
     ("trunc_normal(0.5, 1, a=-0.1, b=0.6)", lambda w: nn.init.trunc_normal_(w, 0.5, 1, -0.1, 0.6)),
     ("constant(0.25)", lambda w: nn.init.constant_(w, 0.25)),
+    ("sqrt(0.25)", lambda w: nn.init.constant_(w, 0.5)),
     ("-1 / 2", lambda w: nn.init.constant_(w, -0.5)),
     ("ones", nn.init.ones_),
     ("zeros()", nn.init.zeros_),

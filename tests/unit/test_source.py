@@ -302,7 +302,8 @@ def test_a_symbol_does_not_shadow_an_import() -> None:
 
 def test_classes_are_numbered_around_the_names_of_blocks() -> None:
     text = (
-        "block A(n) {\ninput x: float[N, D]\noutput x -> Linear(n)\n}\n"
+        "block A(n) {\ninput x: float[N, D]\nif n == 3 { y = x -> Linear(3) } else { y = x -> LayerNorm -> ReLU }\n"
+        "output y\n}\n"
         "block A2 {\ninput x: float[N, D]\noutput x -> Linear(1)\n}\n"
         "block Exception {\ninput x: float[N, D]\noutput x -> Linear(2)\n}\n"
     )

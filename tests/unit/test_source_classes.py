@@ -149,7 +149,9 @@ def test_what_no_argument_says_becomes_one() -> None:
 
 def test_numbers_of_forward_are_remembered() -> None:
     text = "block B(heads, scale) {\ninput x: float[N, T, 12]\n"
-    text += 'y = rearrange(x, "n t (h d) -> n h t d", h=heads) * scale\noutput rearrange(y, "n h t d -> n t (h d)")\n}\n'
+    text += (
+        'y = rearrange(x, "n t (h d) -> n h t d", h=heads) * scale\noutput rearrange(y, "n h t d -> n t (h d)")\n}\n'
+    )
     source = emitted(text + "model M {\ninput x: float[N, T, 12]\noutput y = x -> B(3, 0.5) -> B(4, 2.5)\n}")
     assert names_of(source) == ["B", "M"]
     assert "self.heads = heads" in source
@@ -181,10 +183,12 @@ model M { input x: float[N, 4]
 """,
     "names of Python and torch": """
 block B(nn, torch, forward, type, self, F, lambda, range, training_, x) { input h: float[N, D]
-  y = h -> Linear(nn) -> Linear(torch) -> Linear(forward) -> Linear(type) -> Linear(self) -> Linear(lambda) -> Linear(range)
+  y = h -> Linear(nn) -> Linear(torch) -> Linear(forward) -> Linear(type) -> Linear(self) -> Linear(lambda)
+    -> Linear(range)
   output (y -> Linear(D)) * F + training_ + x }
 model M { input x: float[N, 5]
-  output y = x -> B(2, 3, 4, 5, 6, 0.5, 7, 8, 9, 1) -> B(3, 4, 5, 6, 7, 1.5, 8, 9, 10, 2) -> B(2, 2, 2, 2, 2, 2.5, 2, 2, 2, 3) }
+  output y = x -> B(2, 3, 4, 5, 6, 0.5, 7, 8, 9, 1) -> B(3, 4, 5, 6, 7, 1.5, 8, 9, 10, 2)
+    -> B(2, 2, 2, 2, 2, 2.5, 2, 2, 2, 3) }
 """,
     "an argument called like a member": """
 block B(fc, relu) { input x: float[N, D]
@@ -256,7 +260,9 @@ model M { input x: float[N, 6]
 """,
     "choices of three, with returns": """
 block B(kind, n) { input x: float[N, D]
-  if kind == 0 { y = x -> a: Linear(n) } else if kind == 1 { y = x -> b: { Linear(n) -> ReLU } } else { y = x -> c: LayerNorm }
+  if kind == 0 { y = x -> a: Linear(n) }
+  else if kind == 1 { y = x -> b: { Linear(n) -> ReLU } }
+  else { y = x -> c: LayerNorm }
   if kind == 2 { output y } else { output y + 1 } }
 model M { input x: float[N, 6]
   output y = x -> B(0, 6) -> B(1, 4) -> B(2, 5) -> B(0, 3) -> B(1, 9) -> B(2, 1) }
@@ -280,7 +286,8 @@ model M { input x: float[N, 6]
 """,
     "text that is long": """
 block B(alpha_of_the_first, alpha_of_the_second, alpha_of_the_third, alpha_of_the_fourth) { input x: float[N, D, L]
-  output x -> Conv1d(2 * alpha_of_the_first + alpha_of_the_second, 3, stride=alpha_of_the_third, padding=alpha_of_the_fourth)
+  output x
+    -> Conv1d(2 * alpha_of_the_first + alpha_of_the_second, 3, stride=alpha_of_the_third, padding=alpha_of_the_fourth)
     -> Conv1d(alpha_of_the_first * alpha_of_the_second * alpha_of_the_third, 1) }
 model M { input x: float[N, 6, L]
   assert L >= 40

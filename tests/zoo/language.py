@@ -148,8 +148,7 @@ NETWORKS: tuple[Network, ...] = (
         ),
     ),
     Network(
-        name="bert",
-        starts=True,
+        name="bert",  # its padding starts at zero, and one initialiser for all embeddings leaves nothing out
         needs="transformers",
         inputs=sentences,
         call=by_name,
