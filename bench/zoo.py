@@ -63,13 +63,13 @@ def _compare(torch_import: float, rounds: int) -> None:
     for network in NETWORKS:
         if is_there(network.needs):
             check = median(_check(network) for _ in range(rounds)) / torch_import
-            _print((*_cells(network), f"{check:.3f}"))
+            _print((*cells(network), f"{check:.3f}"))
         else:
             print(f"{network.name}: its original needs {network.needs}, which is not installed")
     print()
 
 
-def _cells(network: Network) -> tuple[str, ...]:
+def cells(network: Network) -> tuple[str, ...]:
     """What is said of a network, but for its cost."""
     worst = dict.fromkeys(("outputs", "gradients", "training", "onnx"), 0.0)
     for case in network.cases:

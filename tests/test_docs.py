@@ -36,7 +36,8 @@ FIRST = next(match[2] for match in BLOCK.finditer(README))
 
 def test_the_first_spec_of_the_readme_is_the_example_that_it_runs() -> None:
     example = (ROOT / "examples" / "digits_cnn.nns").read_text(encoding="utf-8")
-    ours, theirs = (compile_text(text, train=True).program for text in (FIRST, example))
+    comment = "# Line for line as the example.\n"
+    ours, theirs = (compile_text(text, train=True).program for text in (comment + FIRST, example))
     assert emit(ours) == emit(theirs)
     assert ours.training is not None
     assert theirs.training is not None
@@ -53,3 +54,25 @@ def test_the_mistakes_of_the_readme_are_reported_as_it_shows() -> None:
     checked = check(wrong, "net.nns")
     shown = "\n\n".join(render(diagnostic, checked.sources) for diagnostic in checked.diagnostics)
     assert f"```text\n{shown}\n```" in README
+
+
+TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+
+
+def shown(wrong: str, name: str) -> str:
+    """What `check` says of a spec of the tutorial, without the shapes on the way, which the page leaves out."""
+    checked = check(wrong, name)
+    lines = "\n\n".join(render(diagnostic, checked.sources) for diagnostic in checked.diagnostics).splitlines()
+    notes = [at for at, line in enumerate(lines) if line.lstrip().startswith("= note")]
+    if notes:
+        helps = next(at for at, line in enumerate(lines) if line.lstrip().startswith("= help"))
+        lines[notes[0] - 1 : helps] = ["    ..."]
+    return "\n".join(lines)
+
+
+def test_the_mistakes_of_the_tutorial_are_reported_as_it_shows() -> None:
+    wrong = next(match[2] for match in BLOCK.finditer(TUTORIAL) if match[1])
+    assert f"```text\n{shown(wrong, 'digits.nns')}\n```" in TUTORIAL
+    residual = next(match[2] for match in BLOCK.finditer(TUTORIAL) if "block Residual" in match[2])
+    broken = re.sub(r"  if stride != 1 or.*?\n  }\n", "", residual, flags=re.DOTALL)
+    assert f"```text\n{shown(broken, 'resnet.nns')}\n```" in TUTORIAL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 
@@ -42,6 +43,27 @@ def test_an_example_reaches_what_it_should(name: str, tmp_path: Path) -> None:
 def test_one_network_learns_under_every_optimizer(optimizer: str, tmp_path: Path) -> None:
     _, result = compiler_run.train(compiled("optimizers", optimizer=optimizer), base=EXAMPLES, root=tmp_path)
     assert result.json()["best"]["val/accuracy"] >= 0.9
+
+
+TUTORIAL = {
+    "Perceptron": ("val/binary_accuracy", 0.95),
+    "Classifier": ("val/accuracy", 0.95),
+    "ResNet": ("val/accuracy", 0.97),
+    "Reader": ("val/accuracy", 0.92),
+    "Transformer": ("val/accuracy", 0.92),
+}
+"""What each network of the tutorial reaches at least."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TUTORIAL)
+def test_a_network_of_the_tutorial_learns_as_it_says(name: str, tmp_path: Path) -> None:
+    page = (EXAMPLES.parent / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    texts = re.findall(r"^```nns\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    text = next(text for text in texts if f"model {name}" in text)
+    _, result = compiler_run.train(compile_text(text, train=True), base=tmp_path, root=tmp_path)
+    metric, least = TUTORIAL[name]
+    assert result.json()["best"][metric] >= least
 
 
 def test_the_autoencoder_paints_better_than_the_mean_digit(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nnspec.backends.source_line import Line
 from nnspec.backends.source_unify import Differs, Fill, dummy, key, unify_lines
 
-_MOST_CELLS = 250_000
+_MOST_CELLS = 10_000
 """How large the table may be that aligns two bodies."""
 
 Unit = tuple[Line, ...]
@@ -66,7 +66,13 @@ def _with_form(table: list[list[int | None]], models: Sequence[Sequence[Unit]], 
     if len(table) * len(new) > _MOST_CELLS:
         raise Differs
     heads = [[models[form][at] for form, at in enumerate(row) if at is not None] for row in table]
-    alike = [[all(_alike(each, unit) for each in head) for unit in new] for head in heads]
+    keys = [_key(unit) for unit in new]
+    alike = []
+    for head in heads:
+        wanted = _key(head[0])
+        alike.append(
+            [k == wanted and all(_alike(each, unit) for each in head) for unit, k in zip(new, keys, strict=True)]
+        )
     best = [[0] * (len(new) + 1) for _ in range(len(table) + 1)]
     for i in reversed(range(len(table))):
         for j in reversed(range(len(new))):
@@ -87,9 +93,7 @@ def _with_form(table: list[list[int | None]], models: Sequence[Sequence[Unit]], 
 
 
 def _alike(a: Unit, b: Unit) -> bool:
-    """Whether two statements could be one."""
-    if _key(a) != _key(b):
-        return False
+    """Whether two statements of one key could be one."""
     try:
         unified([a, b], dummy)
     except Differs:

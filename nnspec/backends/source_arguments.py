@@ -36,7 +36,8 @@ class Arguments:
         taken.add("_")
         self._printer = Printer(str, None)
         sizes = {name: [module.sizes.get(name) for module in modules] for name in modules[0].sizes}
-        hypers = {name: [_scalar(m.arguments[name].value) for m in modules] for name in modules[0].arguments}
+        common = [name for name in modules[0].arguments if all(name in module.arguments for module in modules)]
+        hypers = {name: [_scalar(module.arguments[name].value) for module in modules] for name in common}
         written = [*sizes, *hypers]
         names = dict(zip(written, unique(written, taken), strict=True))
         self._sizes = [self._candidate(names[n], v) for n, v in sizes.items() if _is_candidate(v)]

@@ -80,7 +80,7 @@ def _join(
     found: list[Class], drafts: Sequence[Draft], text: Callable[[], BlockText | None], reserved: frozenset[str]
 ) -> None:
     """Add drafts of one form to the first class that can take them, else as a class of their own."""
-    for at, other in enumerate(found[:_MOST_FORMS]):
+    for at, other in enumerate(found if len(found) < _MOST_FORMS else ()):
         merged = _tried([*other.drafts, *drafts], text, reserved)
         if merged is not None:
             found[at] = merged
@@ -136,9 +136,10 @@ class _Merger:
         """The class."""
         init = align([draft.init or [Line("", Piece("super().__init__()"))] for draft in self._drafts])
         bodies = [align([d.methods[at][1] for d in self._drafts]) for at in range(len(self._drafts[0].methods))]
-        choices = sum(not is_shared for rows in (init, *bodies) for is_shared, _ in groupby(rows, key=_is_shared))
-        shared = sum(map(_is_shared, (row for rows in (init, *bodies) for row in rows)))
-        if choices > min(_MOST_CHOICES, shared - 1):
+        shared = sum(None not in row for rows in (init, *bodies) for row in rows)
+        partial = sum(None in row for rows in (init, *bodies) for row in rows)
+        choices = sum(map(_choices, (init, *bodies)))
+        if choices > _MOST_CHOICES or choices >= shared or partial > 2 * shared:
             raise Differs
         self._find_members(init)
         constructor = self._statements(init, self._arguments.fill, self._condition)
@@ -228,8 +229,19 @@ def _refuse(values: tuple[object, ...], word: str, *, own: bool = True) -> Formu
     raise Differs
 
 
-def _is_shared(row: Sequence[Unit | None]) -> bool:
-    return None not in row
+def _choices(rows: Rows) -> int:
+    """How many chains of `if` and `elif` the statements need: the branches of one are for different instances."""
+    count = 0
+    done: Presence = ()
+    for presence, _ in groupby(rows, key=presence_of):
+        if all(presence):
+            done = ()
+        elif not done or any(a and b for a, b in zip(done, presence, strict=True)):
+            count += 1
+            done = presence
+        else:
+            done = tuple(a or b for a, b in zip(done, presence, strict=True))
+    return count
 
 
 def _opposite(presence: Presence) -> Presence:

@@ -102,7 +102,9 @@ def unify(pieces: Vector, fill: Fill, place: str = "") -> Piece:
     items = _items(pieces, fill, place)
     if head.endswith(_NAMED) and any(_strings(p) != _strings(first) for p in known):
         raise Differs
-    merged = bracketed(head, items, first.tail, exploded=any(piece.exploded for piece in known))
+    longest = max(len(piece.items) for piece in known)
+    exploded = len(items) == longest and any(piece.exploded for piece in known)
+    merged = bracketed(head, items, first.tail, exploded=exploded)
     merged.dense = all(piece.dense for piece in known) and (len(items) == 1 or len(head) > 1)
     return merged
 
@@ -203,6 +205,12 @@ def _unify_text(texts: Sequence[str | None], fill: Fill, place: str) -> tuple[st
 
 def _items(pieces: Vector, fill: Fill, place: str) -> list[tuple[str, Piece]]:
     known = [piece for piece in pieces if piece is not None]
+    if any(_holds_loop(piece) for piece in known):
+        inner = [None if piece is None else piece.items[0][1] if piece.items else None for piece in pieces]
+        if any(piece is not None and each is None for piece, each in zip(pieces, inner, strict=True)):
+            raise Differs
+        alike = all(map(_holds_loop, known))
+        return [("", unify(inner if alike else [each and _listed(each) for each in inner], fill, place))]
     columns = [[before for before, _ in piece.items] for piece in known]
     if all(column == columns[0] for column in columns) and not _has_loops(known):
         found = []
@@ -265,6 +273,16 @@ def _argument(piece: Piece, name: str) -> Piece:
 
 def _has_loops(pieces: Sequence[Piece]) -> bool:
     return any(_starred(item) is not None for piece in pieces for _, item in piece.items)
+
+
+def _holds_loop(piece: Piece) -> bool:
+    """Whether it is `nn.ModuleList(element for _ in range(count))`."""
+    return len(piece.items) == 1 and piece.items[0][1].element is not None and piece.head != "*("
+
+
+def _listed(loop: Piece) -> Piece:
+    """`[*(element for _ in range(count))]`, which is like other lists."""
+    return bracketed("[", [("", bracketed("*(", [("", loop)], ")"))], "]") if loop.element is not None else loop
 
 
 def _starred(piece: Piece) -> Piece | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from nnspec import ir
+from nnspec import ir, registry
 from nnspec.diagnostics import Edit, Fix, Label, Span, error
 from nnspec.dims import Dim, DimTooLarge
 from nnspec.elaborate.absent import absent_helps, check_given, check_one
@@ -269,8 +269,14 @@ def call_function(
     title = cls.__name__
     inputs, options = _split_arguments(frame, cls, arguments, flowing, span)
     builtin = NUMERIC.get(title)
-    if builtin is not None and len(inputs) == 1 and is_number(next(iter(inputs.values()))):
-        return builtin(frame, list(inputs.values()), span)
+    if builtin is not None and len(inputs) == 1:
+        name, only = next(iter(inputs.items()))
+        if is_number(only):
+            return builtin(frame, [only], span)
+        if isinstance(only, Dim) and title != "abs":
+            full = registry.find("function", "full")  # a number at run time: a tensor without dimensions
+            assert full is not None
+            inputs[name] = apply_function(frame, full(size=(), fill_value=only, dtype="float32"), (), span, span)
     missing = [n for n, f in cls.fields.items() if f.required and n not in options]
     if missing:
         raise missing_argument(title, missing, cls.fields, span)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from math import gcd
@@ -13,6 +14,8 @@ from nnspec.dims_algebra import constant, divide_exact, lone_atom, terms_of
 from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.place import Place
 from nnspec.elaborate.values import BlockRecipe, Fault, ParamRef
+
+_PLACED = "(in `"
 
 
 def carry_requirements(
@@ -36,11 +39,19 @@ def carry_requirements(
                     others=others,
                 )
             )
-        frame.requires.append(ir.Requirement(size, need.relation, need.message, need.span))
+        frame.requires.append(ir.Requirement(size, need.relation, _placed(need.message, binding, recipe), need.span))
         if need.relation == ">=":
             frame.facts.assume_at_least(size, 0)
         else:
             frame.facts.assume_equal(size, 0)
+
+
+def _placed(message: str, binding: dict[str, Size], recipe: BlockRecipe) -> str:
+    """A reason that speaks of a block's own symbols says whose they are: `H` is another size in the caller."""
+    words = set(re.findall(r"\w+", message))
+    if _PLACED in message or all(name not in words or name == show(size) for name, size in binding.items()):
+        return message
+    return f"{message} {_PLACED}{recipe.title}`)"
 
 
 def essential(requires: Iterable[ir.Requirement]) -> tuple[ir.Requirement, ...]:

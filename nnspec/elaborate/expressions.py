@@ -97,9 +97,6 @@ def _name(frame: Frame, node: ast.Name) -> Any:
         frame.uses_training = True
         return frame.mode == "train"
     found = library(frame, name, node.span)
-    if found is None and name in _BUDGETS:
-        message = f"`{name}(...)` is asked by asserts of the file, and by nothing else"
-        raise Fault(error("NNS321", message, node.span, "not in an assert of the file"))
     if found is None:
         raise unknown_name(frame, node)
     return found
@@ -141,6 +138,9 @@ def unknown_name(frame: Frame, node: ast.Name, kind: str = "") -> Fault:
     name = node.id
     if name in frame.absent:
         return absent_symbol(frame, node)
+    if name in _BUDGETS:
+        message = f"`{name}(...)` is asked by asserts of the file, and by nothing else"
+        return Fault(error("NNS321", message, node.span, "not in an assert of the file"))
     if frame.session.sink.full:
         return Fault(error("NNS201", f"unknown name `{name}`", node.span))
     if not kind:

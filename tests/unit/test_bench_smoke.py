@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bench import zoo
+from tests.zoo.table import NETWORKS
+
 ROOT = Path(__file__).parent.parent.parent
 
 ROWS = {
@@ -29,6 +32,15 @@ def test_a_bench_prints_its_table(name: str) -> None:
     assert "Traceback" not in done.stderr, done.stderr
     first_cells = [line.split("  ")[0] for line in done.stdout.splitlines()]
     assert [row for row in ROWS[name] if row not in first_cells] == []
+
+
+def test_the_zoo_has_a_line_for_each_network() -> None:
+    network = next(each for each in NETWORKS if each.name == "lenet")
+    name, parameters, spec, original, emitted, *gaps = zoo.cells(network)
+    assert (name, parameters) == ("lenet", "60,840")
+    assert int(spec) < int(original) < int(emitted) < 3 * int(original)
+    assert len(gaps) == 4
+    assert all(float(gap) < 1e-5 for gap in gaps)
 
 
 def test_a_bench_that_is_not_there_is_wrong_usage() -> None:

@@ -42,7 +42,7 @@ def test_what_is_left_demands_the_same() -> None:
                 size = size // chance.randint(2, 5) + chance.randint(-5, 5)
             if not isinstance(size, int):
                 sizes.append(size)
-        given = [ir.Requirement(size, chance.choice((">=", ">=", ">=", "==")), "") for size in sizes]  # type: ignore[arg-type]
+        given = [ir.Requirement(size, chance.choice((">=", ">=", ">=", "==")), "") for size in sizes]
         left = essential(given)
         for h in range(1, 60, 3):
             for w in range(1, 60, 4):
@@ -65,3 +65,13 @@ def test_the_reason_is_that_of_the_strongest() -> None:
     (need,) = found.methods[found.main.methods["infer"]].requires
     assert need.size == symbol("H") - 19
     assert need.message.startswith("kernel 3 does not fit an input of height")
+
+
+def test_a_reason_in_a_blocks_own_symbols_says_whose_they_are() -> None:
+    found = compile_text(
+        "block Half {\n  input x: float[N, C, H, W]\n  output x -> Conv2d(C, 3, stride=2)\n}\n"
+        "block Whole {\n  input x: float[N, C, H, W]\n  output x -> Half -> Half\n}\n"
+        "model M {\n  input x: float[N, 3, H, 32]\n  output y = x -> Whole\n}\n"
+    ).program
+    (need,) = found.methods[found.main.methods["infer"]].requires
+    assert need.message == "kernel 3 does not fit an input of height H (in `Half`)"

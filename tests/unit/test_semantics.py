@@ -13,6 +13,8 @@ from nnspec import ir
 from nnspec.compiler import check_text, compile_text
 from nnspec.diagnostics import NnspecError
 
+from ..contract import judge
+
 X = "input x: float[N, 8]"
 
 
@@ -302,3 +304,13 @@ def test_an_update_is_one_fault() -> None:
     text = "model M {\n  input features: float[N, 4]\n  output y = features -> Linear(3)\n}\n"
     text += "train {\n  data = Iris()\n  update a {\n    loss = cross_entropy(y, label)\n  }\n}\n"
     assert codes(text) == ["NNS209"]
+
+
+@pytest.mark.parametrize("length", [1, 5])
+def test_a_function_of_a_size_is_a_number_at_run_time(length: int) -> None:
+    text = model("output y = x * log(T + 1) / sqrt(T) - sqrt(2)", inputs="input x: float[N, T]")
+    x = torch.linspace(-9, 9, 2 * length).reshape(2, length)
+    wanted = x * torch.tensor(length + 1.0).log() / torch.tensor(float(length)).sqrt() - 2**0.5
+    torch.testing.assert_close(run(text, x), wanted)
+    judge(compile_text(text).program)
+    assert codes(model("output y = x -> Linear(sqrt(T))", inputs="input x: float[N, T, 4]")) == ["NNS303"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import itertools
+import random
 from pathlib import Path
 from typing import Any
 
@@ -313,6 +314,48 @@ def test_shared_classes_are_right_in_hard_cases(title: str) -> None:
     source = emit(program)
     compile(source, title, "exec")
     judge(program, with_onnx=title != "numbers that Python tells apart")
+
+
+SIZES = ("a", "b", "a + b", "2 * a", "a * b", "a // 2 + 1", "max(a, b)", "D", "D + a", "3", "a if flag else b")
+TESTS = ("flag", "a > b", "D != a", "flag and a > 2", "not flag", "mode == 1", "p > 0.2")
+STEPS = (
+    "x = x -> Linear({size})",
+    "x = x -> LayerNorm",
+    "x = x -> act",
+    "x = x * ({size}) + p",
+    "x = x -> {{ Linear({size}) -> act }} * 2",
+    "x = x -> Dropout(p)",
+    "x = softmax(x, dim={axis})",
+    "if {test} {{ x = x -> Linear({size}) }}",
+    "if {test} {{ x = x -> LayerNorm }} else {{ x = x -> act -> Linear({size}) }}",
+    "if {test} {{ x = x * ({size}) }} else {{ x = x - a }}",
+    "if training {{ x = x -> Dropout(p) }}",
+    "for i in range(a) {{ x = x -> Linear(D) }}",
+)
+
+
+def random_program(seed: int) -> str:
+    """A block of random statements, used several times with random arguments."""
+    draw = random.Random(seed)
+
+    def step() -> str:
+        words = {"size": draw.choice(SIZES), "test": draw.choice(TESTS), "axis": draw.choice((-1, 0, 1))}
+        return draw.choice(STEPS).format(**words)
+
+    def use() -> str:
+        act, flag = draw.choice(("ReLU", "GELU", "tanh")), draw.choice(("true", "false"))
+        p = draw.choice(("0", "0.5", "0.25"))
+        return f"B({draw.randint(1, 5)}, {draw.randint(1, 5)}, {p}, {flag}, {draw.randint(0, 2)}, {act})"
+
+    body = "\n".join(step() for _ in range(draw.randint(2, 6)))
+    uses = " -> ".join(use() for _ in range(draw.randint(2, 5)))
+    block = f"block B(a, b, p, flag, mode = 0, act = ReLU) {{\ninput x: float[N, D]\n{body}\noutput x\n}}\n"
+    return f"{block}model M {{\ninput x: float[N, 6]\noutput y = x -> {uses}\n}}\n"
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_shared_classes_are_right_for_random_blocks(seed: int) -> None:
+    assert_same(compile_text(random_program(seed)).program, trials=2)
 
 
 def test_defaults_come_last_and_are_the_author_s() -> None:

@@ -55,6 +55,18 @@ def picture(batch: int, height: int, width: int) -> Inputs:
     return {"pixel_values": torch.randn(batch, 3, height, width)}
 
 
+def captions(batch: int, length: int, height: int, width: int) -> Inputs:
+    """Images, and one more text than these, each with an end somewhere."""
+    texts = _text(batch + 1, length) % (_WORDS - 1)
+    texts[torch.arange(batch + 1), torch.randint(length, (batch + 1,))] = _WORDS - 1
+    return {"input_ids": texts, "pixel_values": torch.randn(batch, 3, height, width)}
+
+
+def together(original: nn.Module, inputs: Inputs) -> Any:
+    """Call an original that generates nothing as transformers wants it."""
+    return original(**inputs)
+
+
 def by_name(original: nn.Module, inputs: Inputs) -> Any:
     """Call an original as transformers wants it, without what speeds generation up."""
     return original(**inputs, use_cache=False)
@@ -114,6 +126,39 @@ _VIT = {
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "intermediate_size": 48,
+}
+_CLIP = {
+    "projection_dim": 20,
+    "vocab_size": _WORDS,
+    "eos_token_id": _WORDS - 1,
+    "max_position_embeddings": 24,
+    "image_size": 32,
+    "patch_size": 8,
+    "text_width": 32,
+    "text_layers": 2,
+    "text_heads": 4,
+    "text_hidden": 48,
+    "vision_width": 24,
+    "vision_layers": 2,
+    "vision_heads": 2,
+    "vision_hidden": 40,
+}
+_CLIP_TEXT = {
+    "vocab_size": _WORDS,
+    "eos_token_id": _WORDS - 1,
+    "max_position_embeddings": 24,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+}
+_CLIP_VISION = {
+    "image_size": 32,
+    "patch_size": 8,
+    "hidden_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 40,
 }
 _ENDS = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
 
@@ -244,6 +289,7 @@ NETWORKS: tuple[Network, ...] = (
                 original=language("WhisperForConditionalGeneration", config="WhisperConfig"),
                 sizes=((80, 3000, 5), (80, 3000, 12)),
                 batches=(1, 2),
+                train_batch=1,
                 quick=False,
             ),
         ),
@@ -279,6 +325,34 @@ NETWORKS: tuple[Network, ...] = (
                 hyperparameters={"image_size": 160, "patch_size": 32},
                 sizes=((160, 160),),
                 batches=(1, 2),
+                quick=False,
+            ),
+        ),
+    ),
+    Network(
+        name="clip",
+        needs="transformers",
+        inputs=captions,
+        call=together,
+        outputs=_only("logits_per_image", "logits_per_text", "text_embeds", "image_embeds"),
+        cases=(
+            Case(
+                original=language(
+                    "CLIPModel",
+                    config="CLIPConfig",
+                    projection_dim=20,
+                    text_config=_CLIP_TEXT,
+                    vision_config=_CLIP_VISION,
+                ),
+                hyperparameters=_CLIP,
+                sizes=((5, 32, 32), (24, 32, 32)),
+            ),
+            Case(
+                original=language("CLIPModel", config="CLIPConfig", text_config={"eos_token_id": _WORDS - 1}),
+                hyperparameters={"eos_token_id": _WORDS - 1},
+                sizes=((7, 224, 224), (77, 224, 224)),
+                batches=(1, 2),
+                train_batch=2,
                 quick=False,
             ),
         ),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+import nnspec
 from nnspec.compiler import check
 
 from . import compare, length
@@ -30,14 +31,19 @@ def cases() -> list[object]:
     ]
 
 
+def skip_without(network: Network) -> None:
+    """Skip where the original's library is missing."""
+    if not is_there(network.needs):
+        pytest.skip(f"the original of {network.name} needs {network.needs}, which is not installed")
+
+
 @pytest.fixture(scope="module", params=cases())
 def pair(request: pytest.FixtureRequest) -> Iterator[compare.Pair]:
     """Both modules; one pair at a time is held."""
     network, case = request.param
     assert isinstance(network, Network)
     assert isinstance(case, Case)
-    if not is_there(network.needs):
-        pytest.skip(f"the original of {network.name} needs {network.needs}, which is not installed")
+    skip_without(network)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # sums in one order, and as much CPU as the rest of the tests
     yield compare.Pair(network, case)
@@ -102,3 +108,18 @@ def test_one_exported_graph_is_the_original_at_every_size(pair: compare.Pair) ->
 
 def test_a_spec_is_no_longer_than_the_code_of_its_original(pair: compare.Pair) -> None:
     assert length.spec_lines(pair.network) <= length.original_lines(pair.network, pair.theirs)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, network in BY_NAME.items() if network.needs != "torch"))
+def test_emitted_source_is_at_most_twice_as_long_as_the_librarys(name: str) -> None:
+    network = BY_NAME[name]
+    skip_without(network)
+    emitted = length.python_lines(nnspec.source(network.path))
+    assert emitted <= 2 * length.original_lines(network, network.cases[0].original())
+
+
+@pytest.mark.parametrize(("name", "most"), [("resnet50", 30), ("gpt2", 45)])
+def test_a_network_with_its_training_fits_on_a_page(name: str, most: int) -> None:
+    text = BY_NAME[name].path.read_text(encoding="utf-8")
+    assert "\ntrain" in text
+    assert length.spec_lines(BY_NAME[name]) <= most

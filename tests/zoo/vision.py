@@ -15,7 +15,7 @@ from .libraries import torchvision, vision
 from .network import Case, Inputs, Network
 from .originals import LeNet5
 
-SMALL = ((64, 64), (75, 96))
+SMALL = ((64, 64), (75, 80))
 FULL = ((224, 224), (160, 192))
 
 

@@ -1,0 +1,462 @@
+"""What can be done with a value: each step writes lines that make a new value from one, and says its type.
+
+A step that is `flat` changes the features at most, so that it can stand where the type has to come back: in loops,
+branches, residual sums and scans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tests.generate.body import BOOL, FLOAT, INT, Body, Tensor
+
+Step = Callable[[Body, str], str]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A step with what it needs: the ranks that it takes, and whether it makes layers or lines of its own."""
+
+    run: Step
+    ranks: tuple[int, ...]
+    flat: bool
+    layers: bool
+    plain: bool
+    """Whether it may stand in a loop, a branch or a scan."""
+    weight: int
+
+
+STEPS: list[Kind] = []
+
+
+def step(
+    *ranks: int, flat: bool = True, layers: bool = True, plain: bool = True, weight: int = 2
+) -> Callable[[Step], Step]:
+    """Register a step for tensors of floats of these ranks."""
+
+    def register(run: Step) -> Step:
+        STEPS.append(Kind(run, ranks, flat, layers, plain, weight))
+        return run
+
+    return register
+
+
+def run(b: Body, x: str, *, flat: bool = False) -> str:
+    """One random step that a value allows."""
+    type_ = b.values[x]
+    flat = flat or b.nested > 0
+    fitting = [
+        kind
+        for kind in STEPS
+        if type_.rank in kind.ranks
+        and (kind.flat or not flat)
+        and (b.owns or not kind.layers)
+        and (kind.plain or not (b.loops or b.scanning or b.nested > 1))
+    ]
+    return b.random.choices(fitting, [kind.weight for kind in fitting])[0].run(b, x)
+
+
+def project(b: Body, type_: Tensor, width: str) -> str:
+    """A layer that makes a width from any other, and leaves the rest of the shape."""
+    bias = ", bias=false" if b.chance(0.3) else ""
+    if type_.rank == 4:
+        kernel = b.random.choice(["1", "3, padding=1", "(3, 1), padding=(1, 0)", '5, padding="same"'])
+        layer = f"Conv2d({width}, {kernel}{bias})"
+    else:
+        layer = f"Linear({width}{bias})"
+    if b.chance(0.08) and not b.scanning:
+        b.wrapped = True
+        return f"weight_norm({layer})"
+    return layer
+
+
+def fold(b: Body, x: str, wanted: Tensor) -> str:
+    """An expression of the wanted type, made from a value that has other features at most."""
+    type_ = b.values[x]
+    if type_ == wanted:
+        return x
+    assert b.owns, "a function cannot project"
+    return f"{x} -> {b.label('back')}{project(b, type_, wanted.width)}"
+
+
+def bracketed(text: str) -> str:
+    """An operand: a flow stands in brackets."""
+    return f"({text})" if " " in text else text
+
+
+def sub(b: Body, x: str, steps: int = 1) -> str:
+    """Some flat steps from a value, as an expression of its own type."""
+    type_, found = b.values[x], x
+    for _ in range(steps):
+        found = run(b, found, flat=True)
+    if b.values[found].dims != type_.dims and not b.owns:
+        return x
+    return fold(b, found, type_)
+
+
+def chain(b: Body, type_: Tensor) -> str:
+    """A chain of layers in braces that leaves a type as it is."""
+    items = [f"{b.random.choice(['', '', 'a: '])}{project(b, type_, b.size())}", b.act()]
+    items.append(project(b, type_, type_.width))
+    if b.chance(0.3):
+        items.insert(1, "Dropout(0.1)")
+    return "{ " + " -> ".join(items) + " }"
+
+
+def layer_like(b: Body, type_: Tensor) -> str:
+    """Anything that leaves a type as it is, as a recipe."""
+    return b.random.choice([chain, lambda b, t: project(b, t, t.width)])(b, type_)
+
+
+# --- one value to another ---------------------------------------------------------------------------------------------
+
+
+@step(2, 3, 4, layers=False, weight=3)
+def activate(b: Body, x: str) -> str:
+    items = " -> ".join(b.act() for _ in range(b.random.randint(1, 3)))
+    return b.bind("h", b.values[x], f"{x} -> {items}", x)
+
+
+@step(2, 3, 4, weight=4)
+def dense(b: Body, x: str) -> str:
+    width = b.size()
+    name, type_ = b.label(), b.values[x].wide(width)
+    layer = project(b, type_, width)
+    if layer.startswith("Linear") and name and not b.loops and '"' not in name and not b.guarded:
+        b.paths.append(".".join([*b.groups, name[:-2]]))
+    return b.bind("h", type_, f"{x} -> {name}{layer} -> {b.act()}", x)
+
+
+@step(2, 3, 4)
+def normalise(b: Body, x: str) -> str:
+    rank = b.values[x].rank
+    layers = ["LayerNorm", "LayerNorm(eps=1e-3, bias=false)", "RMSNorm(eps=1e-3)"]
+    if rank == 4:
+        layers = ["GroupNorm(2, eps=1e-3)", "GroupNorm(1, eps=1e-3)"]
+        layers += [] if b.scanning else ["BatchNorm2d", "BatchNorm2d(eps=1e-3)"]
+    return b.bind("h", b.values[x], f"{x} -> {b.label('norm')}{b.random.choice(layers)}", x)
+
+
+@step(2, 3, 4, weight=3)
+def residual(b: Body, x: str) -> str:
+    type_ = b.values[x]
+    return b.bind("h", type_, f"{x} + ({x} -> {b.label('res')}{chain(b, type_)})", x)
+
+
+@step(2, 3, 4)
+def gate(b: Body, x: str) -> str:
+    type_ = b.values[x].wide(b.size())
+    value, opened = project(b, type_, type_.width), project(b, type_, type_.width)
+    flows = f"({x} -> {b.label('v')}{value}) * sigmoid({x} -> {b.label('g')}{opened})"
+    return b.bind("h", type_, flows, x)
+
+
+@step(2, 3, 4, plain=False)
+def shared(b: Body, x: str) -> str:
+    """One layer that is used twice."""
+    name, type_ = b.fresh("enc"), b.values[x]
+    path = ".".join([*b.groups, name])
+    b.line(f"{name} = {layer_like(b, type_)}")
+    del path
+    return b.bind("h", type_, f"{x} -> {name} -> {b.act()} -> {name}", x)
+
+
+@step(2, 3, plain=False)
+def tied(b: Body, x: str) -> str:
+    """Two layers with one weight."""
+    first, second, width = b.fresh("t"), b.fresh("t"), b.size()
+    path = ".".join([*b.groups, first, "weight"])
+    type_ = b.values[x].wide(width)
+    y = b.bind("y", type_, f"{x} -> {first}: Linear({width}, bias=false)")
+    return b.bind("h", type_, f"{y} + ({x} -> relu -> {second}: Linear({width}, weight={path}))")
+
+
+@step(2, 3, 4)
+def repeated(b: Body, x: str) -> str:
+    type_ = b.values[x]
+    counts = ["1", "2", "3", *(["depth"] if "depth > 1" in b.flags else [])]
+    label = f"{b.fresh('layers')}: " if not b.loops else b.label("layers") or '"rest.{}": '.format("{" + b.loops[0] + "}")
+    if label.startswith('"rest'):
+        label = f'"{b.fresh("rest")}.{{{b.loops[0]}}}": '
+    return b.bind("h", type_, f"{x} -> {label}{layer_like(b, type_)} * {b.random.choice(counts)}", x)
+
+
+@step(2, 3, 4)
+def grouped(b: Body, x: str) -> str:
+    """Several statements under one name."""
+    if b.loops or b.scanning or len(b.groups) > 1:
+        return activate(b, x)
+    type_, name, before = b.values[x], b.fresh("part"), b.groups
+    result = b.fresh("h")
+    with b.inside(f"{name}: {{"):
+        b.groups = [*before, name]
+        b.line(f"{result} = {sub(b, x, 2)}")
+    b.groups = before
+    return b.let(result, type_)
+
+
+@step(2, 3, 4, plain=False)
+def parameters(b: Body, x: str) -> str:
+    type_ = b.values[x]
+    scale, shift = b.fresh("scale"), b.fresh("shift")
+    tail = ", 1, 1" if type_.rank == 4 else ""
+    if b.groups or b.guarded:
+        return activate(b, x)
+    start = b.random.choice(["1", "0.5", "normal(std=0.5)", "uniform(-1, 1)", "ones", "trunc_normal(std=0.3)"])
+    b.line(f"param {scale}: float[{type_.width}{tail}] = {start}")
+    numbers = f"arange({type_.width}) / 8"
+    if tail:
+        numbers = f"reshape({numbers}, ({type_.width}, 1, 1))"
+    b.line(f"buffer {shift}: float[{type_.width}{tail}] = {numbers}")
+    return b.bind("h", type_, f"tanh({x} * {scale} + {shift})", x)
+
+
+@step(2, 3, 4, layers=False)
+def halves(b: Body, x: str) -> str:
+    """Cut into pieces, and put together in another order."""
+    type_, axis = b.values[x], b.values[x].axis
+    first, second = b.fresh("a"), b.fresh("b")
+    b.line(f"{first}, {second} = chunk({x}, 2, dim={axis})")
+    joined = b.random.choice([f"cat([{second}, {first}], dim={axis})", f"cat([{first} * {second}, {second}], {axis})"])
+    return b.bind("h", type_, joined, x)
+
+
+@step(2, 3, 4, layers=False, weight=1)
+def choose(b: Body, x: str) -> str:
+    """A mask of bools, and what it takes."""
+    mask = b.fresh("seen")
+    b.line(f"{mask} = {x} > {b.random.choice(['0', '0.25', '-1'])}")
+    taken = [f"where({mask}, {x}, 0.1 * {x})", f"masked_fill({x}, logical_not({mask}), 0.5)", f"{x} * to({mask}, float)"]
+    return b.bind("h", b.values[x], b.random.choice(taken), x)
+
+
+@step(2, 3, 4, layers=False, weight=1)
+def arithmetic(b: Body, x: str) -> str:
+    others = [o for o in b.find(lambda t: t == b.values[x]) if o != x] or [x]
+    other = b.random.choice(others)
+    forms = [f"0.5 * ({x} + {other})", f"maximum({x}, {other})", f"{x} - tanh({other})", f"{x} / (1 + abs({other}))"]
+    forms += [f"clamp({x}, min=-2, max=2)", f"exp(-abs({x}))", f"sqrt(1 + {x} ** 2)", f"-{x} if 1 < 2 else {other}"]
+    return b.bind("h", b.values[x], b.random.choice(forms), x)
+
+
+@step(2, 3, 4, layers=False, weight=1)
+def statistics(b: Body, x: str) -> str:
+    axis = b.values[x].axis
+    forms = [f"{x} - mean({x}, dim={axis}, keepdim=true)", f"softmax({x}, dim={axis})", f"cumsum({x}, dim={axis}) / 8"]
+    forms += [f"{x} / (1 + norm({x}, dim={axis}, keepdim=true))", f"log_softmax({x}, dim={axis})"]
+    return b.bind("h", b.values[x], b.random.choice(forms), x)
+
+
+@step(2, 3, 4)
+def training_only(b: Body, x: str) -> str:
+    """Something that inference lacks."""
+    if b.scanning or b.loops:
+        return b.bind("h", b.values[x], f"{x} -> Dropout(0.25)", x)
+    name = b.bind("noisy", b.values[x], f"1.0 * {x}")
+    type_ = b.values[x]
+    forms = [f"{name} -> Dropout(0.25)", f"{name} + 0.1 * randn_like({name})"]
+    forms.append(f"{name} * bernoulli(full(({', '.join(['1'] * type_.rank)}), 0.5))")
+    b.line(f"if training {{ {name} = {b.random.choice(forms)} }}")
+    return name
+
+
+# --- compile-time control --------------------------------------------------------------------------------------------
+
+
+@step(2, 3, 4, weight=3)
+def looped(b: Body, x: str) -> str:
+    if len(b.loops) > 1 or b.scanning:
+        return activate(b, x)
+    type_, i = b.values[x], f"i{len(b.loops)}"
+    heads = [(i, "range(2)"), (i, "range(1, 3)"), (f"{i}, w", "enumerate([4, 8])"), (i, "[1, 3]")]
+    heads += [(i, "range(depth)")] if "depth > 1" in b.flags else []
+    targets, over = b.random.choice(heads)
+    name = b.bind("x", type_, x)
+    with b.inside(f"for {targets} in {over} {{", loops=[*b.loops, i], flags=[*b.flags, f"{i} % 2 == 0", f"{i} > 0"]):
+        flags = b.flags
+        if "w" in targets and type_.rank != 4 and b.chance(0.7):
+            b.line(f"{name} = {name} -> {b.always('up')}Linear(2 * w) -> {b.act()} -> {b.always('down')}Linear({type_.width})")
+        b.line(f"{name} = {sub(b, name, b.random.randint(1, 2))}")
+        b.flags = flags
+    b.flags = [f for f in b.flags if i not in f]
+    return name
+
+
+@step(2, 3, 4, weight=3)
+def branched(b: Body, x: str) -> str:
+    if b.nested > 2:
+        return activate(b, x)
+    type_ = b.values[x]
+    name = b.bind("x", type_, x)
+    flag = b.random.choice([*b.flags, "1 + 1 == 2", "not (2 in [1, 3])", f"{type_.width} == 8"])
+    guarded = dict(guarded=True)
+    with b.inside(f"if {flag} {{", "} else {" if (both := b.chance(0.6)) else "}", **guarded):
+        b.line(f"{name} = {sub(b, name)}")
+    if both:
+        b.lines.pop()
+        with b.inside("} else {", **guarded):
+            b.line(f"{name} = {sub(b, name)}")
+    return name
+
+
+@step(2, 3, 4)
+def listed(b: Body, x: str) -> str:
+    """A list of tensors that a loop fills, or a comprehension."""
+    if b.loops or b.scanning:
+        return activate(b, x)
+    type_, xs = b.values[x], b.fresh("xs")
+    label = b.fresh("each")
+    if b.chance(0.5):
+        b.line(f"{xs} = [{x} -> \"{label}.{{k}}\": {project(b, type_, type_.width)} for k in range({b.random.choice('23')})]")
+    else:
+        b.line(f"{xs} = [{x}]")
+        with b.inside(f"for k in range({b.random.choice('12')}) {{"):
+            layer = project(b, type_, type_.width)
+            b.line(f'{xs} = {xs} + [{xs}[-1] -> "{label}.{{k}}": {layer} -> {b.act()}]')
+    forms = [f"sum({xs})", f"sum({xs}[1:]) + {xs}[0]", f"mean(stack({xs}, dim=0), dim=0)", f"amax(stack({xs}), 0)"]
+    return b.bind("h", type_, b.random.choice(forms))
+
+
+@step(2, 3, 4)
+def widened(b: Body, x: str) -> str:
+    """Several widths side by side."""
+    type_, widths = b.values[x], ["4", "8"]
+    parts = ", ".join(f"{x} -> {b.always('side')}{project(b, type_, w)}" for w in widths)
+    return b.bind("h", type_.wide("12"), f"cat([{parts}], dim={type_.axis})", x)
+
+
+# --- shapes that move ------------------------------------------------------------------------------------------------
+
+
+@step(3, layers=False)
+def turned(b: Body, x: str) -> str:
+    """There and back again."""
+    width = b.values[x].width
+    forms = [f'rearrange(rearrange({x}, "n t (h d) -> n h t d", h=2), "n h t d -> n t (h d)")']
+    forms += [f"transpose(transpose({x}, 1, 2) -> tanh, 1, 2)", f"reshape(flatten({x}, 0, 1) -> relu, ({_head(b, x)}, {width}))"]
+    forms += [f"flip({x}, (1,))", f"roll({x}, 1, 1)", f'repeat(reduce({x}, "n t (d 2) -> n t d", "mean"), "n t d -> n t (d 2)")']
+    forms += [f"unbind(stack([{x}, {x}], dim=1), dim=1)[1]", f"squeeze(unsqueeze({x}, 2), 2)"]
+    return b.bind("h", b.values[x], b.random.choice(forms), x)
+
+
+def _head(b: Body, x: str) -> str:
+    return ", ".join((b.values[x].dims or ())[:2])
+
+
+@step(3)
+def attended(b: Body, x: str) -> str:
+    type_, heads = b.values[x], b.random.choice("124")
+    width = type_.width
+    q, k, v = (
+        f'rearrange({x} -> {b.always(n)}Linear({width}), "n t (h d) -> n h t d", h={heads})' for n in ("q", "k", "v")
+    )
+    if b.chance(0.3) and not b.scanning and not b.loops:
+        y = b.fresh("y")
+        b.line(f"{y}, _ = {x} -> {b.always('mha')}MultiheadAttention({heads}, batch_first=true)")
+        return b.bind("h", type_, y)
+    causal = b.random.choice(["", ", is_causal=true"])
+    y = b.bind("y", Tensor(FLOAT, None), f"scaled_dot_product_attention({q}, {k}, {v}{causal})")
+    return b.bind("h", type_, f'rearrange({y}, "n h t d -> n t (h d)") -> {b.always("o")}Linear({width})')
+
+
+@step(3, flat=False)
+def recurrent(b: Body, x: str) -> str:
+    width, name, reverse = b.size(), b.fresh("h"), b.random.choice([", bidirectional=true", ""])
+    type_ = b.values[x].wide(f"2 * {width}" if reverse else width)
+    if b.chance(0.5):
+        b.line(f"{name}, (_, _) = {x} -> {b.label('lstm')}LSTM({width}, batch_first=true{reverse})")
+    else:
+        b.line(f"{name}, _ = {x} -> {b.label('gru')}GRU({width}, batch_first=true{reverse})")
+    return b.let(name, _even(type_))
+
+
+def _even(type_: Tensor) -> Tensor:
+    from tests.generate.blocks import worked_out
+
+    return Tensor(type_.dtype, tuple(worked_out(d) for d in type_.dims or ()))
+
+
+@step(3, plain=False)
+def scanned(b: Body, x: str) -> str:
+    """A recurrence of one's own."""
+    if b.groups or b.nested:
+        return activate(b, x)
+    type_, width, ys, last = b.values[x], b.size(), b.fresh("ys"), b.fresh("h")
+    batch = (type_.dims or ())[0]
+    part = b.fresh("part")
+    reverse = b.random.choice(["", ", reverse=true"])
+    b.line("")
+    with b.inside(f"{ys}, {last} = scan {part} in {x} over dim=1{reverse} with {last} = zeros({batch}, {width}) {{", scanning=True):
+        b.let(part, Tensor(FLOAT, (batch, type_.width)))
+        b.let(last, Tensor(FLOAT, (batch, width)))
+        new = b.bind("new", Tensor(FLOAT, (batch, width)), f"({part} -> {b.always('ih')}Linear({width})) + ({last} -> {b.always('hh')}Linear({width}))")
+        b.line(f"{last} = tanh({sub(b, new)})")
+        b.line(f"yield {last}")
+    b.line("")
+    b.let(ys, type_.wide(width))
+    b.let(last, Tensor(FLOAT, (batch, width)))
+    if b.chance(0.5):
+        return b.bind("h", type_.wide(width), f"{ys} + unsqueeze({last}, 1)")
+    b.line(f"{ys} = {ys} * unsqueeze({last}, 1)")
+    return ys
+
+
+@step(4, flat=False, weight=3)
+def shrunk(b: Body, x: str) -> str:
+    n, c, h, w = b.values[x].dims or ()
+    width = b.size()
+    pools = ["MaxPool2d(2)", "AvgPool2d(2)"]
+    if b.owns and b.chance(0.6):
+        layer, floor = f"Conv2d({width}, 3, stride=2, padding=1)", "({} - 1) // 2 + 1"
+    else:
+        layer, floor, width = b.random.choice(pools), "{} // 2", c
+        layer = layer if b.owns else "max_pool2d(2)"
+    sizes = [_even(Tensor(FLOAT, (floor.format(bracketed(d)),))).dims[0] for d in (h, w)]  # type: ignore[index]
+    return b.bind("h", Tensor(FLOAT, (n, width, *sizes)), f"{x} -> {b.label('down') if b.owns else ''}{layer}")
+
+
+@step(4, flat=False, layers=False)
+def resized(b: Body, x: str) -> str:
+    n, c, h, w = b.values[x].dims or ()
+    name = f'interpolate({x}, scale_factor=2, mode="{b.random.choice(["nearest", "bilinear"])}")'
+    return b.bind("h", _even(Tensor(FLOAT, (n, c, f"2 * {bracketed(h)}", f"2 * {bracketed(w)}"))), name)
+
+
+@step(4, flat=False, layers=False, weight=1)
+def rows(b: Body, x: str) -> str:
+    """An image as a sequence of places."""
+    n, c, h, w = b.values[x].dims or ()
+    places = _even(Tensor(FLOAT, (n, f"{bracketed(h)} * {bracketed(w)}", c)))
+    forms = [f'rearrange({x}, "n c h w -> n (h w) c")', f"transpose(flatten({x}, 2), 1, 2)"]
+    return b.bind("s", places, b.random.choice(forms))
+
+
+@step(3, 4, flat=False, layers=False, weight=1)
+def pooled(b: Body, x: str) -> str:
+    """One vector for each sample."""
+    type_ = b.values[x]
+    dims = "[2, 3]" if type_.rank == 4 else "1"
+    name = b.random.choice(["mean", "amax"])
+    return b.bind("v", Tensor(FLOAT, ((type_.dims or ())[0], type_.width)), f"{name}({x}, dim={dims})")
+
+
+@step(2, 3, 4, weight=6)
+def through_a_block(b: Body, x: str) -> str:
+    from tests.generate.blocks import call
+
+    found = call(b, x)
+    return found if found is not None else activate(b, x)
+
+
+def tokens(b: Body, name: str, width: str, words: int) -> str:
+    """Integers as vectors."""
+    type_ = b.values[name]
+    assert type_.dtype in (INT, BOOL)
+    return b.bind("e", Tensor(FLOAT, (*(type_.dims or ()), width)), f"{name} -> {b.fresh('table')}: Embedding({words}, {width})")
+
+
+def pick(b: Body, ranks: Sequence[int] = (2, 3, 4)) -> str:
+    """A value to go on with: mostly one of the newest."""
+    found = b.find(lambda t: t.dtype == FLOAT and t.rank in ranks)
+    return found[-1] if b.chance(0.6) else b.random.choice(found)
