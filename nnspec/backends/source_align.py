@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nnspec.backends.source_line import Line
 from nnspec.backends.source_unify import Differs, Fill, dummy, key, unify_lines
 
-_MOST_CELLS = 10_000
+_MOST_CELLS = 4_000
 """How large the table may be that aligns two bodies."""
 
 Unit = tuple[Line, ...]
@@ -67,11 +67,19 @@ def _with_form(table: list[list[int | None]], models: Sequence[Sequence[Unit]], 
         raise Differs
     heads = [[models[form][at] for form, at in enumerate(row) if at is not None] for row in table]
     keys = [_key(unit) for unit in new]
+    known: dict[tuple[str, str], bool] = {}
+
+    def alike_(a: Unit, b: Unit) -> bool:
+        texts = ("\n".join(line.text for line in a), "\n".join(line.text for line in b))
+        if texts not in known:
+            known[texts] = _alike(a, b)
+        return known[texts]
+
     alike = []
     for head in heads:
         wanted = _key(head[0])
         alike.append(
-            [k == wanted and all(_alike(each, unit) for each in head) for unit, k in zip(new, keys, strict=True)]
+            [k == wanted and all(alike_(each, unit) for each in head) for unit, k in zip(new, keys, strict=True)]
         )
     best = [[0] * (len(new) + 1) for _ in range(len(table) + 1)]
     for i in reversed(range(len(table))):

@@ -17,7 +17,7 @@ from nnspec.backends.source_tokens import masked
 from nnspec.backends.source_unify import Differs, Fill, unify_lines
 from nnspec.elaborate.place import is_reserved
 
-_MOST_FORMS = 16
+_MOST_FORMS = 12
 """So many forms of a block are tried together."""
 _MOST_CHOICES = 4
 """With more places at which the instances part, a class says less than two do."""
@@ -66,27 +66,37 @@ def classes(
     for draft in drafts:
         forms.setdefault(draft.form(), []).append(draft)
     found: list[Class] = []
-    waiting = list(forms.values())
-    if len(waiting) <= _MOST_FORMS:
-        whole = _tried(drafts, text, reserved)
-        if whole is not None:
-            return [whole]
-    for form in waiting:
-        _join(found, form, text, reserved)
+    if len(forms) > _MOST_FORMS:
+        for form in forms.values():
+            _add(found, form, text, reserved)
+        return found
+    whole = _tried(drafts, text, reserved)
+    if whole is not None:
+        return [whole]
+    for form in forms.values():
+        if not _join(found, form, text, reserved):
+            _add(found, form, text, reserved)
     return found
 
 
 def _join(
     found: list[Class], drafts: Sequence[Draft], text: Callable[[], BlockText | None], reserved: frozenset[str]
-) -> None:
-    """Add drafts of one form to the first class that can take them, else as a class of their own."""
-    for at, other in enumerate(found if len(found) < _MOST_FORMS else ()):
+) -> bool:
+    """Add drafts of one form to the first class that can take them."""
+    for at, other in enumerate(found):
         merged = _tried([*other.drafts, *drafts], text, reserved)
         if merged is not None:
             found[at] = merged
-            return
-    alone = _tried(drafts, text, reserved)
-    found += [alone] if alone is not None else [_alone(draft) for draft in drafts]
+            return True
+    return False
+
+
+def _add(
+    found: list[Class], drafts: Sequence[Draft], text: Callable[[], BlockText | None], reserved: frozenset[str]
+) -> None:
+    """A class for drafts of one form, or for each of them."""
+    made = _tried(drafts, text, reserved)
+    found += [made] if made is not None else [_alone(draft) for draft in drafts]
 
 
 def _tried(drafts: Sequence[Draft], text: Callable[[], BlockText | None], reserved: frozenset[str]) -> Class | None:

@@ -24,7 +24,7 @@ from nnspec.elaborate.repairs import drop_argument
 from nnspec.elaborate.session import FUNCTION_STEPS, MAX_ELEMENTS
 from nnspec.elaborate.shape_faults import shape_fault
 from nnspec.elaborate.torch_order import doubt
-from nnspec.elaborate.values import Fault, FunctionValue, LayerRecipe, Owned, Tensor, describe, is_number
+from nnspec.elaborate.values import Fault, FunctionValue, LayerRecipe, Owned, ParamRef, Tensor, describe, is_number
 from nnspec.layer import Function, Layer, Operation, ShapeError
 from nnspec.syntax import ast
 from nnspec.types import Scalar, TensorType
@@ -84,14 +84,9 @@ def operand(frame: Frame, cls: type[Operation], name: str, value: Any, span: Spa
     if name in cls.scalars and (is_number(value) or isinstance(value, (bool, Dim))):
         number = float(value) if isinstance(value, Fraction) else value
         return Scalar(number), number
-    raise Fault(
-        error(
-            "NNS311",
-            f"`{cls.__name__}` needs a tensor, not {describe(value)}",
-            span,
-            "not a tensor",
-        )
-    )
+    helps = ("a parameter that a block is given is there to tie with: `weight=...`",) if isinstance(value, ParamRef) else ()
+    message = f"`{cls.__name__}` needs a tensor, not {describe(value)}"
+    raise Fault(error("NNS311", message, span, "not a tensor", helps=helps))
 
 
 def allocate(frame: Frame, result: Any, span: Span, previous: int | None) -> tuple[Any, Any]:

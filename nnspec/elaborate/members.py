@@ -22,7 +22,6 @@ from nnspec.elaborate.values import (
     BlockRecipe,
     Fault,
     Owned,
-    ParamRef,
     Record,
     Silent,
     Tensor,
@@ -133,7 +132,8 @@ def _member_of_module(frame: Frame, place: Place, module: int, path: str, name: 
         raise _no_member(place, name, list(members), span)
     if member.module is None:
         assert member.type is not None
-        return ParamRef(f"{path}.{name}", member.type, place.span)
+        assert member.kind != "module"
+        return Owned(f"{path}.{name}", member.type, member.kind, place.span)
     inner = Place(name, "block", "label", place.span, None)
     inner.path = f"{path}.{name}"
     inner.module = member.module

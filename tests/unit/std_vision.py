@@ -172,7 +172,7 @@ VISION = (
         made("models.mobilenetv2", "InvertedResidual", 8, 12, 2, 1),
     ),
     _vision("MBConv", "MBConv(8, kernel=5)", partial(_mbconv, 6, 5, 1, 8, 8)),
-    _vision("MBConv", "MBConv(12, expand=1, stride=2)", partial(_mbconv, 1, 3, 2, 8, 12)),
+    _vision("MBConv", "MBConv(16, expand=1, stride=2)", partial(_mbconv, 1, 3, 2, 8, 16)),
     _vision(
         "MBConv",
         "MBConv(8, 24 / 8, act=Hardswish, attention=none)",
