@@ -12,6 +12,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent / "std"
 
+_ABOUT = re.compile(r"^nnspec 1\n\n((?:# .*\n)+)\n")
 _DECLARED = re.compile(r"^(?:block|model)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
 
 
@@ -24,6 +25,12 @@ def modules() -> dict[str, Path]:
 def text_of(module: str) -> str:
     """The text of a module."""
     return modules()[module].read_text(encoding="utf-8")
+
+
+def about(module: str) -> str:
+    """What the comment at the head of a module says that it holds."""
+    found = _ABOUT.match(text_of(module))
+    return " ".join(line.removeprefix("# ") for line in found[1].splitlines()) if found else ""
 
 
 @cache

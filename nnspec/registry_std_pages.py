@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 from nnspec import registry_std
 from nnspec.diagnostics import Sink
@@ -11,6 +12,26 @@ from nnspec.syntax import ast
 from nnspec.syntax.parse import parse
 
 _WIDTH = 88
+_EXAMPLE = re.compile(r"Example: `(.*)` with (.*)\.")
+_NEXT_INPUT = re.compile(r", (?=\w+: )")
+
+
+@dataclass(frozen=True)
+class Page:
+    """What there is to say about a block: of what it says itself, each part as it is written, on one line."""
+
+    module: str
+    name: str
+    signature: str
+    paragraphs: tuple[str, ...]
+    """What it computes, from what, and its source."""
+    arguments: tuple[tuple[str, str], ...]
+    """Its hyperparameters, each with its comment."""
+    inputs: tuple[tuple[str, str], ...]
+    outputs: tuple[tuple[str, str], ...]
+    examples: tuple[tuple[str, tuple[str, ...]], ...]
+    """Uses of it, each with the inputs of a model that is this use."""
+    text: str
 
 
 def known_topics() -> list[str]:
@@ -19,14 +40,22 @@ def known_topics() -> list[str]:
 
 
 def pages(topic: str) -> list[str]:
-    """What there is to say about a block (`FeedForward`, `std.feedforward.FeedForward`) or a module."""
+    """What there is to say about a block (`FeedForward`, `std.feedforward.FeedForward`), a module, or `std`."""
+    if topic == "std":
+        return [overview()]
     if topic in registry_std.modules():
         return [_module_page(topic)]
     module, _, name = topic.rpartition(".")
     found = registry_std.blocks().get(name, ())
-    return [
-        _block_page(each, text, block) for each in found if module in ("", each) for text, block in _named(each, name)
-    ]
+    homes = [home for home in found if module in ("", home)]
+    return [_block_page(page) for home in homes for page in entries(home) if page.name == name]
+
+
+def entries(module: str) -> list[Page]:
+    """The blocks of a module, in the order in which they are declared."""
+    text = registry_std.text_of(module)
+    declared = parse(text, Sink()).declarations
+    return [_entry(module, text, each) for each in declared if isinstance(each, ast.Block)]
 
 
 def overview() -> str:
@@ -38,38 +67,50 @@ def overview() -> str:
     return "\n".join(["Blocks of the library, to import:", *lines])
 
 
-def _declared(module: str) -> tuple[str, list[ast.Block]]:
-    text = registry_std.text_of(module)
-    file = parse(text, Sink())
-    return text, [d for d in file.declarations if isinstance(d, ast.Block)]
+def _entry(module: str, text: str, block: ast.Block) -> Page:
+    def words(node: ast.Node) -> str:
+        return _words(text[node.span.start : node.span.end])
 
-
-def _named(module: str, name: str) -> Iterator[tuple[str, ast.Block]]:
-    text, blocks = _declared(module)
-    yield from ((text, block) for block in blocks if block.name.id == name)
+    statements = block.body.statements
+    paragraphs = [" ".join(part.split()) for part in block.doc.split("\n\n")]
+    uses = [match for part in paragraphs if (match := _EXAMPLE.fullmatch(part))]
+    outputs = [each for each in statements if isinstance(each, ast.Output) and (each.name or each.type)]
+    return Page(
+        module,
+        block.name.id,
+        _signature(text, block),
+        tuple(part for part in paragraphs if part and not _EXAMPLE.fullmatch(part)),
+        tuple((words(each), _words(each.doc)) for each in block.hyperparameters),
+        tuple(
+            (words(each).removeprefix("input "), _words(each.doc)) for each in statements if isinstance(each, ast.Input)
+        ),
+        tuple((_output(text, each), "") for each in outputs),
+        tuple((use[1], tuple(_NEXT_INPUT.split(use[2]))) for use in uses),
+        text[block.span.start : block.span.end],
+    )
 
 
 def _module_page(module: str) -> str:
-    text, blocks = _declared(module)
+    about = registry_std.about(module)
     lines = [f"{module}    (a module of the library)", ""]
-    for block in blocks:
-        lines += [f"  {_signature(text, block)}", *_indented(block.doc.split("\n\n")[0], "      ")]
+    if about:
+        lines += [textwrap.fill(about, _WIDTH), ""]
+    for page in entries(module):
+        lines += [f"  {page.signature}", *_indented(page.paragraphs[0] if page.paragraphs else "", "      ")]
     return "\n".join(lines)
 
 
-def _block_page(module: str, text: str, block: ast.Block) -> str:
-    parts = [f"{_signature(text, block)}    (a block of {module})", *_paragraphs(block.doc)]
-    hyper = [(text[h.span.start : h.span.end], h.doc) for h in block.hyperparameters]
-    inputs = [s for s in block.body.statements if isinstance(s, ast.Input)]
-    taken = [(_words(text[s.span.start : s.span.end]).removeprefix("input "), s.doc) for s in inputs]
-    outputs = [s for s in block.body.statements if isinstance(s, ast.Output)]
-    given = [(_output(text, s), "") for s in outputs if s.name is not None or s.type is not None]
-    for title, entries in (("Arguments:", hyper), ("Inputs:", taken), ("Outputs:", given)):
-        if entries:
-            parts.append("\n".join([title, *(line for entry in entries for line in _entry(*entry))]))
-    name = block.name.id
-    parts.append(f"Import it:\n  from {module} import {name}")
-    parts.append("Its text, to read or to copy:\n" + textwrap.indent(text[block.span.start : block.span.end], "  "))
+def _block_page(page: Page) -> str:
+    parts = [f"{page.signature}    (a block of {page.module})"]
+    parts += [textwrap.fill(part, _WIDTH) for part in page.paragraphs]
+    for title, given in (("Arguments:", page.arguments), ("Inputs:", page.inputs), ("Outputs:", page.outputs)):
+        if given:
+            parts.append("\n".join([title, *(line for each in given for line in _item(*each))]))
+    if page.examples:
+        shown = (f"  {use}    with {', '.join(inputs)}" for use, inputs in page.examples)
+        parts.append("\n".join(["Examples:", *shown]))
+    parts.append(f"Import it:\n  from {page.module} import {page.name}")
+    parts.append("Its text, to read or to copy:\n" + textwrap.indent(page.text, "  "))
     return "\n\n".join(parts)
 
 
@@ -83,17 +124,12 @@ def _output(text: str, node: ast.Output) -> str:
     return f"{name}: {text[node.type.span.start : node.type.span.end]}" if node.type is not None else name
 
 
-def _entry(head: str, doc: str) -> list[str]:
-    return [f"  {_words(head)}", *_indented(doc, "      ")]
+def _item(head: str, doc: str) -> list[str]:
+    return [f"  {head}", *_indented(doc, "      ")]
 
 
-def _indented(doc: str, indent: str) -> list[str]:
-    text = _words(doc)
+def _indented(text: str, indent: str) -> list[str]:
     return [textwrap.fill(text, _WIDTH, initial_indent=indent, subsequent_indent=indent)] if text else []
-
-
-def _paragraphs(doc: str) -> list[str]:
-    return [textwrap.fill(_words(part), _WIDTH) for part in doc.split("\n\n") if part.strip()]
 
 
 def _words(text: str) -> str:

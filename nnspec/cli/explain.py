@@ -29,7 +29,7 @@ class _Topic(click.ParamType):  # type: ignore[type-arg]  # generic in the newes
 
 @click.command("explain")
 @click.argument("topics", metavar="CODE|NAME...", nargs=-1, type=_Topic())
-@click.option("--markdown", is_flag=True, help="Write the reference of all library names in Markdown.")
+@click.option("--markdown", is_flag=True, help="Write the reference of all library names, or of `std`, in Markdown.")
 @reported
 def command(topics: tuple[str, ...], markdown: bool, **_: Any) -> None:
     """Explain a diagnostic code (NNS401), or a layer, function, optimizer, data set or metric (Conv2d), or `train`,
@@ -38,9 +38,10 @@ def command(topics: tuple[str, ...], markdown: bool, **_: Any) -> None:
     Without a name, list everything that there is to explain.
     """
     if markdown:
-        from nnspec import reference
+        from nnspec import reference, reference_std
 
-        click.echo(reference.markdown(), nl=False)
+        page = reference_std if topics == ("std",) else reference
+        click.echo(page.markdown(), nl=False)
         return
     if not topics:
         click.echo(f"{overview()}\n\n{std.overview()}\n\n{_codes()}\n\nThe section: train")

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from nnspec.diagnostics import Span, error
-from nnspec.dims import Dim, DimTooLarge, conditional, floordiv, mod, show, symbols
+from nnspec.dims import Dim, DimTooLarge, Size, conditional, floordiv, mod, show, symbols
 from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.session import MAX_LIST, MAX_STEPS
 from nnspec.elaborate.values import (
@@ -17,6 +17,7 @@ from nnspec.elaborate.values import (
     ChainRecipe,
     Fault,
     FunctionValue,
+    Inexact,
     Recipe,
     RepeatRecipe,
     Undecided,
@@ -28,6 +29,8 @@ from nnspec.elaborate.values import (
 )
 
 _LIMIT = 2**63
+_LARGEST_POWER = 8
+"""Of a symbol."""
 _OPS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -49,16 +52,15 @@ def binary(frame: Frame, op: str, left: Any, right: Any, span: Span) -> Any:
     """`left op right` for compile-time values."""
     if is_number(left) and is_number(right):
         return number(_numbers(op, left, right, span), span)
-    if isinstance(left, (int, Fraction, Dim)) and isinstance(right, (int, Fraction, Dim)):
-        if not isinstance(left, bool) and not isinstance(right, bool):
-            return _sizes(frame, op, left, right, span)
-    elif op == "+" and type(left) is type(right) and isinstance(left, (list, tuple, str)):
+    if all(is_number(value) or isinstance(value, (Dim, Inexact)) for value in (left, right)):
+        return _sizes(frame, op, left, right, span)
+    if op == "+" and type(left) is type(right) and isinstance(left, (list, tuple, str)):
         return bounded(frame, left + right, span)
-    elif op == "*" and isinstance(left, (list, tuple, str)) and is_size(right) and isinstance(right, int):
+    if op == "*" and isinstance(left, (list, tuple, str)) and is_size(right) and isinstance(right, int):
         if len(left) * right > MAX_LIST:
             raise _too_long(span)
         return bounded(frame, left * right, span)
-    elif op == "*" and isinstance(left, Recipe):
+    if op == "*" and isinstance(left, Recipe):
         return repeat(frame, left, right, span)
     raise Fault(
         error(
@@ -175,33 +177,37 @@ def bounded(frame: Frame, value: Any, span: Span) -> Any:
 
 
 def _sizes(frame: Frame, op: str, left: Any, right: Any, span: Span) -> Any:
-    if isinstance(left, Fraction) or isinstance(right, Fraction) or op not in ("+", "-", "*", "/", "//", "%", "**"):
-        raise Fault(
-            error(
-                "NNS307",
-                f"`{op}` of `{show_value(left)}` and `{show_value(right)}` is not a whole number for every size",
-                span,
-                "not a size",
-            )
-        )
-    if right == 0 and op in ("/", "//", "%"):
+    odd = next((v for v in (left, right) if isinstance(v, Inexact)), None)
+    if odd is not None:
+        return _inexact(op, left, right, odd.fault)
+    if op in ("/", "//", "%") and right == 0:
         raise Fault(error("NNS312", "division by zero", span))
+    whole = is_size(left) and is_size(right) and (op != "**" or (isinstance(right, int) and 0 <= right <= _LARGEST_POWER))
+    if not whole or op == "@":
+        message = f"`{op}` of `{show_value(left)}` and `{show_value(right)}` is not a whole number for every size"
+        return _inexact(op, left, right, Fault(error("NNS307", message, span, "not a size")))
     try:
         return _dims(frame, op, left, right, span)
     except DimTooLarge as fault:
         raise Fault(error("NNS310", f"this size is too large to reason about: {fault}", span)) from None
 
 
+def _inexact(op: str, left: Any, right: Any, fault: Fault) -> Inexact:
+    """A number that is known at run time, if that can be computed; else the fault."""
+    if op not in ("+", "-", "*", "/", "**"):
+        raise fault
+    return Inexact(op, left, right, fault)
+
+
 def _dims(frame: Frame, op: str, left: Any, right: Any, span: Span) -> Any:
     if op == "/":
-        return exact(frame, left, right, span)
+        quotient = frame.facts.quotient(left, right)
+        return Inexact(op, left, right, _remainder(left, right, span)) if quotient is None else quotient
     if op == "//":
         return frame.proof.simplify(floordiv(left, right))
     if op == "%":
         return frame.proof.simplify(mod(left, right))
     if op == "**":
-        if not isinstance(right, int) or not 0 <= right <= 8:
-            raise Fault(error("NNS307", f"`{show(left)} ** {show(right)}` is not a size", span))
         result = 1
         for _ in range(right):
             result = result * left
@@ -209,14 +215,11 @@ def _dims(frame: Frame, op: str, left: Any, right: Any, span: Span) -> Any:
     return _OPS[op](left, right)
 
 
-def exact(frame: Frame, left: Any, right: Any, span: Span) -> Any:
-    """`left / right` of sizes: exact, or a fault that names the assert."""
-    quotient = frame.facts.quotient(left, right)
-    if quotient is not None:
-        return quotient
+def _remainder(left: Size, right: Size, span: Span) -> Fault:
+    """The fault of a division that perhaps leaves a rest; it names the assert."""
     a, b = show_value(left), show_value(right)
     wrapped = f"({a})" if " " in a else a
-    raise Fault(
+    return Fault(
         error(
             "NNS404",
             f"`{wrapped} / {b}` is not known to be a whole number",

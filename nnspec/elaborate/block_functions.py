@@ -13,6 +13,7 @@ from nnspec.elaborate.expressions import evaluate
 from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.inputs import input_statements
 from nnspec.elaborate.matching import bind_inputs
+from nnspec.elaborate.place import Place
 from nnspec.elaborate.session import BODY_STEPS, MAX_DEPTH
 from nnspec.elaborate.values import UNKNOWN, BlockFunction, Fault, Silent
 from nnspec.syntax import ast
@@ -66,8 +67,8 @@ def call_block_function(
         session.depth -= 1
     check_outputs(callee, block)
     frame.uses_training |= callee.uses_training
-    if callee.root.children:
-        owned = next(iter(callee.root.children.values()))
+    owned = _owned(callee.root)
+    if owned is not None:
         raise Fault(
             error(
                 "NNS214",
@@ -82,6 +83,13 @@ def call_block_function(
         frame.failed = True
         raise Silent
     return values[0] if len(values) == 1 else tuple(values)
+
+
+def _owned(place: Place) -> Place | None:
+    """The first layer or parameter at or below a place; a chain of functions owns none."""
+    if place.kind not in ("group", "chain", "repeat"):
+        return place
+    return next((found for found in map(_owned, place.children.values()) if found is not None), None)
 
 
 def _by_position(frame: Frame, title: str, inputs: int, hyper: list[str], argument: ast.Argument) -> Fault:

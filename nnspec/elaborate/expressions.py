@@ -19,6 +19,7 @@ from nnspec.elaborate.values import (
     DType,
     Fault,
     FunctionValue,
+    Inexact,
     LayerRecipe,
     Owned,
     Record,
@@ -57,6 +58,14 @@ def handles(*nodes: type) -> Callable[[_H], _H]:
 
 def evaluate(frame: Frame, node: ast.Expr) -> Any:
     """The value of an expression; raises `Fault` for the author's mistake."""
+    value = _HANDLERS[type(node)](frame, node)
+    if isinstance(value, Inexact):
+        raise value.fault
+    return value
+
+
+def operand_value(frame: Frame, node: ast.Expr) -> Any:
+    """The same where a number that is known at run time may stand too: next to a tensor, or in more arithmetic."""
     return _HANDLERS[type(node)](frame, node)
 
 
@@ -333,4 +342,4 @@ def _conditional(frame: Frame, node: ast.Conditional) -> Any:
         raise tensor_condition(node.test.span)
     if not isinstance(test, bool):
         raise Fault(error("NNS309", f"`if` needs true or false, not {describe(test)}", node.test.span))
-    return evaluate(frame, node.then if test else node.orelse)
+    return operand_value(frame, node.then if test else node.orelse)

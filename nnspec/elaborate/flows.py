@@ -14,6 +14,7 @@ from nnspec.elaborate.builtins import BUILTINS
 from nnspec.elaborate.calls import Flowing, call_function, call_layer
 from nnspec.elaborate.expressions import evaluate, handles
 from nnspec.elaborate.frame import Frame, name_of
+from nnspec.elaborate.inputs import input_statements
 from nnspec.elaborate.operators import tensor_operator
 from nnspec.elaborate.place import Origin, Place, kind_of
 from nnspec.elaborate.session import COPY_STEPS
@@ -104,20 +105,21 @@ def _applied(frame: Frame, node: ast.Expr) -> Any:
     """What an item applies; a function's call keeps its arguments until something flows into it."""
     if isinstance(node, ast.Call):
         function = evaluate(frame, node.function) if not _is_builtin(frame, node, flowing=True) else None
-        if isinstance(function, FunctionValue):
-            return FunctionValue(function.cls, node.function.span, _held(frame, function, node))
-        if isinstance(function, BlockFunction):
-            return BlockFunction(function.block, node.function.span, _held(frame, function, node))
+        if isinstance(function, (FunctionValue, BlockFunction)):
+            return _held(frame, function, node)
         if function is not None:
             return _configure(frame, function, node)
     return evaluate(frame, node)
 
 
-def _held(frame: Frame, function: FunctionValue | BlockFunction, node: ast.Call) -> tuple[ast.Argument, ...]:
-    """The arguments of a function that waits for its input, worked out here: their names may mean others there."""
+def _held(frame: Frame, function: FunctionValue | BlockFunction, node: ast.Call) -> FunctionValue | BlockFunction:
+    """A function that waits for its input, its arguments worked out here: their names may mean others there."""
     values = [ast.Constant(a.value.span, evaluate(frame, a.value)) for a in node.arguments]
     pairs = zip(node.arguments, values, strict=True)
-    return (*(function.arguments or ()), *(ast.Argument(a.span, a.name, v, a.name_span) for a, v in pairs))
+    held = (*(function.arguments or ()), *(ast.Argument(a.span, a.name, v, a.name_span) for a, v in pairs))
+    if isinstance(function, FunctionValue):
+        return FunctionValue(function.cls, node.function.span, held)
+    return BlockFunction(function.block, node.function.span, held)
 
 
 def apply(frame: Frame, home: Place, what: Any, flowing: Flowing, label: str | None, origin: Origin, span: Span) -> Any:
@@ -247,9 +249,29 @@ def _chain(frame: Frame, node: ast.Chain) -> ChainRecipe:
 def _is_builtin(frame: Frame, node: ast.Call, *, flowing: bool = False) -> bool:
     """Whether a call is one of compile-time values; a tensor flows into the library's function of that name."""
     name = name_of(node.function)
-    if name not in BUILTINS or name == "sum" or (flowing and registry.find("function", name)):  # see `_sum`
+    waits = flowing or _is_named(node.arguments)
+    if name not in BUILTINS or name == "sum" or (waits and registry.find("function", name)):  # see `_sum`
         return False
     return not any(name in names for names in (frame.scope, frame.file.constants, frame.file.blocks))
+
+
+def _is_named(arguments: tuple[ast.Argument, ...]) -> bool:
+    """Whether there are arguments, and all of them are given by name."""
+    return bool(arguments) and all(a.name is not None for a in arguments)
+
+
+def _waits(function: FunctionValue | BlockFunction, arguments: tuple[ast.Argument, ...]) -> bool:
+    """Whether a call configures a function and gives it no input: `act = softmax(dim=1)` waits for what flows in."""
+    if isinstance(function, FunctionValue):
+        inputs = [name.lstrip("*") for name in function.cls.input_names()]
+        required, options = inputs[: function.cls.required_inputs()], [*inputs, *function.cls.fields]
+    else:
+        statements = input_statements(function.block)
+        required = [s.name.id for s in statements if s.default is None]
+        options = [*(s.name.id for s in statements), *(h.name.id for h in function.block.hyperparameters)]
+    given = [a.name for a in arguments]
+    known = all(name in options for name in given)
+    return _is_named(arguments) and known and bool(required) and required[0] not in given
 
 
 def _sum(frame: Frame, values: list[Any] | tuple[Any, ...], span: Span) -> Any:
@@ -274,6 +296,8 @@ def _call(frame: Frame, node: ast.Call) -> Any:
         pairs = zip(arguments, values, strict=True)
         arguments = tuple(ast.Argument(a.span, a.name, ast.Constant(a.value.span, v), a.name_span) for a, v in pairs)
     function = evaluate(frame, node.function)
+    if isinstance(function, (FunctionValue, BlockFunction)) and _waits(function, arguments):
+        return _held(frame, function, node)
     if isinstance(function, FunctionValue):
         if function.cls.__name__ == "sum" and len(arguments) == 1 and arguments[0].name is None:
             value = evaluate(frame, arguments[0].value)

@@ -7,16 +7,17 @@ from typing import Any
 from nnspec import registry
 from nnspec.diagnostics import Span, error
 from nnspec.elaborate import arithmetic
-from nnspec.elaborate.calls import apply_function
-from nnspec.elaborate.expressions import evaluate, handles, tensor_condition
+from nnspec.dims import Dim
+from nnspec.elaborate.calls import apply_function, size_tensor
+from nnspec.elaborate.expressions import evaluate, handles, operand_value, tensor_condition
 from nnspec.elaborate.frame import Frame
-from nnspec.elaborate.values import Fault, Owned, Tensor, Undecided, describe
+from nnspec.elaborate.values import Fault, Inexact, Owned, Tensor, Undecided, describe
 from nnspec.syntax import ast
 
 
 @handles(ast.Unary)
 def _unary(frame: Frame, node: ast.Unary) -> Any:
-    value = evaluate(frame, node.operand)
+    value = operand_value(frame, node.operand)
     if node.op == "not":
         if isinstance(value, Undecided):
             return Undecided(f"not ({value.text})", value.symbols)
@@ -38,9 +39,9 @@ def _binary(frame: Frame, node: ast.Binary) -> Any:
     spine = [node]
     while isinstance(spine[-1].left, ast.Binary) and spine[-1].left.op not in ("and", "or"):
         spine.append(spine[-1].left)
-    value = evaluate(frame, spine[-1].left)
+    value = operand_value(frame, spine[-1].left)
     for part in reversed(spine):
-        value = _operate(frame, part, value, evaluate(frame, part.right))
+        value = _operate(frame, part, value, operand_value(frame, part.right))
     return value
 
 
@@ -59,7 +60,16 @@ def tensor_operator(frame: Frame, name: str, values: tuple[Any, ...], span: Span
     """Apply an operator's function to tensors and numbers."""
     function = registry.find("function", name)
     assert function is not None, name
+    values = tuple(at_run_time(frame, v, span) if isinstance(v, Inexact) else v for v in values)
     return apply_function(frame, function(), values, span, at or span)
+
+
+def at_run_time(frame: Frame, value: Any, span: Span) -> Any:
+    """A number made of symbols as a tensor without dimensions; other numbers as they are."""
+    if isinstance(value, Inexact):
+        parts = (at_run_time(frame, value.left, span), at_run_time(frame, value.right, span))
+        return tensor_operator(frame, _OPERATORS[value.op], parts, span)
+    return size_tensor(frame, value, span) if isinstance(value, Dim) else value
 
 
 def _logic(frame: Frame, node: ast.Binary) -> Any:
@@ -84,7 +94,7 @@ def _logic(frame: Frame, node: ast.Binary) -> Any:
 
 @handles(ast.Compare)
 def _compare(frame: Frame, node: ast.Compare) -> Any:
-    values = [evaluate(frame, operand) for operand in node.operands]
+    values = [operand_value(frame, operand) for operand in node.operands]
     result: Any = True
     for op, left, right in zip(node.ops, values, values[1:], strict=False):
         if isinstance(left, (Tensor, Owned)) or isinstance(right, (Tensor, Owned)):
@@ -95,6 +105,9 @@ def _compare(frame: Frame, node: ast.Compare) -> Any:
             else:
                 raise tensor_condition(node.span)
         else:
+            for value in (left, right):
+                if isinstance(value, Inexact):
+                    raise value.fault
             answer = arithmetic.compare(frame, op, left, right, node.span)
         if answer is False:
             return False

@@ -47,6 +47,21 @@ class Undecided:
         self.comparison = comparison
 
 
+class Inexact:
+    """A number made of symbols that is no size, such as `1 / T`: known at run time, where it meets a tensor.
+
+    Everywhere else it is the author's mistake that `fault` says (see `expressions.evaluate`).
+    """
+
+    __slots__ = ("fault", "left", "op", "right")
+
+    def __init__(self, op: str, left: Any, right: Any, fault: Fault) -> None:
+        self.op = op
+        self.left = left
+        self.right = right
+        self.fault = fault
+
+
 class DType(str):
     """An element type as a value: `dtype=float16`."""
 
@@ -273,7 +288,7 @@ def is_size(value: Any) -> bool:
 
 def kind_word(value: Any) -> str:
     """The kind of value that a name stays when it is bound again."""
-    if is_number(value) or isinstance(value, Dim):
+    if is_number(value) or isinstance(value, (Dim, Inexact)):
         return "number"
     kinds: tuple[tuple[str, Any], ...] = (
         ("tensor", (Tensor, Owned)),
@@ -301,7 +316,7 @@ def describe(value: Any) -> str:
     if isinstance(value, Recipe):
         return f"a recipe for `{value.title}`"
     if isinstance(value, (FunctionValue, BlockFunction)):
-        return "a function"
+        return "a function that waits for its input" if value.arguments else "a function"
     if isinstance(value, (Owned, ParamRef)):
         return f"a parameter {value.type}"
     names: Mapping[type, str] = {
@@ -310,6 +325,7 @@ def describe(value: Any) -> str:
         tuple: "a tuple",
         Record: "a record",
         Undecided: "a condition",
+        Inexact: "a number that is known at run time",
     }
     return names.get(type(value), "a layer")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -75,6 +75,8 @@ class Body:
     paths: list[str] = field(default_factory=list)
     """Paths of linear layers with a weight, from the body's own root, that no loop has made."""
     groups: list[str] = field(default_factory=list)
+    wrapped: bool = False
+    """Whether some layer is wrapped, so that its weight has another name."""
     guarded: bool = False
     """Whether what is written may not be there: inside of an `if`."""
 
@@ -91,10 +93,16 @@ class Body:
         """A label for a layer, followed by a colon, or nothing; a computed one in loops."""
         if self.random.random() < 0.2:
             return ""
+        if self.loops or self.random.random() < 0.8:
+            return self.always(stem)
+        return f'"{self.fresh(stem)}.{self.random.randrange(3)}": '
+
+    def always(self, stem: str) -> str:
+        """A label with a colon."""
         name = self.fresh(stem)
         if self.loops:
             return f'"{name}.{".".join(f"{{{each}}}" for each in self.loops)}": '
-        return f"{name}: " if self.random.random() < 0.8 else f'"{name}.{self.random.randrange(3)}": '
+        return f"{name}: "
 
     def chance(self, share: float) -> bool:
         """True now and then."""
@@ -137,7 +145,3 @@ class Body:
         yield
         self.values, self.depth, self.nested, self.loops, self.scanning, self.guarded = before
         self.line(tail)
-
-    def copy_of(self, type_: Tensor, **changes: object) -> Tensor:
-        """The type with some fields changed."""
-        return replace(type_, **changes)  # type: ignore[arg-type]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,18 +11,11 @@ from typing import Any
 
 from torch import Tensor
 
-from nnspec import registry_std
+from nnspec.reference_std import example_spec
 
 from ..zoo.network import Network
 
 _FOLDER = tempfile.TemporaryDirectory()
-
-
-def importing(text: str) -> str:
-    """A text behind the imports of all names of `std` that stand in it."""
-    words = set(re.findall(r"\w+", text))
-    homes = {name: home for name, (home, *_) in registry_std.blocks().items() if name in words}
-    return "".join(f"from {home} import {name}\n" for name, home in homes.items()) + text
 
 
 @cache
@@ -46,8 +38,7 @@ class Block(Network):
     @property
     def path(self) -> Path:
         """The model's file, made at first use."""
-        inputs = "".join(f"  input {each}\n" for each in self.declared)
-        return _written(importing(f"model M {{\n{inputs}  output y = {self.text}\n}}\n"))
+        return _written(example_spec(self.text, self.declared))
 
     def renamed(self, state: Any) -> dict[str, Tensor]:
         """The original's state under the names that it has in the model."""

@@ -185,7 +185,9 @@ SEQUENCES = (
     ),
     _sequence("UnitOffsetRMSNorm", "x -> b: UnitOffsetRMSNorm", _gemma, **_SPLIT),
     _sequence("Attention", "x -> b: Attention(4, causal=true)", Heads),
-    _sequence("Attention", "(x, mask=seen[:, none, none]) -> b: Attention(4, causal=true)", Heads, _SEEN, call=_by_name),
+    _sequence(
+        "Attention", "(x, mask=seen[:, none, none]) -> b: Attention(4, causal=true)", Heads, _SEEN, call=_by_name
+    ),
     _sequence(
         "Attention", "(x, memory, seen[:, none, none]) -> b: Attention(4)", partial(Heads, 12),
         "memory: float[N, S, 12]", _KEYS, call=_by_name, inputs=_texts("memory", "seen", memory=12),

@@ -173,6 +173,16 @@ def test_a_file_name_cannot_leave_its_docstring() -> None:
     assert not any(isinstance(node, ast.Import) and node.names[0].name == "os" for node in ast.walk(ast.parse(source)))
 
 
+@pytest.mark.parametrize(("name", "classes"), [("resnet50", ["Bottleneck", "ResNet50"]), ("gpt2", None)])
+def test_a_published_network_is_short(name: str, classes: list[str] | None) -> None:
+    path = ROOT / "examples" / "zoo" / f"{name}.nns"
+    source = emit(compile_text(path.read_text("utf-8"), name=path.name).program)
+    found = names_of(source)
+    assert found == (classes or sorted(set(found), key=found.index))
+    assert not any(word[-1].isdigit() and word[:-1] in found for word in found)
+    assert len(source.splitlines()) < 150
+
+
 # --- what could go wrong ---------------------------------------------------------------------------------------------
 
 HARD = {

@@ -83,7 +83,7 @@ def test_the_originals_weights_load_by_their_names(pair: compare.Pair) -> None:
 
 
 def test_parameters_start_as_the_originals_do(pair: compare.Pair) -> None:
-    if not pair.network.starts:
+    if not (pair.network.starts and pair.case.quick):
         pytest.skip("what parameters start from is not compared")
     assert {name: gap for name, gap in compare.starts(pair).items() if gap > 1} == {}
 
@@ -98,7 +98,7 @@ def test_gradients_are_the_originals(pair: compare.Pair) -> None:
 
 def test_a_step_in_training_mode_is_the_originals(pair: compare.Pair) -> None:
     if not pair.case.train:
-        pytest.skip("its training mode is random, or compared in another case")
+        pytest.skip("its training mode draws in another order, or is compared in another case")
     close(compare.training(pair))
 
 

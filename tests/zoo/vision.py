@@ -44,13 +44,10 @@ def small_resnet50(**arguments: Any) -> nn.Module:
 
 
 def small_deeplab() -> nn.Module:
-    """On the small ResNet-50, and without dropout."""
+    """On the small ResNet-50."""
     backbone = small_resnet50(replace_stride_with_dilation=[False, True, True])
     library = torchvision("torchvision.models.segmentation.deeplabv3")
     module: nn.Module = library._deeplabv3_resnet(backbone, 7, True)
-    for part in module.modules():
-        if isinstance(part, nn.Dropout):
-            part.p = 0.0
     return module
 
 
@@ -58,7 +55,7 @@ def small_convnext() -> nn.Module:
     """Two stages of two blocks."""
     library = torchvision("torchvision.models.convnext")
     stages = [library.CNBlockConfig(16, 24, 2), library.CNBlockConfig(24, None, 2)]
-    module: nn.Module = library.ConvNeXt(stages, num_classes=7)
+    module: nn.Module = library.ConvNeXt(stages, 0.1, num_classes=7)
     return module
 
 
@@ -84,8 +81,8 @@ NETWORKS: tuple[Network, ...] = (
     tv(
         "alexnet",
         Case(
-            original=lambda: small_head("alexnet", num_classes=7, dropout=0.0),
-            hyperparameters={"classes": 7, "hidden": 64, "dropout": 0},
+            original=lambda: small_head("alexnet", num_classes=7),
+            hyperparameters={"classes": 7, "hidden": 64},
             sizes=SMALL,
         ),
         Case(original=vision("alexnet"), sizes=FULL, batches=(1, 2), quick=False, train=False),
@@ -94,8 +91,8 @@ NETWORKS: tuple[Network, ...] = (
     tv(
         "vgg11_bn",
         Case(
-            original=lambda: small_head("vgg11_bn", num_classes=7, dropout=0.0),
-            hyperparameters={"classes": 7, "hidden": 64, "dropout": 0},
+            original=lambda: small_head("vgg11_bn", num_classes=7),
+            hyperparameters={"classes": 7, "hidden": 64},
             sizes=((32, 40), (57, 33)),
         ),
         Case(original=vision("vgg11_bn"), sizes=FULL, batches=(1, 2), quick=False, train=False),
@@ -133,6 +130,7 @@ NETWORKS: tuple[Network, ...] = (
     tv(
         "googlenet",
         Case(
+            # The original draws for its auxiliary classifiers first: what is random would not be the same.
             original=vision("googlenet", num_classes=7, dropout=0, dropout_aux=0, init_weights=True),
             hyperparameters={"classes": 7, "dropout": 0, "dropout_aux": 0},
             sizes=SMALL,
@@ -142,21 +140,21 @@ NETWORKS: tuple[Network, ...] = (
     tv(
         "inception_v3",
         Case(
-            original=vision("inception_v3", num_classes=7, dropout=0, init_weights=True),
-            hyperparameters={"classes": 7, "dropout": 0},
-            sizes=((107, 107), (80, 96)),
+            original=vision("inception_v3", num_classes=7, init_weights=True),
+            hyperparameters={"classes": 7},
+            sizes=((107, 107), (96, 128)),
             train=False,
         ),
         Case(
-            original=vision("inception_v3", num_classes=7, dropout=0, init_weights=True),
-            hyperparameters={"classes": 7, "dropout": 0},
+            original=vision("inception_v3", num_classes=7, init_weights=False),
+            hyperparameters={"classes": 7},
             sizes=((299, 299), (299, 310)),  # the auxiliary classifier needs as much
             batches=(1, 2),
             train_batch=2,
             quick=False,
         ),
         Case(
-            original=vision("inception_v3", init_weights=True),
+            original=vision("inception_v3", init_weights=False),
             sizes=((299, 299), (192, 224)),
             batches=(1, 2),
             quick=False,
@@ -166,8 +164,8 @@ NETWORKS: tuple[Network, ...] = (
     tv(
         "squeezenet1_1",
         Case(
-            original=vision("squeezenet1_1", num_classes=7, dropout=0),
-            hyperparameters={"classes": 7, "dropout": 0},
+            original=vision("squeezenet1_1", num_classes=7),
+            hyperparameters={"classes": 7},
             sizes=SMALL,
         ),
         Case(original=vision("squeezenet1_1"), sizes=FULL, batches=(1, 2), quick=False, train=False),
@@ -175,8 +173,8 @@ NETWORKS: tuple[Network, ...] = (
     tv(
         "mobilenet_v2",
         Case(
-            original=vision("mobilenet_v2", num_classes=7, width_mult=0.25, dropout=0),
-            hyperparameters={"classes": 7, "width_mult": 0.25, "dropout": 0},
+            original=vision("mobilenet_v2", num_classes=7, width_mult=0.25),
+            hyperparameters={"classes": 7, "width_mult": 0.25},
             sizes=SMALL,
         ),
         Case(original=vision("mobilenet_v2"), sizes=FULL, batches=(1, 2), quick=False, train=False),
@@ -184,8 +182,8 @@ NETWORKS: tuple[Network, ...] = (
     tv(
         "mobilenet_v3_small",
         Case(
-            original=vision("mobilenet_v3_small", num_classes=7, dropout=0),
-            hyperparameters={"classes": 7, "dropout": 0},
+            original=vision("mobilenet_v3_small", num_classes=7),
+            hyperparameters={"classes": 7},
             sizes=SMALL,
         ),
         Case(original=vision("mobilenet_v3_small"), sizes=FULL, batches=(1, 2), quick=False, train=False),
@@ -193,8 +191,8 @@ NETWORKS: tuple[Network, ...] = (
     tv(
         "efficientnet_b0",
         Case(
-            original=vision("efficientnet_b0", num_classes=7, dropout=0, stochastic_depth_prob=0),
-            hyperparameters={"classes": 7, "dropout": 0, "stochastic_depth": 0},
+            original=vision("efficientnet_b0", num_classes=7),
+            hyperparameters={"classes": 7},
             sizes=SMALL,
         ),
         Case(original=vision("efficientnet_b0"), sizes=FULL, batches=(1, 2), quick=False, train=False),
@@ -203,7 +201,7 @@ NETWORKS: tuple[Network, ...] = (
         "convnext_tiny",
         Case(
             original=small_convnext,
-            hyperparameters={"depths": [2, 2], "widths": [16, 24], "classes": 7, "stochastic_depth": 0},
+            hyperparameters={"depths": [2, 2], "widths": [16, 24], "classes": 7},
             sizes=SMALL,
         ),
         Case(original=vision("convnext_tiny"), sizes=FULL, batches=(1, 2), quick=False, train=False),
@@ -221,6 +219,8 @@ NETWORKS: tuple[Network, ...] = (
                     hidden_dim=24,
                     mlp_dim=40,
                     num_classes=7,
+                    dropout=0.1,
+                    attention_dropout=0.2,
                 ),
                 hyperparameters={
                     "image_size": size,
@@ -230,6 +230,8 @@ NETWORKS: tuple[Network, ...] = (
                     "width": 24,
                     "mlp": 40,
                     "classes": 7,
+                    "dropout": 0.1,
+                    "attention_dropout": 0.2,
                 },
                 sizes=((size, size),),
             )
@@ -256,7 +258,7 @@ NETWORKS: tuple[Network, ...] = (
                     num_heads=[2, 3],
                     window_size=[window, window],
                     num_classes=7,
-                    stochastic_depth_prob=0,
+                    stochastic_depth_prob=0.2,
                 ),
                 hyperparameters={
                     "height": height,
@@ -266,7 +268,6 @@ NETWORKS: tuple[Network, ...] = (
                     "heads": [2, 3],
                     "window": window,
                     "classes": 7,
-                    "stochastic_depth": 0,
                 },
                 sizes=((height, width),),
             )
@@ -287,7 +288,7 @@ NETWORKS: tuple[Network, ...] = (
         "deeplabv3_resnet50",
         Case(
             original=small_deeplab,
-            hyperparameters={"depths": [1, 1, 2, 2], "classes": 7, "dropout": 0, "dropout_aux": 0},
+            hyperparameters={"depths": [1, 1, 2, 2], "classes": 7},
             sizes=((16, 24), (33, 17)),
         ),
         Case(
