@@ -219,7 +219,15 @@ class Blocks:
             return self._call(layout, mode, step, text, given or operands)
 
         return written_forward(
-            method, steps, uses, requires, reserved, reach=layout.access, call=express, words=self._input_words
+            method,
+            steps,
+            uses,
+            requires,
+            reserved,
+            reach=layout.access,
+            through=layout.values,
+            call=express,
+            words=self._input_words,
         )
 
     def _input_words(self, step: Step) -> Sequence[str]:

@@ -42,6 +42,7 @@ class Body(Turns):
         uses: list[int],
         output_names: Sequence[str] = (),
         reach: Callable[[str], str] = str,
+        through: Callable[[str], str] = lambda _: "",
         call: CallCode | None = None,
         wish: str = "",
         words: Callable[[Step], Sequence[str]] = lambda _: (),
@@ -72,6 +73,7 @@ class Body(Turns):
         self._left = uses.copy()
         self._uses = uses
         self._reach = reach
+        self._through = through
         self._call = call
         self._words = words
         """What the callee of a step calls its inputs."""

@@ -108,6 +108,7 @@ def written_forward(
     reserved: frozenset[str],
     *,
     reach: Callable[[str], str],
+    through: Callable[[str], str],
     call: CallCode,
     words: Callable[[Step], Sequence[str]],
 ) -> Forward:
@@ -125,6 +126,7 @@ def written_forward(
         uses=uses,
         output_names=method.output_names,
         reach=reach,
+        through=through,
         call=call,
         words=words,
     )

@@ -119,6 +119,10 @@ class Layout:
             return f"{text}[{self._position(module, name)}]"
         return f"{text}[{quote(name)}]" if holder == "ModuleDict" else f"getattr({text}, {quote(name)})"
 
+    def values(self, path: str) -> str:
+        """What a loop over the members of a container writes behind it: a `ModuleDict` goes through its keys."""
+        return ".values()" if path and self.holder(path, self.inner(path)) == "ModuleDict" else ""
+
     def _position(self, module: ir.Module, name: str) -> int | None:
         positions = self._positions.get(id(module))
         if positions is None:

@@ -21,6 +21,8 @@ class Turns:
     _deeper: int
     _reach: Callable[[str], str]
     """The text that reaches a member of the module."""
+    _through: Callable[[str], str]
+    """What stands behind a container so that a loop goes through its members."""
     _forced: dict[int, str]
     _hints: list[str]
     _left: list[int]
@@ -88,7 +90,8 @@ class Turns:
 
     def _turns(self, step: Step) -> None:
         variable = self._names.take(singular(step.path.rpartition(".")[2]))
-        self._line(f"for {variable} in ", Piece(self._text(step.path)), ":", span=step.node.span)
+        container = Piece(self._text(step.path) + self._through(step.path))
+        self._line(f"for {variable} in ", container, ":", span=step.node.span)
         self._members.append((step.first, variable))
         self._deeper += 4
         self._steps(step.inner)

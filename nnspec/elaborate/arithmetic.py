@@ -182,7 +182,9 @@ def _sizes(frame: Frame, op: str, left: Any, right: Any, span: Span) -> Any:
         return _inexact(op, left, right, odd.fault)
     if op in ("/", "//", "%") and right == 0:
         raise Fault(error("NNS312", "division by zero", span))
-    whole = is_size(left) and is_size(right) and (op != "**" or (isinstance(right, int) and 0 <= right <= _LARGEST_POWER))
+    whole = (
+        is_size(left) and is_size(right) and (op != "**" or (isinstance(right, int) and 0 <= right <= _LARGEST_POWER))
+    )
     if not whole or op == "@":
         message = f"`{op}` of `{show_value(left)}` and `{show_value(right)}` is not a whole number for every size"
         return _inexact(op, left, right, Fault(error("NNS307", message, span, "not a size")))
@@ -219,13 +221,16 @@ def _remainder(left: Size, right: Size, span: Span) -> Fault:
     """The fault of a division that perhaps leaves a rest; it names the assert."""
     a, b = show_value(left), show_value(right)
     wrapped = f"({a})" if " " in a else a
+    proof = f"if it always is, say so before: `assert {wrapped} % {b} == 0`"
+    if isinstance(left, int):
+        proof = f"next to a tensor it is a number: `x * ({wrapped} / {b})`"
     return Fault(
         error(
             "NNS404",
             f"`{wrapped} / {b}` is not known to be a whole number",
             span,
             f"cannot show that {wrapped} % {b} == 0",
-            helps=(f"if it always is, say so before: `assert {wrapped} % {b} == 0`", "or round down with `//`"),
+            helps=(proof, "or round down with `//`"),
         )
     )
 

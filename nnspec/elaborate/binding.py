@@ -13,7 +13,7 @@ from nnspec.diagnostics import Edit, Fix, Span, error
 from nnspec.dims import Dim, show
 from nnspec.elaborate.expressions import evaluate
 from nnspec.elaborate.frame import Frame, param_ref
-from nnspec.elaborate.values import Fault, LayerRecipe, Owned, Recipe, Silent, Tensor, describe, show_value
+from nnspec.elaborate.values import Fault, Inexact, LayerRecipe, Owned, Recipe, Silent, Tensor, describe, show_value
 from nnspec.layer import Layer
 from nnspec.suggest import suggest
 from nnspec.syntax import ast
@@ -196,6 +196,8 @@ def decimal(node: ast.Expr) -> str:
 
 def check_value(title: str, spec: Field, value: Any, span: Span, written: str = "") -> Any:
     """One value as its field holds it; `written` is how the author wrote a number with a point."""
+    if isinstance(value, Inexact):
+        raise value.fault
     kind = f"{spec.kind} | None" if spec.inferred else spec.kind
     try:
         converted = convert(kind, value)

@@ -8,10 +8,10 @@ from typing import Any
 
 from nnspec import ir
 from nnspec.diagnostics import Label, Span, error
-from nnspec.dims import Size, substitute
+from nnspec.dims import DimTooLarge, Size, substitute
 from nnspec.elaborate import freeze
 from nnspec.elaborate.binding import missing_argument, pair_up, unknown_argument
-from nnspec.elaborate.calls import Flowing, allocate, first_tensor, shared_fault
+from nnspec.elaborate.calls import Flowing, shared_fault
 from nnspec.elaborate.carried import carry_requirements, carry_ties
 from nnspec.elaborate.crossing import crossing
 from nnspec.elaborate.expressions import evaluate
@@ -19,6 +19,7 @@ from nnspec.elaborate.extern import check_argument, run_extern
 from nnspec.elaborate.frame import Frame, GraphBuilder
 from nnspec.elaborate.inputs import check_hyperparameter, input_statements
 from nnspec.elaborate.matching import bind_inputs, default_of
+from nnspec.elaborate.operands import allocate, first_tensor
 from nnspec.elaborate.place import Place
 from nnspec.elaborate.session import BODY_STEPS, MAX_DEPTH, MAX_STEPS, Session
 from nnspec.elaborate.values import (
@@ -103,6 +104,13 @@ def complete_block(
 
 def call_block(frame: Frame, place: Place, flowing: Flowing, span: Span) -> Any:
     """Feed values to a block in its place."""
+    try:
+        return _call(frame, place, flowing, span)
+    except DimTooLarge as fault:
+        raise Fault(error("NNS310", f"this size is too large to reason about: {fault}", span)) from None
+
+
+def _call(frame: Frame, place: Place, flowing: Flowing, span: Span) -> Any:
     recipe = place.recipe
     assert isinstance(recipe, BlockRecipe)
     if recipe.bare:
@@ -185,10 +193,9 @@ def gather_inputs(frame: Frame, block: ast.Definition, flowing: Flowing, span: S
     values = dict(zip(names, positional, strict=False))
     for name, value in named.items():
         if name not in names or name in values:
-            why = "is given twice" if name in values else f"has no input `{name}`"
-            raise Fault(
-                error("NNS412", f"`{block.name.id}` {why}", span, helps=(f"its inputs are {', '.join(names)}",))
-            )
+            title = f"`{block.name.id}`"
+            message = f"{title} is given `{name}` twice" if name in values else f"{title} has no input `{name}`"
+            raise Fault(error("NNS412", message, span, f"`{name}`", helps=(f"its inputs are {', '.join(names)}",)))
         values[name] = value
     for statement in statements:
         name = statement.name.id
@@ -273,9 +280,7 @@ def _elaborated(
     return result
 
 
-def elaborate_body(
-    callee: Frame, recipe: BlockRecipe, types: Sequence[Any], expected: int | None
-) -> Elaborated:
+def elaborate_body(callee: Frame, recipe: BlockRecipe, types: Sequence[Any], expected: int | None) -> Elaborated:
     """Run a body whose inputs are bound, and freeze what it owns and computes."""
     block = recipe.block
     callee.expected = expected

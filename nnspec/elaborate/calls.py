@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Any
 
-from nnspec import ir, registry
+from nnspec import ir
 from nnspec.diagnostics import Edit, Fix, Label, Span, error
 from nnspec.dims import Dim, DimTooLarge
 from nnspec.elaborate.absent import absent_helps, check_given, check_one
@@ -17,17 +16,17 @@ from nnspec.elaborate.binding import (
     unknown_argument,
 )
 from nnspec.elaborate.builtins import NUMERIC
-from nnspec.elaborate.expressions import evaluate
+from nnspec.elaborate.expressions import operand_value
 from nnspec.elaborate.frame import Frame
+from nnspec.elaborate.operands import allocate, apply_function, first_tensor, operand, outputs_of, size_tensor, trim
 from nnspec.elaborate.place import Place
 from nnspec.elaborate.repairs import drop_argument
-from nnspec.elaborate.session import FUNCTION_STEPS, MAX_ELEMENTS
+from nnspec.elaborate.session import MAX_ELEMENTS
 from nnspec.elaborate.shape_faults import shape_fault
 from nnspec.elaborate.torch_order import doubt
-from nnspec.elaborate.values import Fault, FunctionValue, LayerRecipe, Owned, ParamRef, Tensor, describe, is_number
+from nnspec.elaborate.values import Fault, FunctionValue, Inexact, LayerRecipe, is_number
 from nnspec.layer import Function, Layer, Operation, ShapeError
 from nnspec.syntax import ast
-from nnspec.types import Scalar, TensorType
 
 Flowing = tuple[list[Any], dict[str, Any]]
 """What flows into a layer: values by position, then by name."""
@@ -56,7 +55,7 @@ def gather(frame: Frame, cls: type[Operation], flowing: Flowing, title: str, spa
     values: list[Any] = positional[: len(plain)]
     values.extend(named.pop(name, None) for name in plain[len(values) :])
     for name in named:
-        why = "is given twice" if name in plain else f"has no input `{name}`"
+        why = f"is given `{name}` twice" if name in plain else f"has no input `{name}`"
         raise Fault(
             error("NNS412", f"`{title}` {why}", span, f"`{name}`", helps=(f"its inputs are {', '.join(plain)}",))
         )
@@ -67,51 +66,6 @@ def gather(frame: Frame, cls: type[Operation], flowing: Flowing, title: str, spa
                 error("NNS412", f"`{title}` needs its input `{name}`", span, f"no `{name}` flows in", helps=helps)
             )
     return values + positional[len(plain) :]
-
-
-def operand(frame: Frame, cls: type[Operation], name: str, value: Any, span: Span) -> tuple[Any, ir.Operand]:
-    """A value as the shape rule sees it, and as the graph holds it."""
-    if isinstance(value, Tensor):
-        return value.type, ir.Ref(value.id)
-    if isinstance(value, Owned):
-        tensor = frame.read(value, span)
-        return tensor.type, ir.Ref(tensor.id)
-    if value is None:
-        return None, None
-    if isinstance(value, (tuple, list)):
-        parts = [operand(frame, cls, name, v, span) for v in value]
-        return tuple(p[0] for p in parts), tuple(p[1] for p in parts)
-    if name in cls.scalars and (is_number(value) or isinstance(value, (bool, Dim))):
-        number = float(value) if isinstance(value, Fraction) else value
-        return Scalar(number), number
-    helps = ("a parameter that a block is given is there to tie with: `weight=...`",) if isinstance(value, ParamRef) else ()
-    message = f"`{cls.__name__}` needs a tensor, not {describe(value)}"
-    raise Fault(error("NNS311", message, span, "not a tensor", helps=helps))
-
-
-def allocate(frame: Frame, result: Any, span: Span, previous: int | None) -> tuple[Any, Any]:
-    """New graph values for a shape rule's result: the handles, and their numbers in the same nesting."""
-    if isinstance(result, TensorType):
-        tensor = frame.builder(span).value(result, span, previous)
-        return tensor, tensor.id
-    parts = [allocate(frame, part, span, previous) for part in result]
-    return type(result)(p[0] for p in parts), tuple(p[1] for p in parts)
-
-
-def _outputs(ids: Any) -> tuple[Any, ...]:
-    return (ids,) if isinstance(ids, int) or len(ids) == 1 else ids
-
-
-def first_tensor(values: Sequence[Any]) -> int | None:
-    """The number of the first tensor among operands: what a shape trace goes back to."""
-    for value in values:
-        if isinstance(value, Tensor):
-            return value.id
-        if isinstance(value, (tuple, list)):
-            found = first_tensor(value)
-            if found is not None:
-                return found
-    return None
 
 
 # --- layers ----------------------------------------------------------------------------------------------------------
@@ -140,15 +94,8 @@ def call_layer(frame: Frame, place: Place, flowing: Flowing, span: Span) -> Any:
     _settle(frame, place, recipe, layer, span)
     tensors, ids = allocate(frame, result, span, first_tensor(values))
     graph = frame.builder(span)
-    graph.nodes.append(ir.Call(place.path, _trim(pairs), _outputs(ids), span=span))
+    graph.nodes.append(ir.Call(place.path, trim(pairs), outputs_of(ids), span=span))
     return tensors
-
-
-def _trim(pairs: list[tuple[Any, ir.Operand]]) -> tuple[ir.Operand, ...]:
-    operands = [p[1] for p in pairs]
-    while operands and operands[-1] is None:
-        operands.pop()
-    return tuple(operands)
 
 
 def _infer_layer(
@@ -269,9 +216,7 @@ def call_function(
         if is_number(only):
             return builtin(frame, [only], span)
         if isinstance(only, Dim) and title != "abs":
-            full = registry.find("function", "full")  # a number at run time: a tensor without dimensions
-            assert full is not None
-            inputs[name] = apply_function(frame, full(size=(), fill_value=only, dtype="float32"), (), span, span)
+            inputs[name] = size_tensor(frame, only, span)
     missing = [n for n, f in cls.fields.items() if f.required and n not in options]
     if missing:
         raise missing_argument(title, missing, cls.fields, span)
@@ -316,7 +261,7 @@ def _split_arguments(
     """What is given to a function, sorted into inputs and options."""
     order = _order(cls)
     positional = [(v, span) for v in flowing[0]]
-    positional += [(evaluate(frame, a.value), a.value.span) for a in arguments if a.name is None]
+    positional += [(operand_value(frame, a.value), a.value.span) for a in arguments if a.name is None]
     given: dict[str, tuple[Any, Span]] = {}
     for position, (value, place) in enumerate(positional):
         slot = order[position] if position < len(order) else (order[-1] if order else "")
@@ -335,12 +280,14 @@ def _split_arguments(
     for argument in arguments:
         if argument.name is None:
             continue
-        value = evaluate(frame, argument.value)
+        value = operand_value(frame, argument.value)
         if argument.name in given:
             raise Fault(error("NNS306", f"`{cls.__name__}` is given `{argument.name}` twice", argument.span))
         if argument.name not in order and argument.name not in cls.fields:
             if not extra:
                 raise unknown_argument(cls.__name__, [o.lstrip("*") for o in order], argument)
+            if isinstance(value, Inexact):
+                raise value.fault
             extras.append((argument.name, value))
             continue
         given[argument.name] = (value, argument.value.span)
@@ -366,27 +313,3 @@ def _sizes_apart(cls: type[Function], order: list[str], arguments: Sequence[ast.
     fix = Fix("put brackets around the sizes", edits)
     message = f"`{cls.__name__}` takes `{spec.name}` as one argument, and here are {len(written)}"
     raise Fault(error("NNS305", message, place, "one argument holds them all", fixes=(fix,)))
-
-
-def apply_function(
-    frame: Frame, function: Function, values: Sequence[Any], span: Span, at: Span, spans: dict[str, Span] | None = None
-) -> Any:
-    """Add a function's node; `at` is the place that a fault is about."""
-    cls = type(function)
-    frame.session.step(span, frame.title, FUNCTION_STEPS)
-    check_one(cls, cls.__name__, list(values), at)
-    check_given(frame, cls, cls.__name__, list(values), span)
-    names = cls.input_names()
-    pairs = [
-        operand(frame, cls, names[min(i, len(names) - 1)].lstrip("*"), value, span) for i, value in enumerate(values)
-    ]
-    try:
-        result = function.infer(frame.proof, *(p[0] for p in pairs))
-    except ShapeError as fault:
-        raise shape_fault(frame, fault, at, spans=spans, sources=tuple(values)) from None
-    except DimTooLarge as fault:
-        raise Fault(error("NNS310", f"this size is too large to reason about: {fault}", span)) from None
-    tensors, ids = allocate(frame, result, span, first_tensor(values))
-    node = ir.Op(cls.__name__, _trim(pairs), dict(function.given()), _outputs(ids), span)
-    frame.builder(span).nodes.append(node)
-    return tensors

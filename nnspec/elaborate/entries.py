@@ -13,6 +13,7 @@ from nnspec import ir
 from nnspec.diagnostics import Diagnostic, error
 from nnspec.elaborate.blocks import Elaborated, elaborate_body
 from nnspec.elaborate.frame import Frame, GraphBuilder
+from nnspec.elaborate.freeze import documentation
 from nnspec.elaborate.inputs import free_type, input_statements, symbol_names
 from nnspec.elaborate.matching import default_of, note_absent
 from nnspec.elaborate.session import MAX_OPTIONAL, Session
@@ -41,7 +42,7 @@ def entry_of(session: Session, recipe: BlockRecipe) -> ir.Entry | None:
             return None
         forms.append(ir.Form(given, found[0]))
     *others, plain = forms
-    return ir.Entry(block.name.id, module, plain.methods, block.doc, block.head, tuple(reversed(others)))
+    return ir.Entry(block.name.id, module, plain.methods, documentation(block), block.head, tuple(reversed(others)))
 
 
 def _bits(count: int) -> list[tuple[bool, ...]]:

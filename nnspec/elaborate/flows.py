@@ -15,7 +15,7 @@ from nnspec.elaborate.calls import Flowing, call_function, call_layer
 from nnspec.elaborate.expressions import evaluate, handles
 from nnspec.elaborate.frame import Frame, name_of
 from nnspec.elaborate.inputs import input_statements
-from nnspec.elaborate.operators import tensor_operator
+from nnspec.elaborate.operands import apply_named
 from nnspec.elaborate.place import Origin, Place, kind_of
 from nnspec.elaborate.session import COPY_STEPS
 from nnspec.elaborate.values import (
@@ -278,7 +278,7 @@ def _sum(frame: Frame, values: list[Any] | tuple[Any, ...], span: Span) -> Any:
     """The sum of a list: of numbers, or of tensors."""
     if not any(isinstance(v, (Tensor, Owned)) for v in values):
         return BUILTINS["sum"](frame, [values], span)
-    return reduce(lambda total, value: tensor_operator(frame, "add", (total, value), span), values)
+    return reduce(lambda total, value: apply_named(frame, "add", (total, value), span), values)
 
 
 @handles(ast.Call)

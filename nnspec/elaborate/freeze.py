@@ -11,6 +11,7 @@ from nnspec.diagnostics import Label, Span, error
 from nnspec.elaborate.carried import essential
 from nnspec.elaborate.extern import origin_of
 from nnspec.elaborate.frame import Frame
+from nnspec.elaborate.inputs import input_statements
 from nnspec.elaborate.place import Place
 from nnspec.elaborate.session import Session
 from nnspec.elaborate.settings import content_of_settings, settled
@@ -41,6 +42,13 @@ def _not_in_full(session: Session, place: Place, span: Span) -> Fault:
     )
 
 
+def documentation(block: ast.Definition) -> str:
+    """The author's words on a block, on its hyperparameters and on its inputs."""
+    named = [*block.hyperparameters, *input_statements(block)]
+    parts = [f"- {each.name.id}: {each.doc}".replace("\n", "\n  ") for each in named if each.doc]
+    return "\n\n".join(part for part in (block.doc, "\n".join(parts)) if part)
+
+
 def module(frame: Frame, recipe: BlockRecipe, expected: int | None) -> int | None:
     """The module of a body; None when a member could not be settled."""
     session = frame.session
@@ -63,7 +71,7 @@ def module(frame: Frame, recipe: BlockRecipe, expected: int | None) -> int | Non
         members,
         tuple(frame.ties),
         span=block.span,
-        doc=block.doc,
+        doc=documentation(block),
         settings=settings,
         origin=origin_of(block) if isinstance(block, ast.Extern) else "",
     )

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from nnspec import ir
-from nnspec.diagnostics import Label, Span, error
+from nnspec import ir, registry
+from nnspec.diagnostics import Edit, Fix, Label, Span, error
 from nnspec.dims import Dim, Size, show, symbol
 from nnspec.elaborate.expressions import evaluate, library, unknown_name
 from nnspec.elaborate.frame import Frame
-from nnspec.elaborate.values import DType, Fault, ParamRef, Recipe, Tensor, describe, is_number, is_size
+from nnspec.elaborate.values import (
+    BlockFunction,
+    DType,
+    Fault,
+    FunctionValue,
+    ParamRef,
+    Recipe,
+    Tensor,
+    describe,
+    is_number,
+    is_size,
+)
 from nnspec.suggest import suggest
 from nnspec.syntax import ast
 from nnspec.types import ALIASES, DTYPES, TensorType, canonical, show_dtype
@@ -203,9 +215,23 @@ def check_hyperparameter(block: ast.Definition, hyper: ast.Hyperparameter, value
                 span,
                 f"expected {wants}",
                 others=(Label(hyper.span, "declared here"),) if hyper.span != span else (),
+                fixes=_as_layer(value, span) if wants == "a layer" else (),
             )
         )
     return value
+
+
+def _as_layer(value: Any, span: Span) -> tuple[Fix, ...]:
+    """For a function where a layer is wanted: the layer that computes the same, else a chain of the function alone."""
+    if isinstance(value, BlockFunction) or (isinstance(value, FunctionValue) and value.arguments is not None):
+        around = (Edit(replace(span, end=span.start), "{ "), Edit(replace(span, start=span.end), " }"))
+        return (Fix("in braces it is a layer: `{ ... }`", around, safe=True),)
+    if not isinstance(value, FunctionValue):
+        return ()
+    name = value.cls.__name__
+    layers = (n for n in registry.index("layer") if n.lower() == name.replace("_", ""))
+    layer = next(layers, f"{{ {name} }}")
+    return (Fix(f"write `{layer}`", (Edit(span, layer),), safe=True),)
 
 
 def _fits(node: ast.Type, value: Any) -> bool:

@@ -8,12 +8,12 @@ from nnspec import registry
 from nnspec.diagnostics import Span, error
 from nnspec.dims import Dim
 from nnspec.elaborate.arithmetic import bounded
-from nnspec.elaborate.calls import apply_function
 from nnspec.elaborate.expressions import evaluate, handles
 from nnspec.elaborate.files import Namespace
 from nnspec.elaborate.flows import unfold
 from nnspec.elaborate.frame import Frame, name_of
 from nnspec.elaborate.imports import find
+from nnspec.elaborate.operands import apply_function
 from nnspec.elaborate.place import Place
 from nnspec.elaborate.repeats import copy_of
 from nnspec.elaborate.values import (

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnspec import registry
-from nnspec.diagnostics import Span, error
+from nnspec.diagnostics import error
 from nnspec.elaborate import arithmetic
-from nnspec.dims import Dim
-from nnspec.elaborate.calls import apply_function, size_tensor
 from nnspec.elaborate.expressions import evaluate, handles, operand_value, tensor_condition
 from nnspec.elaborate.frame import Frame
+from nnspec.elaborate.operands import OPERATORS, apply_named
 from nnspec.elaborate.values import Fault, Inexact, Owned, Tensor, Undecided, describe
 from nnspec.syntax import ast
 
@@ -27,7 +25,7 @@ def _unary(frame: Frame, node: ast.Unary) -> Any:
             raise Fault(error("NNS309", f"`not` needs true or false, not {describe(value)}", node.span))
         return not value
     if isinstance(value, (Tensor, Owned)):
-        return tensor_operator(frame, "neg", (value,), node.span)
+        return apply_named(frame, "neg", (value,), node.span)
     return arithmetic.binary(frame, "-", 0, value, node.span)
 
 
@@ -47,29 +45,11 @@ def _binary(frame: Frame, node: ast.Binary) -> Any:
 
 def _operate(frame: Frame, node: ast.Binary, left: Any, right: Any) -> Any:
     if isinstance(left, (Tensor, Owned)) or isinstance(right, (Tensor, Owned)):
-        return tensor_operator(frame, _OPERATORS[node.op], (left, right), node.span, node.op_span)
+        return apply_named(frame, OPERATORS[node.op], (left, right), node.span, node.op_span)
     return arithmetic.binary(frame, node.op, left, right, node.span)
 
 
-_OPERATORS = {"+": "add", "-": "sub", "*": "mul", "/": "div", "//": "floor_divide", "%": "remainder"}
-_OPERATORS |= {"@": "matmul", "**": "pow"}
 _COMPARISONS = {"==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
-
-
-def tensor_operator(frame: Frame, name: str, values: tuple[Any, ...], span: Span, at: Span | None = None) -> Any:
-    """Apply an operator's function to tensors and numbers."""
-    function = registry.find("function", name)
-    assert function is not None, name
-    values = tuple(at_run_time(frame, v, span) if isinstance(v, Inexact) else v for v in values)
-    return apply_function(frame, function(), values, span, at or span)
-
-
-def at_run_time(frame: Frame, value: Any, span: Span) -> Any:
-    """A number made of symbols as a tensor without dimensions; other numbers as they are."""
-    if isinstance(value, Inexact):
-        parts = (at_run_time(frame, value.left, span), at_run_time(frame, value.right, span))
-        return tensor_operator(frame, _OPERATORS[value.op], parts, span)
-    return size_tensor(frame, value, span) if isinstance(value, Dim) else value
 
 
 def _logic(frame: Frame, node: ast.Binary) -> Any:
@@ -101,7 +81,7 @@ def _compare(frame: Frame, node: ast.Compare) -> Any:
             if left is None or right is None:
                 answer: Any = (left is right) == (op == "==")
             elif op in _COMPARISONS and len(node.ops) == 1:
-                return tensor_operator(frame, _COMPARISONS[op], (left, right), node.span)
+                return apply_named(frame, _COMPARISONS[op], (left, right), node.span)
             else:
                 raise tensor_condition(node.span)
         else:

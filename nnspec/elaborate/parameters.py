@@ -15,7 +15,7 @@ from nnspec.elaborate.inputs import check_annotation, declared
 from nnspec.elaborate.names import walk
 from nnspec.elaborate.place import Place
 from nnspec.elaborate.session import MAX_ELEMENTS
-from nnspec.elaborate.values import Fault, Owned, Tensor, describe, is_number, is_size
+from nnspec.elaborate.values import Fault, Inexact, Owned, Tensor, describe, is_number, is_size
 from nnspec.initializers import INITIALIZERS
 from nnspec.layer import ShapeError
 from nnspec.suggest import suggest
@@ -195,6 +195,8 @@ def _too_early(title: str, span: Span, code: str, label: str, helps: tuple[str, 
 
 def _foreign(value: Any) -> Any:
     """What a value holds that is known only when the model runs, or is trained; None when there is no such thing."""
+    if isinstance(value, Inexact):
+        raise value.fault
     if isinstance(value, (Dim, Tensor, Place)) or (isinstance(value, Owned) and value.kind == "param"):
         return value
     if isinstance(value, (list, tuple)):

@@ -14,9 +14,9 @@ from nnspec.dims import Size, show
 from nnspec.elaborate.batch_statistics import refuse_statistics
 from nnspec.elaborate.binding import check_value, unknown_argument
 from nnspec.elaborate.blocks import grow
-from nnspec.elaborate.calls import allocate
 from nnspec.elaborate.expressions import evaluate, handles
 from nnspec.elaborate.frame import Frame, GraphBuilder, Yielded
+from nnspec.elaborate.operands import allocate
 from nnspec.elaborate.session import BODY_STEPS, MAX_SCANS
 from nnspec.elaborate.shape_faults import shape_fault
 from nnspec.elaborate.values import UNKNOWN, Fault, Owned, Silent, Tensor, describe

@@ -15,6 +15,7 @@ from nnspec.elaborate.expressions import (
     condition,
     evaluate,
     iterate,
+    operand_value,
     restore_targets,
     save_targets,
     unpack,
@@ -152,7 +153,7 @@ def _assign(frame: Frame, node: ast.Assign) -> None:
     if isinstance(node.value, ast.Scan) and isinstance(node.target, ast.Targets):
         value: Any = results_for(frame, node.value, node.target)
     else:
-        value = evaluate(frame, node.value)
+        value = operand_value(frame, node.value)
     if isinstance(value, Undecided):
         raise Fault(
             error("NNS308", f"`{value.text}` is not known at compile time", node.value.span, "neither true nor false")

@@ -50,6 +50,7 @@ def call(b: Body, x: str) -> str | None:
     """Use some block that takes this value; None if there is none."""
     type_ = b.values[x]
     fitting = [k for k in b.blocks if k.takes.rank == type_.rank and (k.recurrent or not b.scanning)]
+    fitting = [k for k in fitting if k.style != "tied" or not (b.loops or b.nested)]
     fitting = [k for k in fitting if b.nested == 0 or (k.style in ("plain", "tree") and _flat(k))]
     if not fitting:
         return None
@@ -94,8 +95,12 @@ def argument(b: Body, kind: str, type_: Tensor) -> str:
     """A value for a hyperparameter."""
     if kind == "size":
         return b.size()
+    if kind == "tied":
+        return "TIED"
     if kind == "count":
         return b.random.choice(["1", "2", *(["depth"] if "depth > 1" in b.flags else [])])
+    if kind == "widths":
+        return b.random.choice(["[4, 8]", "[8]", "[2 * k for k in [2, 4, 2]]", "[4] + [8]"])
     if kind == "flag":
         return b.random.choice(["true", "false", *(["deep"] if "deep" in b.flags else [])])
     if kind == "act":
@@ -146,11 +151,32 @@ def _call_masked(b: Body, x: str, block: Block, recipe: str, gives: list[Tensor]
     return _unpacked(b, x, f"{head} -> {b.label('masked')}{recipe}", gives)
 
 
+def _call_context(b: Body, x: str, block: Block, recipe: str, gives: list[Tensor]) -> str:
+    others = b.find(lambda t: t.rank == 3 and t.dtype == FLOAT and (t.dims or "")[0] == (b.values[x].dims or "")[0])
+    other = b.random.choice(others)
+    head = b.random.choice([f"({x}, {other})", f"({x}, context={other})"])
+    if gives == [b.values[x]] and not b.loops and b.chance(0.4):
+        return b.bind("h", gives[0], f"{head} -> {b.fresh('decoder')}: {recipe} * 2", x)
+    return _unpacked(b, x, f"{head} -> {b.label('cross')}{recipe}", gives)
+
+
+def _call_tied(b: Body, x: str, block: Block, recipe: str, gives: list[Tensor]) -> str:
+    """The caller's own layer comes first, and its weight goes into the block."""
+    first, type_ = b.fresh("source"), b.values[x]
+    b.line(f"{b.fresh('t')} = {x} -> {first}: Linear(8, bias=false)")
+    path = ".".join([*b.groups, first, "weight"])
+    given = re.sub(r"\btied\b=|\bTIED\b", lambda m: m[0] if m[0] == "tied=" else path, recipe)
+    del type_
+    return _unpacked(b, x, f"{x} -> {b.label('ties')}{given}", gives)
+
+
 _CALLS: dict[str, Callable[[Body, str, Block, str, list[Tensor]], str]] = {
     "plain": _call_plain,
     "tree": _call_plain,
     "list": _call_list,
     "masked": _call_masked,
+    "context": _call_context,
+    "tied": _call_tied,
 }
 
 
@@ -159,10 +185,11 @@ _CALLS: dict[str, Callable[[Body, str, Block, str, list[Tensor]], str]] = {
 
 def declare(random: Random, name: str, known: list[Block]) -> Block:
     """A random block that may use those before it."""
-    style = random.choice(["plain", "plain", "plain", "tree", "list", "masked", "function"])
+    style = random.choice(["plain", "plain", "plain", "tree", "list", "masked", "context", "tied", "function"])
     if style == "function":
         return _function(random, name.lower())
-    takes = SEQUENCE if style == "masked" else random.choice([SEQUENCE, IMAGE, VECTOR])
+    takes = SEQUENCE if style in ("masked", "context") else random.choice([SEQUENCE, IMAGE, VECTOR])
+    takes = random.choice([SEQUENCE, VECTOR]) if style == "tied" else takes
     b = Body(random, known, sizes=["4", "8", takes.width])
     b.let("x", takes)
     kinds, defaults = _hyperparameters(b, style)
@@ -185,7 +212,7 @@ def declare(random: Random, name: str, known: list[Block]) -> Block:
 def _kind_of(random: Random, kind: str) -> str:
     if random.random() < 0.6:
         return ""
-    return {"size": ": int", "count": ": int", "flag": ": bool", "act": ": layer", "norm": ""}[kind]
+    return {"tied": ": parameter", "norm": "", "size": ": int", "count": ": int", "flag": ": bool", "act": ": layer", "widths": ": list[int]"}[kind]
 
 
 def _hyperparameters(b: Body, style: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -195,15 +222,18 @@ def _hyperparameters(b: Body, style: str) -> tuple[dict[str, str], dict[str, str
     if b.chance(0.7):
         kinds["width"] = "size"
         b.sizes += ["width", "2 * width"] if b.chance(0.5) else ["width"]
-    for name, kind, default in (("depth", "count", "2"), ("deep", "flag", "true"), ("act", "act", "ReLU"), ("norm", "norm", "none")):
+    for name, kind, default in (("depth", "count", "2"), ("deep", "flag", "true"), ("act", "act", "ReLU"), ("norm", "norm", "none"), ("widths", "widths", "[4, 8]")):
         if b.chance(0.35):
             kinds[name], defaults[name] = kind, default
     if "width" in kinds and b.chance(0.4) and next(iter(kinds)) == "width":
         defaults["width"] = "8"
+    if style == "tied":
+        kinds = {"tied": "tied", **kinds}
     kinds = {**{k: v for k, v in kinds.items() if k not in defaults}, **{k: v for k, v in kinds.items() if k in defaults}}
     b.flags += [flag for name, flag in (("depth", "depth > 1"), ("deep", "deep"), ("norm", "norm != none")) if name in kinds]
     b.flags += [f"width != {b.sizes[2]}", "width >= 8"] if "width" in kinds else []
     b.acts += ["act"] if "act" in kinds else []
+    b.widths = "widths" in kinds
     return kinds, defaults
 
 
@@ -211,12 +241,18 @@ def _inputs(style: str, takes: Tensor) -> list[str]:
     if style == "list":
         return [f"  input xs: list[{takes}]"]
     lines = [f"  input x: {takes}"]
+    if style == "context":
+        return [*lines, "  input context: float[N, S, E]"]
     return [*lines, "  input mask: bool[N, T] = none  # where to look"] if style == "masked" else lines
 
 
 def _start(b: Body, takes: Tensor) -> str:
     if "norm != none" in b.flags:
         b.line(f"if norm != none {{ x = x -> {b.fresh('norm')}: norm }}")
+    if "act" in b.acts and b.chance(0.3):
+        b.line("x = x -> act")
+    if b.widths:
+        steps.for_each_width(b, "x")
     return "x"
 
 
@@ -231,13 +267,32 @@ def _start_list(b: Body, takes: Tensor) -> str:
     return name
 
 
+def _start_context(b: Body, takes: Tensor) -> str:
+    del takes
+    q, k, v = (f"{x} -> {b.always('p')}Linear(8)" for x in ("x", "context", "context"))
+    y = b.bind("y", SEQUENCE.wide("8"), f"softmax(({q}) @ transpose({k}, 1, 2) / 3, dim=-1) @ ({v})")
+    return b.bind("x", SEQUENCE, f"x + ({y} -> {b.always('o')}Linear(D))")
+
+
+def _start_tied(b: Body, takes: Tensor) -> str:
+    name = b.bind("h", takes.wide("8"), f"x -> {b.fresh('own')}: Linear(8, weight=tied)")
+    return b.random.choice([name, "x"]) if b.chance(0.2) else name
+
+
 def _start_masked(b: Body, takes: Tensor) -> str:
     form = b.random.choice(["x * unsqueeze(mask, 2)", "masked_fill(x, logical_not(mask)[:, :, none], 0)"])
     b.line(f"if mask != none {{ x = {form} }}")
     return "x"
 
 
-_STYLES = {"plain": _start, "tree": _start, "list": _start_list, "masked": _start_masked}
+_STYLES = {
+    "plain": _start,
+    "tree": _start,
+    "list": _start_list,
+    "masked": _start_masked,
+    "context": _start_context,
+    "tied": _start_tied,
+}
 
 
 def _outputs(b: Body, x: str, takes: Tensor) -> tuple[Tensor, ...]:

@@ -64,6 +64,8 @@ class Body:
     sizes: list[str] = field(default_factory=lambda: ["4", "8", "12"])
     flags: list[str] = field(default_factory=list)
     acts: list[str] = field(default_factory=list)
+    widths: bool = False
+    """Whether there is a list of widths."""
     owns: bool = True
     """Whether it may have layers: functions have none."""
     lines: list[str] = field(default_factory=list)

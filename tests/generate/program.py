@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from random import Random
 
 from tests.generate import steps
@@ -29,7 +30,7 @@ def write(seed: int) -> Program:
     """The random program of a seed."""
     random = Random(seed)
     blocks: list[Block] = []
-    for number in range(random.randint(0, 5)):
+    for number in range(random.choice([0, 1, 2, 3, 4, 6])):
         block = declare(random, f"Block{number}", blocks)
         block.file = random.choice([0, 0, 1]) if all(k.file for k in blocks if k.name in " ".join(block.lines)) else 0
         blocks.append(block)
@@ -38,6 +39,9 @@ def write(seed: int) -> Program:
     model, imports = _model(random, blocks)
     names = ", ".join(k.name for k in imported)
     head = [f'from "parts/blocks.nns" import {names}'] if imported else []
+    if imported and random.random() < 0.4:
+        head = ['import "parts/blocks.nns" as parts']
+        own, model = ([_through(k, imported) for k in own], _renamed(model, imported))
     head = [*(["nnspec 1", ""] if random.random() < 0.3 else []), *head, *imports]
     parts = ["\n".join(head)] if head else []
     parts += ["base = 4\nwide = 2 * base"] + ["\n".join(k.lines) for k in own] + ["\n".join(model)]
@@ -55,12 +59,22 @@ def _model(random: Random, blocks: list[Block]) -> tuple[list[str], list[str]]:
         if random.random() < 0.15 and b.values[found].rank == 3:
             b.line(f"assert {b.values[found].width} % 4 == 0, \"widths\"")
     outputs = _outputs(b, random)
-    if random.random() < 0.7:
-        imports = add_example(b, inputs, random)
+    for _ in range(random.choice([0, 1, 1, 3])):
+        imports = list(dict.fromkeys([*imports, *add_example(b, inputs, random)]))
     settle(b)
     defaults = f"depth = {random.choice('23')}, deep = {random.choice(['true', 'false'])}"
     facts = ['  assert T <= 24, "a short context"'] if "x" in b.values and random.random() < 0.3 else []
     return [f"## The model.\nmodel Net({defaults}) {{", *inputs, *facts, *b.lines, *outputs, "}"], imports
+
+
+def _through(block: Block, imported: list[Block]) -> Block:
+    return replace(block, lines=_renamed(block.lines, imported))
+
+
+def _renamed(lines: list[str], imported: list[Block]) -> list[str]:
+    """Blocks of another file under its name."""
+    words = re.compile(rf"\b({'|'.join(k.name for k in imported)})\b")
+    return [words.sub(r"parts.\1", line) for line in lines]
 
 
 def _inputs(b: Body) -> list[str]:

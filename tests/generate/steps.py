@@ -156,9 +156,7 @@ def gate(b: Body, x: str) -> str:
 def shared(b: Body, x: str) -> str:
     """One layer that is used twice."""
     name, type_ = b.fresh("enc"), b.values[x]
-    path = ".".join([*b.groups, name])
     b.line(f"{name} = {layer_like(b, type_)}")
-    del path
     return b.bind("h", type_, f"{x} -> {name} -> {b.act()} -> {name}", x)
 
 
@@ -176,10 +174,7 @@ def tied(b: Body, x: str) -> str:
 def repeated(b: Body, x: str) -> str:
     type_ = b.values[x]
     counts = ["1", "2", "3", *(["depth"] if "depth > 1" in b.flags else [])]
-    label = f"{b.fresh('layers')}: " if not b.loops else b.label("layers") or '"rest.{}": '.format("{" + b.loops[0] + "}")
-    if label.startswith('"rest'):
-        label = f'"{b.fresh("rest")}.{{{b.loops[0]}}}": '
-    return b.bind("h", type_, f"{x} -> {label}{layer_like(b, type_)} * {b.random.choice(counts)}", x)
+    return b.bind("h", type_, f"{x} -> {b.always('layers')}{layer_like(b, type_)} * {b.random.choice(counts)}", x)
 
 
 @step(2, 3, 4)
@@ -269,18 +264,26 @@ def looped(b: Body, x: str) -> str:
     if len(b.loops) > 1 or b.scanning:
         return activate(b, x)
     type_, i = b.values[x], f"i{len(b.loops)}"
-    heads = [(i, "range(2)"), (i, "range(1, 3)"), (f"{i}, w", "enumerate([4, 8])"), (i, "[1, 3]")]
+    heads = [(i, "range(2)"), (i, "range(1, 3)"), (f"{i}, w{i}", "enumerate([4, 8])"), (i, "[1, 3]")]
     heads += [(i, "range(depth)")] if "depth > 1" in b.flags else []
     targets, over = b.random.choice(heads)
     name = b.bind("x", type_, x)
     with b.inside(f"for {targets} in {over} {{", loops=[*b.loops, i], flags=[*b.flags, f"{i} % 2 == 0", f"{i} > 0"]):
         flags = b.flags
         if "w" in targets and type_.rank != 4 and b.chance(0.7):
-            b.line(f"{name} = {name} -> {b.always('up')}Linear(2 * w) -> {b.act()} -> {b.always('down')}Linear({type_.width})")
+            b.line(f"{name} = {name} -> {b.always('up')}Linear(2 * w{i}) -> {b.act()} -> {b.always('down')}Linear({type_.width})")
         b.line(f"{name} = {sub(b, name, b.random.randint(1, 2))}")
         b.flags = flags
     b.flags = [f for f in b.flags if i not in f]
     return name
+
+
+def for_each_width(b: Body, x: str) -> None:
+    """A step for each item of a list of widths, with what it changes brought back."""
+    type_ = b.values[x]
+    with b.inside("for i, width_i in enumerate(widths) {"):
+        middle = project(b, type_, "width_i")
+        b.line(f'{x} = {x} -> "up.{{i}}": {middle} -> {b.act()} -> "down.{{i}}": {project(b, type_, type_.width)}')
 
 
 @step(2, 3, 4, weight=3)
@@ -400,6 +403,30 @@ def scanned(b: Body, x: str) -> str:
         return b.bind("h", type_.wide(width), f"{ys} + unsqueeze({last}, 1)")
     b.line(f"{ys} = {ys} * unsqueeze({last}, 1)")
     return ys
+
+
+@step(3, plain=False, weight=1)
+def scanned_twice(b: Body, x: str) -> str:
+    """Two sequences of one length, two states and two stacked values."""
+    if b.groups or b.nested:
+        return activate(b, x)
+    n, t, width = b.values[x].dims or ()
+    others = b.find(lambda o: o.rank == 3 and (o.dims or ())[:2] == (n, t))
+    other, ys, zs, last = b.random.choice(others), b.fresh("ys"), b.fresh("zs"), b.fresh("count")
+    small = Tensor(FLOAT, (n, "4"))
+    head = f"scan a in {x}, b in {other} over dim=-2 with {last} = zeros({n}, 4), total = ones({n}, dtype=float)"
+    b.line("")
+    with b.inside(f"{ys}, {zs}, {last} = {head} {{", scanning=True):
+        b.line(f"{last} = sigmoid(a -> {b.always('ia')}Linear(4)) * {last} + (b -> {b.always('ib')}Linear(4))")
+        b.let(last, small)
+        b.line("total = 0.5 * total + mean(b, dim=1)")
+        b.line(f"yield ({last} * 0.5, a + unsqueeze(total, 1))")
+    b.line("")
+    for name, type_ in ((ys, Tensor(FLOAT, (n, t, "4"))), (zs, b.values[x]), (last, small)):
+        b.let(name, type_)
+    b.line(f"{zs} = cat([{zs}, {ys}], dim=2)[:, :, 0:4] * unsqueeze({last}, 1)")
+    b.let(zs, Tensor(FLOAT, (n, t, "4")))
+    return b.random.choice([ys, zs])
 
 
 @step(4, flat=False, weight=3)

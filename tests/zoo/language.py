@@ -79,7 +79,7 @@ def _only(*names: str) -> Any:
     return chosen
 
 
-_GPT2 = {"vocab_size": _WORDS, "n_positions": 24, "n_embd": 32, "n_layer": 2, "n_head": 4}
+_GPT2 = {"vocab_size": _WORDS, "n_positions": 24, "n_embd": 32, "n_layer": 2, "n_head": 4, "initializer_range": 0.2}
 _BERT = {
     "vocab_size": _WORDS,
     "hidden_size": 32,
@@ -87,6 +87,7 @@ _BERT = {
     "num_attention_heads": 4,
     "intermediate_size": 48,
     "max_position_embeddings": 24,
+    "initializer_range": 0.2,
 }
 _LLAMA = {
     "vocab_size": _WORDS,
@@ -95,6 +96,7 @@ _LLAMA = {
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "intermediate_size": 48,
+    "initializer_range": 0.2,
 }
 _LLAMA_WIDE = {"hidden_size": 512, "num_hidden_layers": 4, "num_key_value_heads": 8, "intermediate_size": 1376}
 _T5 = {
@@ -118,6 +120,7 @@ _WHISPER = {
     "decoder_ffn_dim": 40,
     "max_source_positions": 12,
     "max_target_positions": 24,
+    "init_std": 0.2,
 }
 _VIT = {
     "image_size": 32,
@@ -126,6 +129,7 @@ _VIT = {
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "intermediate_size": 48,
+    "initializer_range": 0.2,
 }
 _CLIP = {
     "projection_dim": 20,
@@ -248,8 +252,15 @@ NETWORKS: tuple[Network, ...] = (
         outputs=_only("logits"),
         cases=(
             Case(
-                original=language("T5ForConditionalGeneration", config="T5Config", dropout_rate=0.0, **_T5),
-                hyperparameters={**_T5, "dropout": 0},
+                original=language(
+                    "T5ForConditionalGeneration",
+                    config="T5Config",
+                    relative_attention_num_buckets=12,
+                    relative_attention_max_distance=20,
+                    dropout_rate=0.0,
+                    **_T5,
+                ),
+                hyperparameters={**_T5, "num_buckets": 12, "max_distance": 20, "dropout": 0},
                 sizes=((5, 7, _PADDED), (40, 30, _PADDED), (7, 5)),
             ),
             Case(

@@ -10,14 +10,14 @@ To add a network:
    `-m slow` and may take a minute. Between them they have two sizes and two batch sizes, batch 1 among them.
 4. `pytest tests/zoo -k NAME`, with `-m ''` for all its cases; `python -m bench zoo` prints the table of all networks.
 
-Of each case it is then tested that the original's state dict loads strictly; that outputs, gradients and
-(unless `train=False`) a step in training mode are those of the original at every size; that one exported graph gives the
-same in ONNX Runtime; that the spec is no longer than the original's code; and, where `starts` is said, that parameters
-start from the distributions that the original's do.
+Of each case it is then tested that the original's state dict loads strictly; that outputs, gradients and (unless
+`train=False`) a step in training mode are those of the original at every size; that one exported graph gives the same
+in ONNX Runtime; that the spec is no longer than the original's code; and, where `starts` is said, that parameters start
+from the distributions that the original's do.
 
 What is random in training is drawn from the same seed on both sides, and is the same where it is drawn in the same
-order. Where it is not, make the case without (`dropout=0` on both sides), or say `train=False`. A second look at what is
-different in training is a case of its own.
+order. Where it is not, make the case without (`dropout=0` on both sides), or say `train=False`. A second look at what
+is different in training is a case of its own.
 
 Where the original's names cannot be said, `examples/zoo/NAME.keys.json` lies beside the spec: `{"reason": "why they
 cannot", "keys": {"their.*.name": "our.*.name"}}`; a `*` stands for the same text on both sides.
