@@ -23,6 +23,16 @@ class Found(NamedTuple):
     """Its canonical name: another path where it is tied."""
 
 
+def strange_in(pattern: str) -> str:
+    """The first character of a pattern that no name has and that is no `*`; "" if it has none."""
+    return next((c for c in pattern if not (c in "*._" or (c.isascii() and c.isalnum()))), "")
+
+
+def is_pattern(text: str) -> bool:
+    """Whether a text can be a pattern."""
+    return bool(text) and not strange_in(text)
+
+
 def matches(pattern: str, name: str) -> bool:
     """Whether a pattern stands for a whole name. (In linear time, whatever the pattern: a spec is not trusted.)"""
     first, *rest = pattern.split("*")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nnspec import ir
-from nnspec.dims import Dim, Size, evaluate, show, substitute, symbols, terms_of
+from nnspec.dims import Dim, DimTooLarge, Size, evaluate, show, substitute, symbols, terms_of
 from nnspec.summary_calls import Calls, Part
 from nnspec.summary_weights import Count, Weights
 from nnspec.types import TensorType
@@ -74,7 +74,13 @@ def summarize(program: ir.Program, entry: ir.Entry | None = None, sizes: Mapping
 
     Raises `SizeError`.
     """
-    entry = entry or program.main
+    try:
+        return _summarized(program, entry or program.main, sizes)
+    except DimTooLarge as fault:
+        raise SizeError(f"these sizes are too large: they give {fault}") from None
+
+
+def _summarized(program: ir.Program, entry: ir.Entry, sizes: Mapping[str, int] | None) -> Summary:
     number = entry.methods_with(entry.optional)["infer"]
     method = program.methods[number]
     names = tuple(s.name for s in method.symbols)

@@ -7,6 +7,7 @@ from typing import Any
 
 from nnspec import ir, registry
 from nnspec.dims import Dim, DimTooLarge, Size, substitute
+from nnspec.layer import Operation
 from nnspec.summary_weights import Count, count_member
 from nnspec.types import Operand, Scalar, TensorType
 
@@ -116,6 +117,13 @@ class _Walk:
         except DimTooLarge:
             return None
 
+    def cost(self, operation: Operation, inputs: list[Operand], outputs: tuple[Any, ...]) -> Size | None:
+        """What one call computes; None if that is too long an expression."""
+        try:
+            return operation.macs(inputs, self.result(outputs))
+        except DimTooLarge:
+            return None
+
     def sized(self, type_: TensorType) -> TensorType:
         return TensorType(type_.dtype, tuple(substitute(d, self.sizes) for d in type_.dims)) if self.sizes else type_
 
@@ -149,7 +157,7 @@ class _Walk:
         outputs = tuple(self.types[v] for v in ir.flat(node.outputs))
         if node.method is None:
             inputs = [self.operand(x) for x in node.inputs]
-            macs = self.calls.layer(module).macs(inputs, self.result(node.outputs))
+            macs = self.cost(self.calls.layer(module), inputs, node.outputs)
         else:
             inner = {name: substitute(size, self.sizes) for name, size in node.dims.items()}
             body = self.calls.body(node.method, inner)
@@ -168,7 +176,7 @@ class _Walk:
         """A function gets a row when it costs something."""
         cls = registry.find("function", node.function)
         assert cls is not None, node.function
-        macs = cls(**node.attributes).macs([self.operand(x) for x in node.inputs], self.result(node.outputs))
+        macs = self.cost(cls(**node.attributes), [self.operand(x) for x in node.inputs], node.outputs)
         if macs == 0:
             return
         macs = self.each_turn(macs)

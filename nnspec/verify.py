@@ -32,6 +32,9 @@ MAX_DEPTH = 256
 MAX_UNFOLDED = 2_000_000
 """Members of a module, and nodes of a method, with everything inside them written out."""
 
+MAX_ASKED = 4 * MAX_UNFOLDED
+"""How often it is asked whether a setting is about a member, all in all."""
+
 _MAX_PROBLEMS = 100
 _SEGMENT = re.compile(r"[A-Za-z0-9_]+")
 _WORD = re.compile(r"\w*")
@@ -41,7 +44,7 @@ def verify(program: ir.Program) -> list[str]:
     """What is wrong with a program, in sentences; empty when it is in order."""
     problems: list[str] = []
     # Each check follows numbers that those before it have found to be good.
-    for check in (_spans, _modules, _ties, _methods, _entries, _graphs, training_problems):
+    for check in (_spans, _modules, _ties, _settings, _methods, _entries, _graphs, training_problems):
         for problem in check(program):
             problems.append(problem)
             if len(problems) == _MAX_PROBLEMS:
@@ -107,11 +110,7 @@ def _modules(program: ir.Program) -> Iterator[str]:
             if member.kind != "module" and module.kind != "layer" and not _has_start(member):
                 yield f"{where}, `{member.name[:80]}`: nothing says what it holds first"
         yield from (f"{where}: {problem}" for problem in _kind(module))
-    endless = list(_unfold(*_module_edges(program)))
-    yield from endless
-    if not endless:
-        for number, module in enumerate(program.modules):
-            yield from (f"module {number}, settings: {problem}" for problem in setting_problems(program, module, _constant))
+    yield from _unfold(*_module_edges(program))
 
 
 def _member(program: ir.Program, member: ir.Member, modules: int) -> Iterator[str]:
@@ -256,6 +255,18 @@ def _with_ties(program: ir.Program) -> list[bool]:
     return tied
 
 
+def _settings(program: ir.Program) -> Iterator[str]:
+    _, edges, sizes = _module_edges(program)
+    for number in reversed(_order(edges)):
+        sizes[number] += sum(sizes[inner] for inner in edges[number] if inner is not None)
+    asked = sum(size * len(module.settings) for size, module in zip(sizes, program.modules, strict=True))
+    if asked > MAX_ASKED:
+        yield f"settings are asked about more than {MAX_ASKED:,} parameters"
+        return
+    for number, module in enumerate(program.modules):
+        yield from (f"module {number}, settings: {problem}" for problem in setting_problems(program, module, _constant))
+
+
 # --- methods and entries ---------------------------------------------------------------------------------------------
 
 
@@ -275,7 +286,6 @@ def _method(program: ir.Program, method: ir.Method) -> Iterator[str]:
     kind = program.modules[method.module].kind if method.module in range(len(program.modules)) else ""
     if kind not in ("block", "extern"):
         yield "a method belongs to a block or an extern"
-    yield from _foreign(method.graph, kind)
     if len(method.input_names) != len(method.graph.inputs) or len(method.output_names) != len(method.graph.outputs):
         yield "every input and output has a name"
     inputs, outputs = method.input_names, [name for name in method.output_names if name]
@@ -291,6 +301,7 @@ def _method(program: ir.Program, method: ir.Method) -> Iterator[str]:
     problems = list(form_problems(method.graph, known))
     yield from problems
     if not problems:
+        yield from _foreign(method.graph, kind)
         yield from (f"symbol `{s.name[:80]}` is not where it says" for s in method.symbols if not _is_there(method, s))
     for requirement in method.requires:
         yield from (f"there is no symbol `{name}` here" for name in symbols(requirement.size) - known)

@@ -29,7 +29,14 @@ TOLERANCE = 1e-5
 Arrays = dict[str, np.ndarray]
 
 
-def judge(program: ir.Program, *, with_onnx: bool = True, squeeze: bool = False, draws: bool = False) -> None:
+def judge(
+    program: ir.Program,
+    *,
+    with_onnx: bool = True,
+    squeeze: bool = False,
+    draws: bool = False,
+    tolerance: float = TOLERANCE,
+) -> None:
     """All backends agree at three sizes, batch 1 among them, for every choice of optional inputs.
 
     Names and shapes are those that the IR says.
@@ -49,7 +56,7 @@ def judge(program: ir.Program, *, with_onnx: bool = True, squeeze: bool = False,
     written.eval()
     for form in program.main.choices:
         sessions = onnx_judges(program, module, form) if with_onnx else []
-        _judge_form(program, form, (module, written), sessions, squeeze, draws)
+        _judge_form(program, form, (module, written), sessions, squeeze, draws, tolerance)
 
 
 def _judge_form(
@@ -59,6 +66,7 @@ def _judge_form(
     sessions: list[Any],
     squeeze: bool,
     draws: bool,
+    tolerance: float,
 ) -> None:
     module, written = modules
     method = program.methods[form.methods["infer"]]
@@ -76,10 +84,10 @@ def _judge_form(
         for name, run in sessions:
             for position, (got, want) in enumerate(zip(run(inputs), expected, strict=True)):
                 pair = (np.zeros_like(got), np.zeros_like(want)) if draws else (got, want)
-                close(*pair, f"{name}, output {position}, sizes {sizes}")
+                close(*pair, f"{name}, output {position}, sizes {sizes}", tolerance)
 
 
-def close(got: np.ndarray, want: np.ndarray, what: str) -> None:
+def close(got: np.ndarray, want: np.ndarray, what: str, tolerance: float = TOLERANCE) -> None:
     """Equal within the tolerance, types and shapes included."""
     assert got.shape == want.shape, f"{what}: {got.shape} instead of {want.shape}"
     assert got.dtype == want.dtype, f"{what}: {got.dtype} instead of {want.dtype}"
@@ -90,7 +98,7 @@ def close(got: np.ndarray, want: np.ndarray, what: str) -> None:
     np.testing.assert_array_equal(np.where(finite, 0, got), np.where(finite, 0, want), err_msg=what)
     scale = max(1.0, float(np.abs(want[finite]).max(initial=0)))
     worst = float(np.abs(got[finite].astype("float64") - want[finite].astype("float64")).max(initial=0))
-    assert worst <= TOLERANCE * scale, f"{what}: differs by {worst:.2g} (magnitude {scale:.2g})"
+    assert worst <= tolerance * scale, f"{what}: differs by {worst:.2g} (magnitude {scale:.2g})"
 
 
 def flat(outputs: Any) -> list[Any]:

@@ -23,7 +23,8 @@ from nnspec.diagnostics import NnspecError
 from nnspec.render import as_json, render_all
 
 ROOT = Path(__file__).parent.parent
-TEXTS = [p.read_text("utf-8") for p in sorted(ROOT.glob("examples/*.nns")) + sorted(ROOT.glob("tests/errors/*.nns"))]
+FOLDERS = ("examples", "nnspec/std", "tests/errors")
+TEXTS = [path.read_text("utf-8") for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.nns"))]
 TOKEN = re.compile(r'"[^"\n]*"|[A-Za-z_]\w*|\d[\d_.e+-]*|->|\*\*|//|[=!<>]=|\n|[ \t]+|.', re.DOTALL)
 WORDS = sorted({token for text in TEXTS for token in TOKEN.findall(text) if token.strip()})
 VALUES = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from nnspec import ir, registry
@@ -48,6 +49,10 @@ class Arguments:
         self._defaults = {names[n]: v for n, v in defaults.items() if n in names}
         known = {n: self._known(names[n], v) for n, v in {**sizes, **hypers}.items()}
         self._pool = list(self._author(text, {n: f for n, f in known.items() if f is not None}))
+        self._by_values: dict[object, Formula] = {}
+        """The first of the pool that has these values: blocks are long."""
+        for formula in self._pool:
+            self._by_values.setdefault(_distinct(formula.values), formula)
 
     @staticmethod
     def _candidate(name: str, values: Sequence[Any]) -> Formula:
@@ -80,7 +85,9 @@ class Arguments:
             if found is None:
                 raise Differs
             return self._use(found)
-        for found in (*named, *self._hypers, *self._sizes, *self._own, *self._pool, *self._simple(last == "count")):
+        for found in chain(
+            named, self._hypers, self._sizes, self._own, self._written(values), self._simple(last == "count")
+        ):
             if _fits(found, values):
                 return self._use(found)
         for found in self._hypers:
@@ -91,6 +98,13 @@ class Arguments:
         if not own or any(isinstance(value, Ref) for value in values):
             raise Differs
         return self._use(self._add(values, word))
+
+    def _written(self, values: tuple[Any, ...]) -> Sequence[Formula]:
+        """Those of the author's expressions that may have these values."""
+        if any(value is ANY for value in values):
+            return self._pool
+        found = self._by_values.get(_distinct(values))
+        return () if found is None else (found,)
 
     def condition(self, values: tuple[bool, ...], word: str) -> Formula:
         """An expression that is true in just these instances."""
@@ -222,6 +236,11 @@ def _same(values: Sequence[Any]) -> bool:
 def _equal(a: Any, b: Any) -> bool:
     """Whether Python could not tell them apart: 1, 1.0 and True are three values."""
     return type(a) is type(b) and repr(a) == repr(b)
+
+
+def _distinct(values: Sequence[Any]) -> object:
+    """What values have in common that are equal one by one."""
+    return tuple((type(value), repr(value)) for value in values)
 
 
 def _python_equal(a: Any, b: Any) -> bool:

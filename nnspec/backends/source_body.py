@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nnspec import ir
+from nnspec.backends.source_choice import defaults_of
 from nnspec.backends.source_inputs import Inputs
 from nnspec.backends.source_line import Line, Pending, as_lists, function_class, shape
 from nnspec.backends.source_lists import Growing, GrowingLists
@@ -14,7 +15,7 @@ from nnspec.backends.source_plan import Step
 from nnspec.backends.source_text import POSTFIX, WIDTH, Piece, Printer, Slot, symbols_of
 from nnspec.backends.source_turns import Turns
 from nnspec.diagnostics import Span
-from nnspec.layer import Code
+from nnspec.layer import Code, Operation
 
 DEPTH = 3
 """How deep an expression may nest before it becomes several statements."""
@@ -148,7 +149,10 @@ class Body(Turns):
         room = self._room - (len(hint) if hint else self._longest) - 3
         ends = last and isinstance(node, ir.Call) and value is not None and self._is_output(value)
         waits = value is not None and not self._hints[value] and self._uses[value] == 1
-        piece, holds, depth = self._express(build, step.inputs, room, is_call=isinstance(node, ir.Call))
+        is_call = isinstance(node, ir.Call)
+        piece, holds, depth = self._express(build, step.inputs, room, is_call=is_call, function=self._function(node))
+        if step.kind == "node" and isinstance(node, ir.Call):
+            piece.words = self._words(step)
         if waits and value is not None and isinstance(node, ir.Call) and not ends:
             # `x + self.mlp(y)` lets go of what the layer gave, where a variable would keep it until it is bound again.
             waits = _joins(value, following) and not self._outlives(Pending(value, piece, depth, holds, node.span))
@@ -166,15 +170,34 @@ class Body(Turns):
 
     def _builder(self, step: Step) -> Callable[[list[Any]], Any]:
         node = step.node
-        if isinstance(node, ir.Op):
-            function = function_class(node.function)(**node.attributes)
+        function = self._function(node)
+        if function is not None:
             return lambda operands: function.torch(*as_lists(function, operands))
         assert self._call is not None
         call, text = self._call, self._text(step.path)
         return lambda operands: call(step, text, operands)
 
+    @staticmethod
+    def _function(node: ir.Node) -> Operation | None:
+        return function_class(node.function)(**node.attributes) if isinstance(node, ir.Op) else None
+
+    def _printed(self, code: Any, function: Operation | None) -> Piece:
+        self._print.seen.clear()
+        piece = self._print(code)
+        if function is not None and isinstance(code, Code) and code.kind == "call":
+            given = dict(piece.items)
+            known = {f"{name}=": self._print(value) for name, value in defaults_of(function, code).items()}
+            piece.defaults = {word: given.get(word, default) for word, default in known.items()}
+        return piece
+
     def _express(
-        self, build: Callable[[list[Any]], Any], inputs: Sequence[ir.Operand], room: int, *, is_call: bool = False
+        self,
+        build: Callable[[list[Any]], Any],
+        inputs: Sequence[ir.Operand],
+        room: int,
+        *,
+        is_call: bool = False,
+        function: Operation | None = None,
     ) -> tuple[Piece, list[int], int]:
         """An expression over operands: its text, the values that it needs, and its depth.
 
@@ -188,8 +211,7 @@ class Body(Turns):
         if waiting:
             tail = self._pending[-len(waiting) :]
             depth = 1 + max(p.depth for p in tail)
-            self._print.seen.clear()
-            piece = self._print(build([self._operand(i) for i in inputs]))
+            piece = self._printed(build([self._operand(i) for i in inputs]), function)
             order = [v for v in self._print.seen if v in waiting]
             fits = depth <= DEPTH and len(piece.text) <= room and "_slot" not in piece.text
             if fits and order == [p.value for p in tail]:
@@ -197,9 +219,8 @@ class Body(Turns):
                 holds = [v for p in tail for v in p.holds] + [v for v in used if v not in waiting]
                 return piece, holds, depth
             self._flush()
-        self._print.seen.clear()
         code = build([self._operand(i) for i in inputs])
-        piece = self._print(code)
+        piece = self._printed(code, function)
         if len(piece.text) > room:
             piece = self._print(self._split(code))
         return piece, used, 1

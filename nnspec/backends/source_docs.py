@@ -54,8 +54,9 @@ class Places:
 
 
 def describe(modules: Sequence[ir.Module], doc: str, place: str, parameters: Iterable[str]) -> str:
-    """The docstring of a class: the block's own words, and where it comes from."""
+    """The docstring of a class: the block's own words, without examples in the language, and where it comes from."""
     module = modules[0]
+    doc = "\n\n".join(_flowing(part) for part in doc.split("\n\n") if not part.startswith("Example: "))
     if len(modules) == 1:
         arguments = ", ".join(f"{name}={say(attr.value)}" for name, attr in module.arguments.items())
         sizes = ", ".join(f"{name} = {size}" for name, size in module.sizes.items())
@@ -66,6 +67,13 @@ def describe(modules: Sequence[ir.Module], doc: str, place: str, parameters: Ite
     text = text if len(text) + len(place) < WIDTH - 13 else module.name
     text += f" ({place})." if place else "."
     return f"{doc}\n\n{text}" if doc else text
+
+
+def _flowing(paragraph: str) -> str:
+    """A paragraph on one line, to be broken anew, where its own lines are too long; no list, which has other lines."""
+    lines = paragraph.splitlines()
+    whole = all(line[:1].isalnum() or line[:1] in "`[(" for line in lines)
+    return " ".join(lines) if whole and any(len(line) > WIDTH - 7 for line in lines) else paragraph
 
 
 def say(value: Any) -> str:

@@ -80,6 +80,9 @@ def binary(op: str, left: Formula, right: Formula) -> Formula:
         # The language's division is exact, and a whole number stays one.
         op, function = "//", operator.floordiv
     values = [_bounded(function, a, b) for a, b in zip(left.values, right.values, strict=True)]
+    for one, other in ((left, right), (right, left)):
+        if op == "*" and not one.names and {*map(repr, one.values)} == {"1"}:
+            return other
     return Formula(f"{left.within(level)} {op} {right.within(level + 1)}", level, values, left.names | right.names)
 
 
@@ -208,6 +211,9 @@ class _Reader:
         if node.op not in ("and", "or"):
             raise Unreadable
         level = _AND if node.op == "and" else _OR
+        for one, other in ((left, right), (right, left)):
+            if not one.names and set(_bools(one)) == {node.op == "and"} and _bools(other):
+                return other  # `true and x`, `false or x`
         values = [(a and b) if node.op == "and" else (a or b) for a, b in zip(_bools(left), _bools(right), strict=True)]
         return Formula(
             f"{left.within(level)} {node.op} {right.within(level + 1)}", level, values, left.names | right.names
@@ -241,7 +247,10 @@ class _Reader:
         return Formula(text, _COMPARE, values, left.names | right.names)
 
     def _choice(self, node: ast.Conditional) -> Formula:
-        test, then, orelse = (self._read(each) for each in (node.test, node.then, node.orelse))
+        test = self._read(node.test)
+        if len(set(_bools(test))) == 1:  # decided: the same in all instances
+            return self._read(node.then if test.values[0] else node.orelse)
+        then, orelse = self._read(node.then), self._read(node.orelse)
         values = [a if t else b for t, a, b in zip(_bools(test), then.values, orelse.values, strict=True)]
         text = f"{then.within(_CHOICE + 1)} if {test.within(_CHOICE + 1)} else {orelse.within(_CHOICE)}"
         return Formula(text, _CHOICE, values, test.names | then.names | orelse.names)

@@ -50,7 +50,8 @@ class Constructor:
             owner, _, name = tie.alias.rpartition(".")
             target = self._layout.access(owner) if owner else "self"
             self._set(target, name, Piece(self._layout.access(tie.owner)))
-        self.lines += Settings(self._layout, self._print, self._constant, self._construct).lines()
+        if self._layout.module.settings:
+            self.lines += Settings(self._layout, self._print, self._constant, self._construct).lines()
 
     def _add_piece(self, prefix: str, piece: Piece) -> None:
         self.lines.append(Line(prefix, piece))

@@ -6,29 +6,16 @@ What the bodies share is written once, and where they differ an `if` asks for th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import pairwise
 
 from nnspec import ir
+from nnspec.backends.source_choice import Test, one_of
 from nnspec.backends.source_line import Line
 from nnspec.backends.source_text import Piece
 
 Case = tuple[ir.Mode, tuple[bool, ...]]
 """When a body is meant: the mode, and which parameters are given."""
-
-
-@dataclass(frozen=True, slots=True)
-class Test:
-    """A question that tells cases apart: of the parameter at a position, or (None) of the mode."""
-
-    position: int | None
-    yes: str
-    no: str
-
-    def holds(self, case: Case) -> bool:
-        """The answer for a case."""
-        return case[0] == "train" if self.position is None else not case[1][self.position]
 
 
 MODE = Test(None, "self.training", "not self.training")
@@ -93,6 +80,8 @@ def _choice(yes: Sequence[Line], no: Sequence[Line], test: Test, *, last: bool) 
         return _guarded(test.no, no)
     if not no:
         return _guarded(test.yes, yes)
+    if (both := one_of(yes, no, test)) is not None:
+        return both
     if last and any(line.text.lstrip().startswith("return ") and line.deeper == yes[0].deeper for line in yes):
         # Two ways that part for good: the first one returns.
         return [*_guarded(test.yes, yes), *no]

@@ -33,6 +33,8 @@ class Step:
     covers: tuple[ir.Node, ...] = ()
     first: str = ""
     inner: tuple[Step, ...] = ()
+    part: tuple[int, int | None] = (0, None)
+    """Which members of its container a loop goes through, as a slice."""
 
 
 class Layout:
@@ -148,6 +150,15 @@ class Layout:
             if self._inline(module) and (depth or self.numbered(module)):
                 found.append(container)
         return found[::-1]
+
+    def lists(self, path: str) -> Iterator[tuple[str, int]]:
+        """The containers of numbered members on the way to a layer, and which of their members leads there."""
+        names = path.split(".")
+        for depth in range(1, len(names)):
+            container = ".".join(names[:depth])
+            module = self.inner(container)
+            if self.numbered(module) and self._inline(module):
+                yield container, int(names[depth])
 
     def leaves(self, path: str) -> Iterator[str]:
         """The paths of the layers in a container, in order."""

@@ -25,7 +25,7 @@ FEW = 3
 
 
 class Settings:
-    """The lines for the settings of one block.
+    """The lines for the settings of a block that has some.
 
     `tensor` writes a constant tensor (and what it needs in front of it), `construct` is the call of a block's class.
     """
@@ -49,8 +49,6 @@ class Settings:
 
     def lines(self) -> list[Line]:
         """The statements, in order."""
-        if not self._settings:
-            return []
         runs = [list(run) for _, run in groupby(range(len(self._settings)), self._style)]
         effect: dict[str, int] = {}
         for run in runs:

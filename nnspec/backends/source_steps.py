@@ -16,6 +16,10 @@ Places = dict[str, list[int]]
 """Numbers of the nodes that call something at or below a path."""
 
 
+_FEWEST_OF_MORE = 3
+"""So many members of a longer container in a row are a loop over a part of it."""
+
+
 class Finder:
     """Groups the nodes of one graph into steps; notes in the layout which containers are called as a whole."""
 
@@ -46,6 +50,11 @@ class Finder:
         for path in self._layout.starts(node.path):
             if f"{path}.".startswith(f"{within}.") or not within:
                 step = self._run(path, nodes, at) or self._loop(path, nodes, places, at)
+                if step is not None:
+                    return step
+        for path, first in self._layout.lists(node.path):
+            if f"{path}.".startswith(f"{within}.") or not within:
+                step = self._loop(path, nodes, places, at, first, least=_FEWEST_OF_MORE)
                 if step is not None:
                     return step
         return None
@@ -86,36 +95,53 @@ class Finder:
 
     # --- loops ---
 
-    def _loop(self, path: str, nodes: Sequence[ir.Node], places: Places, at: int) -> Step | None:
-        """The same nodes for each member of a container, one value going from turn to turn."""
-        members = [_join(path, m.name) for m in self._layout.inner(path).members]
+    def _loop(
+        self, path: str, nodes: Sequence[ir.Node], places: Places, at: int, begin: int = 0, *, least: int = 0
+    ) -> Step | None:
+        """The same nodes for members of a container, one value going from turn to turn: for all, or `least` in a row."""
+        members = [_join(path, m.name) for m in self._layout.inner(path).members][begin:]
+        whole = len(members) + begin
         length = _length_of_turn(members, places, at)
-        if not length or at + length * len(members) > len(nodes):
+        if not length or at + length * (least or len(members)) > len(nodes):
             return None
         turns = [nodes[at + k * length : at + (k + 1) * length] for k in range(len(members))]
-        if not all(self._is_alike(a, b, *members[:2]) for a, b in zip(turns[0], turns[1], strict=True)):
+        if not self._are_alike(turns, members, 1):
             return None
         made = [[v for node in turn for v in ir.flat(node.outputs)] for turn in turns]
         last = turns[0][-1]
         flow = _flow(turns, made)
         if flow is None or not _is_single(last.outputs) or made[0][-1] != flow[1]:
             return None
-        if not all(len(each) == len(made[0]) for each in made):
+        same = 1
+        while same < len(turns) and self._goes_on(turns, made, members, same, flow[0]):
+            same += 1
+        if same < (least or len(members)):
             return None
-        start = flow[0]
-        for k in range(1, len(turns)):
-            values = dict(zip(made[0], made[k], strict=True)) | {start: made[k - 1][-1]}
-            same = all(
-                self._is_same(a, b, members[0], members[k], values) for a, b in zip(turns[0], turns[k], strict=True)
-            )
-            if not same:
-                return None
-        if not self._closed([node for turn in turns for node in turn], made):
+        turns, made, members = turns[:same], made[:same], members[:same]
+        covers = tuple(node for turn in turns for node in turn)
+        if not self._closed(covers, made):
             return None
         inner = tuple(self.steps(turns[0], members[0]))
         self._note_alike(members)
-        covers = tuple(node for turn in turns for node in turn)
-        return Step("loop", turns[0][0], (ir.Ref(start),), (made[-1][-1],), path, covers, members[0], inner)
+        part = (begin, None if begin + same == whole else begin + same)
+        return Step("loop", covers[0], (ir.Ref(flow[0]),), (made[-1][-1],), path, covers, members[0], inner, part)
+
+    def _are_alike(self, turns: Sequence[Sequence[ir.Node]], members: Sequence[str], number: int) -> bool:
+        """Whether a turn applies what the first does, member for member."""
+        first, other = turns[0], turns[number]
+        return len(first) == len(other) and all(
+            self._is_alike(a, b, members[0], members[number]) for a, b in zip(first, other, strict=True)
+        )
+
+    def _goes_on(
+        self, turns: Sequence[Sequence[ir.Node]], made: Sequence[list[int]], members: Sequence[str], k: int, start: int
+    ) -> bool:
+        """Whether a turn does what the first does, with what the one before it made."""
+        if len(turns[k]) != len(turns[0]) or len(made[k]) != len(made[0]):
+            return False
+        values = dict(zip(made[0], made[k], strict=True)) | {start: made[k - 1][-1]}
+        pairs = zip(turns[0], turns[k], strict=True)
+        return all(self._is_same(a, b, members[0], members[k], values) for a, b in pairs)
 
     def _is_same(self, a: ir.Node, b: ir.Node, first: str, other: str, values: dict[int, int]) -> bool:
         """Whether a node of another turn is that of the first, for its own member and values."""

@@ -90,7 +90,9 @@ class Turns:
 
     def _turns(self, step: Step) -> None:
         variable = self._names.take(singular(step.path.rpartition(".")[2]))
-        container = Piece(self._text(step.path) + self._through(step.path))
+        first, last = step.part
+        part = f"[{first or ''}:{last or ''}]" if first or last else ""
+        container = Piece(self._text(step.path) + self._through(step.path) + part)
         self._line(f"for {variable} in ", container, ":", span=step.node.span)
         self._members.append((step.first, variable))
         self._deeper += 4

@@ -52,7 +52,8 @@ CODES = (
         "a division that leaves a remainder",
         """
         Heads must divide the width, groups the channels, pieces the size that is cut. For symbols this must hold for
-        every size; an `assert` states it where it does, and the model checks it when it is entered.
+        every size; an `assert` states it where it does, and the model checks it when it is entered. Next to a tensor,
+        `T / 2` is no size but a number, and may have a fraction.
         """,
         _model("y, _ = x -> MultiheadAttention(8, batch_first=true)\noutput y", "x: float[N, T, 100]"),
         _model("y, _ = x -> MultiheadAttention(10, batch_first=true)\noutput y", "x: float[N, T, 100]"),

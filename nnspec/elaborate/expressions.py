@@ -338,7 +338,7 @@ def _conditional(frame: Frame, node: ast.Conditional) -> Any:
     test = evaluate(frame, node.test)
     if isinstance(test, Undecided):
         return arithmetic.choose(test, evaluate(frame, node.then), evaluate(frame, node.orelse), node.test.span)
-    if isinstance(test, Tensor):
+    if isinstance(test, (Tensor, Owned)):
         raise tensor_condition(node.test.span)
     if not isinstance(test, bool):
         raise Fault(error("NNS309", f"`if` needs true or false, not {describe(test)}", node.test.span))

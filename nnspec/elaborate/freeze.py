@@ -44,8 +44,9 @@ def _not_in_full(session: Session, place: Place, span: Span) -> Fault:
 
 def documentation(block: ast.Definition) -> str:
     """The author's words on a block, on its hyperparameters and on its inputs."""
-    named = [*block.hyperparameters, *input_statements(block)]
-    parts = [f"- {each.name.id}: {each.doc}".replace("\n", "\n  ") for each in named if each.doc]
+    named = [(h.name.id, h.doc) for h in block.hyperparameters]
+    named += [(s.name.id, s.doc) for s in input_statements(block)]
+    parts = [f"- {name}: {doc}".replace("\n", "\n  ") for name, doc in named if doc]
     return "\n\n".join(part for part in (block.doc, "\n".join(parts)) if part)
 
 

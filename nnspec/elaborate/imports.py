@@ -165,6 +165,7 @@ def _as_namespace(
         fix = Fix(
             "say what it is called here", (Edit(Span(node.span.end, node.span.end, node.span.source), f" as {stem}"),)
         )
+        scope.constants.setdefault(stem, UNKNOWN)
         raise Fault(
             error(
                 "NNS218", "this import gives no name", node.span, "no `as`", fixes=(fix,) if stem.isidentifier() else ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from nnspec import ir, registry
@@ -185,7 +184,6 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "int": lambda v: isinstance(v, int) and not isinstance(v, bool),
     "bool": lambda v: isinstance(v, bool),
     "str": lambda v: isinstance(v, str) and not isinstance(v, DType),
-    "dim": is_size,
     "layer": lambda v: isinstance(v, Recipe),
     "parameter": lambda v: isinstance(v, ParamRef),
 }
@@ -223,14 +221,11 @@ def check_hyperparameter(block: ast.Definition, hyper: ast.Hyperparameter, value
 
 def _as_layer(value: Any, span: Span) -> tuple[Fix, ...]:
     """For a function where a layer is wanted: the layer that computes the same, else a chain of the function alone."""
-    if isinstance(value, BlockFunction) or (isinstance(value, FunctionValue) and value.arguments is not None):
-        around = (Edit(replace(span, end=span.start), "{ "), Edit(replace(span, start=span.end), " }"))
-        return (Fix("in braces it is a layer: `{ ... }`", around, safe=True),)
-    if not isinstance(value, FunctionValue):
+    if not isinstance(value, (BlockFunction, FunctionValue)):
         return ()
-    name = value.cls.__name__
-    layers = (n for n in registry.index("layer") if n.lower() == name.replace("_", ""))
-    layer = next(layers, f"{{ {name} }}")
+    known = registry.index("layer") if isinstance(value, FunctionValue) else ()
+    name = value.cls.__name__ if isinstance(value, FunctionValue) else value.block.name.id
+    layer = next((n for n in known if n.lower() == name.replace("_", "")), f"{{ {name} }}")
     return (Fix(f"write `{layer}`", (Edit(span, layer),), safe=True),)
 
 
@@ -253,5 +248,5 @@ def _fits(node: ast.Type, value: Any) -> bool:
 def _words(node: ast.Type) -> str:
     if isinstance(node, ast.ListType):
         return f"a list of `{node.element.dtype}`" if isinstance(node.element, ast.TensorType) else "a list of lists"
-    words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a string", "dim": "a size"}
+    words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a string"}
     return words.get(node.dtype, f"a {node.dtype}")

@@ -91,7 +91,7 @@ def _base(frame: Frame, node: ast.Expr) -> Any:
     if name is not None:
         value = frame.scope.get(name)
         if not isinstance(value, (Place, Record)):
-            place = frame.home.children.get(name) or frame.root.children.get(name)
+            place = next((p.children[name] for p in frame.home.outward() if name in p.children), None)
             named = place is not None and not (place.origin == "auto" and _is_file(frame, name))
             if place is not None and named and place.kind not in ("param", "buffer"):
                 return place

@@ -40,9 +40,11 @@ def operand(frame: Frame, cls: type[Operation], name: str, value: Any, span: Spa
     if name in cls.scalars and (is_number(value) or isinstance(value, (bool, Dim))):
         number = float(value) if isinstance(value, Fraction) else value
         return Scalar(number), number
-    helps = (
-        ("a parameter that a block is given is there to tie with: `weight=...`",) if isinstance(value, ParamRef) else ()
-    )
+    helps: tuple[str, ...] = ()
+    if isinstance(value, ParamRef):
+        helps = ("a parameter that a block is given is there to tie with: `weight=...`",)
+    if is_number(value):
+        helps = (f"a function that waits for what flows in stands in braces: `{{ {cls.__name__}(...) }}`",)
     message = f"`{cls.__name__}` needs a tensor, not {describe(value)}"
     raise Fault(error("NNS311", message, span, "not a tensor", helps=helps))
 

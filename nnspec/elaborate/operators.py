@@ -19,7 +19,7 @@ def _unary(frame: Frame, node: ast.Unary) -> Any:
     if node.op == "not":
         if isinstance(value, Undecided):
             return Undecided(f"not ({value.text})", value.symbols)
-        if isinstance(value, Tensor):
+        if isinstance(value, (Tensor, Owned)):
             raise tensor_condition(node.span)
         if not isinstance(value, bool):
             raise Fault(error("NNS309", f"`not` needs true or false, not {describe(value)}", node.span))

@@ -41,13 +41,22 @@ def setting_called(name: str) -> str | None:
     return f"train.optimizer.{name}" if name in ("lr", "momentum", "weight_decay", "betas") else None
 
 
-def value_of(session: Session, name: str, given: Any) -> Any:
-    """The value of an override: a value from Python as it is, text worked out; a bare word may stand for itself."""
+_NO_WORDS = (ast.Call, ast.Chain, ast.List, ast.Name, ast.Number)
+"""Defaults whose place no string takes."""
+
+
+def value_of(session: Session, name: str, given: Any, default: ast.Expr | None = None) -> Any:
+    """The value of an override: a value from Python as it is, text worked out.
+
+    A bare word may stand for itself, as a string, unless the default is of another kind.
+    """
     if not isinstance(given, Written):
         return list(given) if isinstance(given, tuple) else given
     node = parse_value(session, name, given)
     frame = Frame(session, "an override")
-    if isinstance(node, ast.Name) and node.id[:1].islower():
+    is_bool = isinstance(default, ast.Constant) and isinstance(default.value, bool)
+    word = isinstance(node, ast.Name) and node.id[:1].islower()
+    if word and not is_bool and not isinstance(default, _NO_WORDS):
         try:
             return evaluate(frame, node)
         except Fault:

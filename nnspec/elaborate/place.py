@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 from nnspec import ir
@@ -116,6 +117,13 @@ class Place:
         elif inner.kind != "group":
             raise _clash(first, span, inner)
         return inner.group(rest, span) if rest else inner
+
+    def outward(self) -> Iterator[Place]:
+        """The place itself, and those around it."""
+        place: Place | None = self
+        while place is not None:
+            yield place
+            place = place.parent
 
     def automatic(self, title: str) -> str:
         """The next free automatic name for a layer class."""

@@ -147,7 +147,7 @@ def recipe_for(session: Session, block: ast.Block, overrides: Overrides, train: 
             for name in (*positional, *(n for n in written if n)):
                 assert recipe is not None
                 given[name] = (recipe.arguments[name], train.model.span)
-        known = [h.name.id for h in block.hyperparameters]
+        known = {h.name.id: h.default for h in block.hyperparameters}
         for name, value in overrides.items():
             if name not in known:
                 close = suggest(name, known)
@@ -157,7 +157,7 @@ def recipe_for(session: Session, block: ast.Block, overrides: Overrides, train: 
                 raise Fault(
                     error("NNS314", f"`{block.name.id}` has no hyperparameter `{name}`", block.head, helps=helps)
                 )
-            given[name] = (value_of(session, name, value), block.head)
+            given[name] = (value_of(session, name, value, known[name]), block.head)
         _check_complete(block, given)
         return complete_block(session, block, given, exprs, block.head)
     except Fault as fault:

@@ -10,10 +10,11 @@ from nnspec.elaborate.expressions import evaluate
 from nnspec.elaborate.files import Namespace
 from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.parameters import closed, initializer
+from nnspec.elaborate.place import Place
 from nnspec.elaborate.values import Fault, Silent, content
 from nnspec.initializers import INITIALIZERS
 from nnspec.layer import ShapeError
-from nnspec.patterns import Found, applies, matches, owned, winners
+from nnspec.patterns import Found, applies, is_pattern, matches, owned, strange_in, winners
 from nnspec.suggest import suggest
 from nnspec.syntax import ast
 from nnspec.types import TensorType
@@ -35,6 +36,8 @@ class Noted(NamedTuple):
     node: ast.Settings
     place: Span
     """Of what the parameters start from."""
+    home: Place
+    """The body or the group that the statement stands in."""
 
 
 # --- statements ------------------------------------------------------------------------------------------------------
@@ -49,15 +52,15 @@ def note_settings(frame: Frame, node: ast.Settings) -> None:
     value = _init(node)
     init = initializer(frame, value, "`init`")
     graph = None if init is not None else closed(frame, value, "`init`", "param")
-    frame.settings.append(Noted(pattern, is_path, init, graph, node, value.span))
+    frame.settings.append(Noted(pattern, is_path, init, graph, node, value.span, frame.home))
 
 
 def _pattern(frame: Frame, node: ast.Expr) -> tuple[str, bool]:
     if isinstance(node, ast.Name):
         return node.id, True
     pattern = evaluate(frame, node)
-    strange = next((c for c in pattern if not (c == "*" or c == "." or c == "_" or (c.isascii() and c.isalnum()))), "")
-    if strange or not pattern:
+    strange = strange_in(pattern)
+    if not is_pattern(pattern):
         why = f"no name of a parameter holds `{strange}`" if strange else "no parameter has an empty name"
         helps = ("`*` stands for any characters, and everything else for itself",)
         raise Fault(error("NNS319", why, node.span, "matches nothing", helps=helps))
@@ -144,7 +147,7 @@ def _setting(frame: Frame, noted: Noted, found: list[Found]) -> ir.Setting:
     """A statement as the IR has it: paths are patterns, of one parameter or of all below a layer."""
     layer, pattern = "", noted.pattern
     if noted.is_path:
-        layer, pattern = _kind_of_layer(frame, noted.pattern)
+        layer, pattern = _kind_of_layer(frame, noted.pattern, noted.home)
         exact = ir.Setting(pattern, layer)
         if not pattern:
             pattern = "*"
@@ -153,11 +156,12 @@ def _setting(frame: Frame, noted: Noted, found: list[Found]) -> ir.Setting:
     return ir.Setting(pattern, layer, noted.init, noted.value, noted.node.span)
 
 
-def _kind_of_layer(frame: Frame, path: str) -> tuple[str, str]:
-    """The kind of layer that a path begins with, or "", and the rest: members of the body come first."""
+def _kind_of_layer(frame: Frame, path: str, home: Place) -> tuple[str, str]:
+    """The kind of layer that a path begins with, or "", and the rest: members of the group and the body come first."""
     first, _, rest = path.partition(".")
-    if first in frame.root.children:
-        return "", path
+    owner = next((place for place in home.outward() if first in place.children), None)
+    if owner is not None:
+        return "", f"{owner.path}.{path}" if owner.path else path
     file = frame.file
     space = file.constants.get(first)
     if isinstance(space, Namespace):

@@ -25,7 +25,7 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 def warn(session: Session, program: ir.Program) -> None:
     """Report the warnings of a program that has no errors."""
     graphs = [body for method in program.methods for body in _bodies(method, method.graph)]
-    used = _live_places(graphs)
+    used = _live_places(program, graphs)
     found = [*_unused_values(program, graphs, used), *_unused_parameters(program, graphs)]
     found += _unused_names(session, program, graphs)
     found += _unused_parts(graphs)
@@ -86,7 +86,7 @@ def _bodies(method: ir.Method, graph: ir.Graph) -> Iterator[_Liveness]:
             yield from _bodies(method, node.body)
 
 
-def _live_places(graphs: list[_Liveness]) -> tuple[set[Span], set[tuple[int, str]]]:
+def _live_places(program: ir.Program, graphs: list[_Liveness]) -> tuple[set[Span], set[tuple[int, str]]]:
     """Places of nodes that are used in some graph that has dead ones, and layers that some output depends on."""
     spans: set[Span] = set()
     layers: set[tuple[int, str]] = set()
@@ -102,7 +102,20 @@ def _live_places(graphs: list[_Liveness]) -> tuple[set[Span], set[tuple[int, str
                 spans.add(node.span)
             if isinstance(node, ir.Call):
                 layers.add((graph.method.module, node.path))
+            elif isinstance(node, ir.Read):
+                layers.update((graph.method.module, path) for path in _around(node.path))
+    for number, module in enumerate(program.modules):
+        for tie in module.ties:
+            sides = [{(number, path) for path in _around(name)} for name in (tie.owner, tie.alias)]
+            if any(side & layers for side in sides):
+                layers.update(*sides)
     return spans, layers
+
+
+def _around(path: str) -> Iterator[str]:
+    """The paths of the layers that a parameter is in."""
+    names = path.split(".")
+    return (".".join(names[:end]) for end in range(1, len(names)))
 
 
 def _unused_values(
@@ -170,7 +183,7 @@ def _unused_parameters(program: ir.Program, graphs: list[_Liveness]) -> Iterator
         module_of = graph.method.module
         bodies.add(module_of)
         used |= {
-            (module_of, node.path)
+            _home(program, module_of, node.path)
             for node in graph.graph.nodes
             if isinstance(node, ir.Read) and node.outputs[0] in graph.live
         }

@@ -314,12 +314,11 @@ class Builder:
                 return element if isinstance(element, ast.Broken) else ast.ListType(span, element)
             message = "`list` takes one type: what its elements are"
             self.report(error("NNS123", message, span, "write `list[float[N, 3]]`, for example"))
-            return ast.TensorType(span, "list", None, self.at(name))
-        for dim in dims[1:]:
-            if isinstance(dim, ast.Ellipsis):
-                self.report(
-                    error("NNS123", "`...` stands only in front of all other dimensions", dim.span, "not first")
-                )
+            return ast.Broken(span)
+        later = next((dim for dim in dims[1:] if isinstance(dim, ast.Ellipsis)), None)
+        if later is not None:
+            self.report(error("NNS123", "`...` stands only in front of all other dimensions", later.span, "not first"))
+            return ast.Broken(span)
         return ast.TensorType(span, name.text, dims, self.at(name))
 
     def dims(self, span: Span, *dims: Any) -> tuple[Any, ...]:

@@ -103,8 +103,9 @@ def argument(b: Body, kind: str, type_: Tensor) -> str:
         return b.random.choice(["[4, 8]", "[8]", "[2 * k for k in [2, 4, 2]]", "[4] + [8]"])
     if kind == "flag":
         return b.random.choice(["true", "false", *(["deep"] if "deep" in b.flags else [])])
-    if kind == "act":
-        return b.random.choice(["ReLU", "GELU", "{ Tanh -> sigmoid }", "tanh", "SiLU", "ELU(0.5)", "{ relu }"])
+    if kind in ("act", "layer"):
+        functions = ["tanh", "sigmoid"] if kind == "act" else []
+        return b.random.choice(["ReLU", "GELU", "{ Tanh -> sigmoid }", "SiLU", "ELU(0.5)", "{ relu }", *functions])
     norms = ["GroupNorm(2, eps=1e-3)"] if type_.rank == 4 else ["LayerNorm(eps=1e-3)", "RMSNorm(eps=1e-3)", "LayerNorm"]
     return b.random.choice(["none", *norms])
 
@@ -187,7 +188,7 @@ def declare(random: Random, name: str, known: list[Block]) -> Block:
     """A random block that may use those before it."""
     style = random.choice(["plain", "plain", "plain", "tree", "list", "masked", "context", "tied", "function"])
     if style == "function":
-        return _function(random, name.lower())
+        return _function(random, name.replace("Block", "form"))
     takes = SEQUENCE if style in ("masked", "context") else random.choice([SEQUENCE, IMAGE, VECTOR])
     takes = random.choice([SEQUENCE, VECTOR]) if style == "tied" else takes
     b = Body(random, known, sizes=["4", "8", takes.width])
@@ -210,9 +211,16 @@ def declare(random: Random, name: str, known: list[Block]) -> Block:
 
 
 def _kind_of(random: Random, kind: str) -> str:
-    if random.random() < 0.6:
+    if kind != "layer" and random.random() < 0.6:
         return ""
-    return {"tied": ": parameter", "norm": "", "size": ": int", "count": ": int", "flag": ": bool", "act": ": layer", "widths": ": list[int]"}[kind]
+    return {
+        "tied": ": parameter",
+        "size": ": int",
+        "count": ": int",
+        "flag": ": bool",
+        "layer": ": layer",
+        "widths": ": list[int]",
+    }.get(kind, "")
 
 
 def _hyperparameters(b: Body, style: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -222,7 +230,7 @@ def _hyperparameters(b: Body, style: str) -> tuple[dict[str, str], dict[str, str
     if b.chance(0.7):
         kinds["width"] = "size"
         b.sizes += ["width", "2 * width"] if b.chance(0.5) else ["width"]
-    for name, kind, default in (("depth", "count", "2"), ("deep", "flag", "true"), ("act", "act", "ReLU"), ("norm", "norm", "none"), ("widths", "widths", "[4, 8]")):
+    for name, kind, default in (("depth", "count", "2"), ("deep", "flag", "true"), ("act", "act", "ReLU"), ("rule", "norm", "none"), ("widths", "widths", "[4, 8]")):
         if b.chance(0.35):
             kinds[name], defaults[name] = kind, default
     if "width" in kinds and b.chance(0.4) and next(iter(kinds)) == "width":
@@ -230,7 +238,8 @@ def _hyperparameters(b: Body, style: str) -> tuple[dict[str, str], dict[str, str
     if style == "tied":
         kinds = {"tied": "tied", **kinds}
     kinds = {**{k: v for k, v in kinds.items() if k not in defaults}, **{k: v for k, v in kinds.items() if k in defaults}}
-    b.flags += [flag for name, flag in (("depth", "depth > 1"), ("deep", "deep"), ("norm", "norm != none")) if name in kinds]
+    kinds |= {"act": "layer"} if "act" in kinds and b.chance(0.5) else {}
+    b.flags += [flag for name, flag in (("depth", "depth > 1"), ("deep", "deep"), ("rule", "rule != none")) if name in kinds]
     b.flags += [f"width != {b.sizes[2]}", "width >= 8"] if "width" in kinds else []
     b.acts += ["act"] if "act" in kinds else []
     b.widths = "widths" in kinds
@@ -247,8 +256,8 @@ def _inputs(style: str, takes: Tensor) -> list[str]:
 
 
 def _start(b: Body, takes: Tensor) -> str:
-    if "norm != none" in b.flags:
-        b.line(f"if norm != none {{ x = x -> {b.fresh('norm')}: norm }}")
+    if "rule != none" in b.flags:
+        b.line(f"if rule != none {{ x = x -> {b.fresh('norm')}: rule }}")
     if "act" in b.acts and b.chance(0.3):
         b.line("x = x -> act")
     if b.widths:

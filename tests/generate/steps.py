@@ -250,7 +250,7 @@ def training_only(b: Body, x: str) -> str:
         return b.bind("h", b.values[x], f"{x} -> Dropout(0.25)", x)
     name = b.bind("noisy", b.values[x], f"1.0 * {x}")
     type_ = b.values[x]
-    forms = [f"{name} -> Dropout(0.25)", f"{name} + 0.1 * randn_like({name})"]
+    forms = [f"{name} -> {b.always('drop')}Dropout(0.25)", f"{name} + 0.1 * randn_like({name})"]
     forms.append(f"{name} * bernoulli(full(({', '.join(['1'] * type_.rank)}), 0.5))")
     b.line(f"if training {{ {name} = {b.random.choice(forms)} }}")
     return name

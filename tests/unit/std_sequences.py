@@ -47,13 +47,13 @@ def _sequence(name: str, text: str, original: Callable[[], nn.Module], *declared
 
 def _layer(kind: str, **options: Any) -> Callable[[], nn.Module]:
     """A layer of `torch.nn` without dropout."""
-    return lambda: getattr(nn, kind)(16, 4, 32, dropout=0.0, batch_first=True, **options)  # type: ignore[no-any-return]
+    return lambda: getattr(nn, kind)(16, 4, 32, dropout=0.0, batch_first=True, **options)
 
 
 def _stack(kind: str, norm: bool, **options: Any) -> Callable[[], nn.Module]:
     stack = getattr(nn, kind)
     more = {"enable_nested_tensor": False} if kind == "TransformerEncoder" else {}
-    return lambda: stack(_layer(f"{kind}Layer", **options)(), 2, nn.LayerNorm(16) if norm else None, **more)  # type: ignore[no-any-return]
+    return lambda: stack(_layer(f"{kind}Layer", **options)(), 2, nn.LayerNorm(16) if norm else None, **more)
 
 
 def _encode(module: nn.Module, inputs: Inputs, causal: bool = False) -> Any:

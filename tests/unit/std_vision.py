@@ -24,15 +24,14 @@ def _maps(batch: int, *size: int) -> Inputs:
 
 def _vision(name: str, text: str, original: Callable[[], nn.Module], **options: Any) -> Block:
     """A block over maps of eight channels."""
-    sizes = options.pop("sizes", ((9, 8), (12, 15)))
-    case = Case(original=original, sizes=sizes)
-    options = {"inputs": _maps, "needs": "torchvision", "declared": _IMAGE} | options
-    return Block(name=name, text=f"x -> b: {text}", cases=(case,), **options)
+    case = Case(original=original, sizes=options.pop("sizes", ((9, 8), (12, 15))))
+    usual: dict[str, Any] = {"inputs": _maps, "needs": "torchvision", "declared": _IMAGE}
+    return Block(name=name, text=f"x -> b: {text}", cases=(case,), **usual | options)
 
 
 def made(module: str, name: str, /, *given: Any, **named: Any) -> Callable[[], nn.Module]:
     """Makes a module of torchvision, when called."""
-    return lambda: getattr(torchvision(f"torchvision.{module}"), name)(*given, **named)  # type: ignore[no-any-return]
+    return lambda: getattr(torchvision(f"torchvision.{module}"), name)(*given, **named)
 
 
 def _groups(channels: int) -> nn.Module:
@@ -72,7 +71,8 @@ class Patches(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Tokens."""
-        return self.proj(x).flatten(2).transpose(1, 2)
+        y: Tensor = self.proj(x)
+        return y.flatten(2).transpose(1, 2)
 
 
 def _unet(name: str) -> Callable[[], nn.Module]:
@@ -109,8 +109,10 @@ class Grown(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """All channels."""
-        y = self.conv1(F.relu(self.norm1(x)))
-        return torch.cat([x, self.conv2(F.relu(self.norm2(y)))], 1)
+        y = x
+        for norm, conv in (("norm1", "conv1"), ("norm2", "conv2")):
+            y = self.get_submodule(conv)(F.relu(self.get_submodule(norm)(y)))
+        return torch.cat([x, y], 1)
 
 
 _INCEPTION = "models.inception"

@@ -140,6 +140,54 @@ def test_the_author_s_expression_is_kept_where_it_says_the_value() -> None:
     assert "nn.Linear(D, 3 * n + 1)" in source
 
 
+def test_what_is_decided_in_the_author_s_expression_is_left_out() -> None:
+    text = """
+block Part(width, given = none, stride = 1, dilation = 1) {
+  input x: float[N, C, H, W]
+  inside = max(1, C // 2) if given == none else given
+  y = x -> a: Conv2d(inside, 3, padding=dilation * (width // 2)) -> b: Conv2d(width, 1)
+  if stride == 1 and C == width { y = y -> c: Conv2d(C, 1) }
+  output y
+}
+
+model M {
+  input x: float[N, 8, 9, 9]
+  output y = x -> Part(8) -> Part(6) -> Part(6)
+}
+"""
+    source = emit(compile_text(text).program)
+    assert "max(1, C // 2)" in source
+    assert "padding=width // 2" in source
+    assert "if C == width" in source
+    assert not [part for part in ("None ==", "else None", "1 *", "1 ==") if part in source]
+
+
+def test_a_docstring_is_broken_anew_and_has_no_examples() -> None:
+    first, second = "Words " * 18 + "end of the first.", "Words " * 3 + "of the second."
+    text = f"""
+## {first}
+## {second}
+##
+## - one
+## - two
+##
+## Example: `x -> Part` with x: float[N, 8].
+block Part {{
+  input x: float[N, D]
+  output x -> Linear(D)
+}}
+
+model M {{
+  input x: float[N, 8]
+  output y = x -> Part
+}}
+"""
+    source = emit(compile_text(text).program)
+    assert f"{first} {second}" in " ".join(source.split())
+    assert "    - one\n    - two\n" in source
+    assert "Example" not in source
+
+
 def test_what_no_argument_says_becomes_one() -> None:
     text = "block B(sizes) {\ninput x: float[N, D]\noutput x -> fc: Linear(sizes[0] ** 2) -> out: Linear(8)\n}\n"
     source = emitted(text + "model M {\ninput x: float[N, 8]\noutput y = x -> B([3]) -> B([4]) -> B([2])\n}")
