@@ -140,6 +140,8 @@ def apply(frame: Frame, home: Place, what: Any, flowing: Flowing, label: str | N
     helps = []
     if isinstance(what, (Tensor, Owned)):
         helps = ["tensors meet in an operator or a function: `x + y`, `cat([x, y], dim=1)`"]
+    if what is None:
+        helps = ["ask first, `if norm != none { x = x -> norm }`; the layer that does nothing is `Identity`"]
     raise Fault(error("NNS311", f"{describe(what)} is not a layer: nothing can flow into it", span, helps=helps))
 
 
@@ -336,5 +338,8 @@ def _configure(frame: Frame, function: Any, node: ast.Call) -> Recipe:
             )
         )
     if isinstance(function, Recipe):
-        raise Fault(error("NNS311", f"`{text}` is configured already", node.span, "configured again here"))
+        given = f"{describe(function)} that has its arguments"
+        helps = (f"arguments are given in one place: hand over the kind of layer alone, `{function.title}`",)
+        message = f"`{text}` is {given}, and cannot be given more"
+        raise Fault(error("NNS311", message, node.span, "configured again here", helps=helps))
     raise Fault(error("NNS311", f"{describe(function)} cannot be called", node.span, "not a layer or a function"))

@@ -76,7 +76,8 @@ def _path(node: Import) -> str:
             )
         )
     if not path.endswith(".nns"):
-        fixes = (Fix(f'write `"{path}.nns"`', (Edit(span, f'"{path}.nns"'),)),) if "." not in path[-5:] else ()
+        text = path if path.partition(".")[0] == "std" else f'"{path}.nns"'
+        fixes = (Fix(f"write `{text}`", (Edit(span, text),)),) if text == path or "." not in path[-5:] else ()
         raise Fault(error("NNS218", f"`{path}` is not a spec", span, "does not end in `.nns`", fixes=fixes))
     return path
 

@@ -44,7 +44,10 @@ def operand(frame: Frame, cls: type[Operation], name: str, value: Any, span: Spa
     if isinstance(value, ParamRef):
         helps = ("a parameter that a block is given is there to tie with: `weight=...`",)
     if is_number(value):
-        helps = (f"a function that waits for what flows in stands in braces: `{{ {cls.__name__}(...) }}`",)
+        helps = (
+            f"a tensor of equal numbers is `full((N, 1), {show_value(value)})`",
+            f"a function that waits for what flows in stands in braces: `{{ {cls.__name__}(...) }}`",
+        )
     message = f"`{cls.__name__}` needs a tensor, not {describe(value)}"
     raise Fault(error("NNS311", message, span, "not a tensor", helps=helps))
 

@@ -103,6 +103,9 @@ def _broken(frame: Frame, node: ast.Broken) -> None:
 
 @_runs(ast.Input)
 def _input(frame: Frame, node: ast.Input) -> None:
+    before = () if frame.block is None else frame.block.body.statements
+    if all(isinstance(s, (ast.Input, ast.Broken)) for s in before if s.span.start < node.span.start):
+        raise Silent  # what stands in front of it could not be read, and was reported
     raise Fault(
         error(
             "NNS216",

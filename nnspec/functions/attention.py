@@ -92,7 +92,9 @@ class scaled_dot_product_attention(Function):
 
     def _batch(self, rules: Rules, query: TensorType, key: TensorType, value: TensorType) -> tuple[Size, ...]:
         if not self.enable_gqa:
-            return rules.broadcast(query.dims[:-2], key.dims[:-2], value.dims[:-2])
+            shared = query.rank > 2 and any(rules.equal(query.dims[-3], x.dims[-3]) is False for x in (key, value))
+            helps = ("heads of query may share those of key and value: `enable_gqa=true`",) if shared else ()
+            return rules.broadcast(query.dims[:-2], key.dims[:-2], value.dims[:-2], helps=helps)
         heads = query.dims[-3]
         for position, name, x in ((1, "key", key), (2, "value", value)):
             few = x.dims[-3]
@@ -133,7 +135,10 @@ class scaled_dot_product_attention(Function):
                 label=f"does not broadcast to {shape_text(scores)}",
                 input=3,
             )
-        rules.broadcast(mask.dims, scores)
+        helps = ()
+        if mask.rank == 2 and len(scores) > 2 and rules.equal(mask.dims[0], scores[-2]) is None:
+            helps = ("a mask of keys, one row for each sample, is made to fit by `mask[:, none, none, :]`",)
+        rules.broadcast(mask.dims, scores, input=3, helps=helps)
 
     def macs(self, inputs: Sequence[Operand], output: Any) -> Size:
         query, key = inputs[0], inputs[1]

@@ -53,10 +53,12 @@ class StatementBuilder(Builder):
         text = dotted(path)
         if text is None or text.split(".")[0] == "std":
             return not isinstance(path, ast.Broken)
-        fix = Fix("import a file", (Edit(path.span, f'"{text.replace(".", "/")}.nns"'),))
-        helps = ('`import "blocks/resnet.nns" as resnet` takes a file, `from std.vision import ResNet` the library',)
+        helps = ['`import "blocks/resnet.nns" as resnet` takes a file, `from std.residual import BasicBlock` the library']
+        fixes = [Fix("import a file", (Edit(path.span, f'"{text.replace(".", "/")}.nns"'),))]
+        if text.split(".")[0] in _FRAMEWORKS:
+            helps, fixes = ["layers and functions need no import: `Linear(8)`, `relu(x)`"], []
         message = f"`{text}` cannot be imported: a spec imports other specs, no Python modules"
-        self.report(error("NNS110", message, path.span, "expected a path in quotes", helps=helps, fixes=(fix,)))
+        self.report(error("NNS110", message, path.span, "expected a path in quotes", helps=helps, fixes=fixes))
         return False
 
     def block(self, span: Span, kind: Any, name: Token, params: Any, body: ast.Body) -> ast.Block | ast.Broken:
