@@ -104,7 +104,8 @@ def survives(text: str) -> None:
     for diagnostic in checked.diagnostics:
         assert diagnostic.code in pages
         assert diagnostic.code != "NNS901"
-        assert all(0 <= label.span.start <= label.span.end <= len(text) for label in diagnostic.labels)
+        for span in (label.span for label in diagnostic.labels):
+            assert 0 <= span.start <= span.end <= len(checked.sources[span.source].text)
 
 
 @settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -246,6 +247,13 @@ PLACES = {
     "constant": "s = {}\noutput y = relu(x)",
     "hyperparameter": "output y = x -> B({})",
     "reduction": "output y = mse_loss(x, x, reduction={})",
+    "params": "output y = x -> fc: Linear(2)\nparams {} {{{{ init = zeros }}}}",
+    "params of what is named so": "output y = x -> {0}: Linear(2)\nparams {0} {{{{ init = zeros }}}}",
+    "params that match": 'name = {}\noutput y = x -> "{{name}}": Linear(2)\nparams "{{name}}.*" {{{{ init = zeros }}}}',
+    "wrapped": "output y = x -> weight_norm(Linear(8), name={})",
+    "in a scan": "y = scan part in x over dim=0 with h = zeros(8) {{{{\nh = h + (part -> {}: Linear(8))\n}}}}\noutput y",
+    "text": "output y = x -> B({0}) -> B({0})",
+    "list": "for name in [{0}] {{{{ x = x -> \"{{name}}\": Linear(8) }}}}\noutput y = x",
 }
 BLOCK = "block B(name) {\n  input x: float[N, D]\n  assert D == D, name\n  assert N >= 2, name\n  output relu(x)\n}\n"
 
@@ -279,6 +287,53 @@ def test_documentation_and_comments_never_become_code(poison: str) -> None:
         f"## {line}\nmodel A {{\n  # {line}\n  ## {line}\n  input x: float[N, 8]\n  output y = x -> fc: Linear(2)\n}}\n"
     )
     assert_harmless(emit(compile_text(text, line).program))
+
+
+class Poisoned:
+    """Reads one file, whatever it is called."""
+
+    main = ""
+
+    def __init__(self, text: str, key: str) -> None:
+        self._text = text
+        self._key = key
+
+    def locate(self, path: str, importer: str) -> str:
+        """Every path is this one."""
+        return self._key
+
+    def locate_library(self, name: str) -> str:
+        """No library here."""
+        raise AssertionError(name)
+
+    def read(self, key: str) -> str:
+        """The text, under any name."""
+        return self._text
+
+
+@pytest.mark.parametrize("poison", POISONS)
+def test_names_and_documentation_of_imported_files_never_become_code(poison: str) -> None:
+    line = poison.replace("\n", " ")
+    blocks = f"## {line}\nblock B(name) {{\n  ## {line}\n  input x: float[N, D]\n  output x -> fc: Linear(3)\n}}\n"
+    text = 'from "blocks.nns" import B\n' + model("  output y = x -> B(1) -> B(2)")
+    program = compile_text(text, line, reader=Poisoned(blocks, f"/{poison}/{poison}.nns")).program
+    assert_harmless(emit(program))
+
+
+@pytest.mark.parametrize("poison", [*POISONS, "os:system", "os.path:join", "mine:eval", "mine:__import__"])
+def test_the_place_of_an_extern_never_becomes_other_code(poison: str) -> None:
+    fast = f"extern block Fast from {quoted(poison)} {{\n  input x: float[N, D]\n  output y: float[N, D]\n}}\n"
+    text = fast + model("  output y = x -> Fast")
+    with pytest.raises(NnspecError):
+        compile_text(text)  # allowed by nobody
+    try:
+        source = emit(compile_text(text, allow_extern=True).program)
+    except NnspecError:
+        return
+    module, name = poison.split(":")
+    imports = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
+    found = [(node.module, [alias.name for alias in node.names]) for node in imports if node.module != "torch"]
+    assert found == [(module, [name])]
 
 
 @pytest.mark.parametrize("poison", POISONS)

@@ -124,3 +124,25 @@ def test_a_random_program_means_the_same_everywhere(seed: int) -> None:
 @pytest.mark.parametrize("seed", MANY)
 def test_another_random_program_means_the_same_everywhere(seed: int) -> None:
     holds(seed)
+
+
+# --- what they found -------------------------------------------------------------------------------------------------
+
+FOUND = {
+    "a loop over a group whose members are not numbered from zero": """
+model M {
+  input x: float[N, 8]
+  part: {
+    for i in range(1, 4) { x = x -> "fc.{i}": Linear(8) -> gelu }
+  }
+  output y = x
+}
+""",
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_a_random_program_found_stays_mended(name: str) -> None:
+    found = compiled(Program(FOUND[name], {}))
+    judge(found)
+    is_written_equally(found)

@@ -7,16 +7,19 @@ from itertools import chain
 from typing import Any
 
 from nnspec import ir, registry
+from nnspec.backends.source_fill import ANY, Differs
 from nnspec.backends.source_formula import BlockText, Formula, Unreadable, binary, constant
 from nnspec.backends.source_names import identifier, unique
+from nnspec.backends.source_series import TURN
 from nnspec.backends.source_text import POSTFIX, Piece, Printer, bracketed
-from nnspec.backends.source_unify import ANY, Differs
 from nnspec.layer import Ref
 
 MOST_OWN = 4
 """So many arguments a class may have that the block has not: with more of them the blocks are not alike."""
 
 _COMPARE = 6
+_LONGEST = 24
+"""A longer name says less than its last part."""
 _FEW = 8
 _LARGE = 8
 """Numbers from here on are hardly by chance those of an argument."""
@@ -34,7 +37,7 @@ class Arguments:
     def __init__(self, modules: Sequence[ir.Module], text: BlockText | None, taken: set[str]) -> None:
         self._count = len(modules)
         self._taken = taken
-        taken.add("_")
+        taken |= {"_", TURN}
         self._printer = Printer(str, None)
         sizes = {name: [module.sizes.get(name) for module in modules] for name in modules[0].sizes}
         common = [name for name in modules[0].arguments if all(name in module.arguments for module in modules)]
@@ -44,6 +47,8 @@ class Arguments:
         self._sizes = [self._candidate(names[n], v) for n, v in sizes.items() if _is_candidate(v)]
         self._hypers = [self._candidate(names[n], v) for n, v in hypers.items() if _is_candidate(v)]
         self._own: list[Formula] = []
+        self._open: dict[str, list[Any]] = {}
+        """The values of our own arguments, `ANY` where nothing needs one yet."""
         self._used: set[str] = set()
         defaults = text.defaults() if text is not None else {}
         self._defaults = {names[n]: v for n, v in defaults.items() if n in names}
@@ -73,14 +78,18 @@ class Arguments:
 
     # --- filling places ---
 
-    def fill(self, values: tuple[Any, ...], word: str, *, own: bool = True) -> Formula:
+    def fill(self, values: tuple[Any, ...], word: str, *, own: bool = True, test: bool = False) -> Formula:
         """An expression that has these values; `word` names the place: `conv1.stride`. See `Fill`."""
+        if test:
+            return self.condition(values, word)
         last = word.rpartition(".")[2]
         named = [f for f in (*self._hypers, *self._sizes) if f.text == last]
         if _same([value for value in values if value is not ANY]):
             # One value in all instances that have the place: a number, unless its name or its size says more.
             known = next(value for value in values if value is not ANY)
+            usual = [f for f in named if f.text in self._defaults and _equal(known, self._defaults[f.text])]
             telling = [*self._hypers, *self._sizes] if type(known) is int and known >= _LARGE else named
+            telling = [f for f in telling if f not in usual]
             found = next((f for f in telling if _fits(f, values)), None)
             if found is None:
                 raise Differs
@@ -88,7 +97,8 @@ class Arguments:
         for found in chain(
             named, self._hypers, self._sizes, self._own, self._written(values), self._simple(last == "count")
         ):
-            if _fits(found, values):
+            fits = self._takes if found.text in self._open else _fits
+            if fits(found, values):
                 return self._use(found)
         for found in self._hypers:
             if found.text not in self._used and _fits(_floats(found), values):
@@ -106,18 +116,20 @@ class Arguments:
         found = self._by_values.get(_distinct(values))
         return () if found is None else (found,)
 
-    def condition(self, values: tuple[bool, ...], word: str) -> Formula:
+    def condition(self, values: tuple[Any, ...], word: str) -> Formula:
         """An expression that is true in just these instances."""
-        opposite = tuple(not value for value in values)
+        opposite = tuple(value if value is ANY else not value for value in values)
         for found in (*self._hypers, *self._own, *self._pool):
-            if _fits(found, values):
+            fits = self._takes if found.text in self._open else _fits
+            if fits(found, values):
                 return self._use(found)
-            if _fits(found, opposite):
+            if fits(found, opposite):
                 self._use(found)
-                return Formula(f"not {found.within(_COMPARE)}", _COMPARE - 1, values, found.names)
+                negated = [not value for value in found.values]
+                return Formula(f"not {found.within(_COMPARE)}", _COMPARE - 1, negated, found.names)
         for found in (*self._hypers, *self._sizes):
             for comparison in self._comparisons(found):
-                if comparison.values == values:
+                if _fits(comparison, values):
                     return self._use(comparison)
         return self._use(self._add(values, word))
 
@@ -128,11 +140,26 @@ class Arguments:
     def _add(self, values: tuple[Any, ...], word: str) -> Formula:
         if len(self._own) == MOST_OWN:
             raise Differs
-        known = next(value for value in values if value is not ANY)
-        name = unique([identifier(word.replace(".", "_").strip("_") or "number")], self._taken)[0]
-        own = self._candidate(name, [known if value is ANY else value for value in values])
+        parts = [part for part in word.split(".") if part.strip("_") and not part.isdecimal()]
+        word = "_".join(parts) or "number"
+        if len(word) > _LONGEST and parts[-1] not in self._taken:
+            word = parts[-1]
+        name = unique([identifier(word)], self._taken)[0]
+        self._open[name] = list(values)
+        own = self._candidate(name, _closed(values))
         self._own.append(own)
         return own
+
+    def _takes(self, own: Formula, values: Sequence[Any]) -> bool:
+        """Whether an argument of our own has these values, or can take them where nothing needed one before."""
+        pairs = list(zip(self._open[own.text], values, strict=True))
+        both = sum(a is not ANY and b is not ANY for a, b in pairs)
+        few = min(sum(a is not ANY for a, _ in pairs), sum(b is not ANY for _, b in pairs))
+        if 2 * both <= few or not all(a is ANY or b is ANY or _equal(a, b) for a, b in pairs):
+            return False
+        self._open[own.text] = [b if a is ANY else a for a, b in pairs]
+        own.values = tuple(_closed(self._open[own.text]))
+        return True
 
     def _simple(self, is_count: bool) -> Iterator[Formula]:
         """Products and quotients of candidates and small numbers; for counts, what is left after the first few."""
@@ -246,6 +273,12 @@ def _distinct(values: Sequence[Any]) -> object:
 def _python_equal(a: Any, b: Any) -> bool:
     """What `==` says, or `is` where one is a class or None."""
     return isinstance(a, Ref) == isinstance(b, Ref) and bool(a == b)
+
+
+def _closed(values: Sequence[Any]) -> list[Any]:
+    """Values of which those that do not matter are like one that does."""
+    known = next(value for value in values if value is not ANY)
+    return [known if value is ANY else value for value in values]
 
 
 def _fits(formula: Formula, values: Sequence[Any]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from nnspec.backends.source_line import Line
 from nnspec.backends.source_text import Piece, bracketed
-from nnspec.layer import Code, Operation, torch_dtype
+from nnspec.layer import Code, Operation
 
 _PLAIN = (int, float, bool, str, type(None))
 _LONGEST = 30

@@ -10,11 +10,12 @@ from itertools import groupby
 from nnspec import ir
 from nnspec.backends.source_align import Rows, Unit, align, presence_of, unified, units
 from nnspec.backends.source_arguments import Arguments
+from nnspec.backends.source_fill import Differs, Fill
 from nnspec.backends.source_formula import BlockText, Formula
 from nnspec.backends.source_line import Line
 from nnspec.backends.source_text import Piece, bracketed
 from nnspec.backends.source_tokens import masked
-from nnspec.backends.source_unify import Differs, Fill, unify_lines
+from nnspec.backends.source_unify import unify_lines
 from nnspec.elaborate.place import is_reserved
 
 _MOST_FORMS = 12
@@ -204,8 +205,8 @@ class _Merger:
                 return f"self.{member} {test}"
         return self._own(self._arguments.condition(presence, word)).text
 
-    def _fill_forward(self, values: tuple[object, ...], word: str, *, own: bool = True) -> Formula:
-        return self._own(self._arguments.fill(values, word, own=own))
+    def _fill_forward(self, values: tuple[object, ...], word: str, *, own: bool = True, test: bool = False) -> Formula:
+        return self._own(self._arguments.fill(values, word, own=own, test=test))
 
     def _own(self, formula: Formula) -> Formula:
         """The same expression over what the instance remembers of its arguments."""
@@ -235,7 +236,7 @@ class _Merger:
         return found
 
 
-def _refuse(values: tuple[object, ...], word: str, *, own: bool = True) -> Formula:
+def _refuse(values: tuple[object, ...], word: str, *, own: bool = True, test: bool = False) -> Formula:
     raise Differs
 
 

@@ -13,6 +13,7 @@ from nnspec.backends.source_line import Line
 from nnspec.backends.source_live import count_uses, live_nodes
 from nnspec.backends.source_names import plain
 from nnspec.backends.source_plan import Layout
+from nnspec.backends.source_series import by_rule, named_by_rule
 from nnspec.backends.source_settings import Settings, filling
 from nnspec.backends.source_steps import single_steps
 from nnspec.backends.source_text import Piece, Printer, bracketed, generator, quote
@@ -113,6 +114,9 @@ class Constructor:
         exploded = len(members) >= EXPLODE
         if self._layout.numbered(module):
             return self._sequence(members, holder, name, is_repeat=module.kind == "repeat")
+        ruled = named_by_rule([member.name for member, _ in members], [piece for _, piece in members])
+        if ruled is not None:
+            return self._by_rule(ruled, holder, name)
         if holder == "ModuleDict":
             entries = [(f"{quote(m.name)}: ", piece) for m, piece in members]
             return bracketed(f"{name}(", [("", bracketed("{", entries, "}", exploded=exploded))], ")")
@@ -125,15 +129,27 @@ class Constructor:
             ordered = bracketed("OrderedDict(", [("", bracketed("{", entries, "}", exploded=exploded))], ")")
         return bracketed(f"{name}(", [("", ordered)], ")")
 
+    def _by_rule(self, entries: Piece, holder: str, name: str) -> Piece:
+        if holder != "ModuleDict":
+            self.roots.add("OrderedDict")
+            entries = bracketed("OrderedDict(", [("", entries)], ")")
+        return bracketed(f"{name}(", [("", entries)], ")")
+
     def _sequence(self, members: list[tuple[ir.Member, Piece]], holder: str, name: str, *, is_repeat: bool) -> Piece:
         """`nn.Sequential(a, b)` or `nn.ModuleList([a, b])`; equal members of a repeat are a generator."""
         items: list[tuple[str, Piece]] = []
+        single: list[Piece] = []
         for _, run in groupby(members, key=lambda each: (each[0].module, each[1].text)):
             pieces = [piece for _, piece in run]
             if len(pieces) >= (2 if is_repeat else EXPLODE):
-                items.append(("", generator(pieces[0], Piece(str(len(pieces))))))
+                items += [
+                    *(("", piece) for piece in by_rule(single)),
+                    ("", generator(pieces[0], Piece(str(len(pieces))))),
+                ]
+                single = []
             else:
-                items += [("", piece) for piece in pieces]
+                single += pieces
+        items += [("", piece) for piece in by_rule(single)]
         listed = holder == "ModuleList"
         if listed and len(items) == 1 and len(members) > 1:
             return bracketed(f"{name}(", items, ")")

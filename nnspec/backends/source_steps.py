@@ -98,7 +98,7 @@ class Finder:
     def _loop(
         self, path: str, nodes: Sequence[ir.Node], places: Places, at: int, begin: int = 0, *, least: int = 0
     ) -> Step | None:
-        """The same nodes for members of a container, one value going from turn to turn: for all, or `least` in a row."""
+        """The same nodes for members of a container, one value going from turn to turn: all, or `least` in a row."""
         members = [_join(path, m.name) for m in self._layout.inner(path).members][begin:]
         whole = len(members) + begin
         length = _length_of_turn(members, places, at)

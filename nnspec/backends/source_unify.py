@@ -9,37 +9,14 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Sequence
-from typing import Any, Protocol
 
+from nnspec.backends.source_fill import ANY, Differs, Fill
 from nnspec.backends.source_formula import Formula
 from nnspec.backends.source_line import Line
-from nnspec.backends.source_text import ATOM, POSTFIX, Piece, bracketed, generator
+from nnspec.backends.source_members import lacks_some, starred, unify_members
+from nnspec.backends.source_text import POSTFIX, Piece, bracketed, generator
 from nnspec.backends.source_tokens import literal, masked, stands_alone, tokens
 from nnspec.layer import Ref
-
-
-class Fill(Protocol):
-    """Finds expressions for what differs."""
-
-    def __call__(self, values: tuple[Any, ...], word: str, *, own: bool = True) -> Formula:
-        """An expression with these values in the instances (`ANY`: it does not matter); `word` names the place.
-
-        Without `own`, none that is new: `Differs` when the instances' arguments do not say it.
-        """
-        ...
-
-
-class Differs(Exception):
-    """The statements cannot be made one."""
-
-
-class _Any:
-    def __repr__(self) -> str:
-        return "ANY"
-
-
-ANY = _Any()
-"""The value of an instance that has no such place: any will do."""
 
 Vector = Sequence["Piece | None"]
 """The same place in each instance; None where an instance lacks it."""
@@ -212,7 +189,7 @@ def _items(pieces: Vector, fill: Fill, place: str) -> list[tuple[str, Piece]]:
         alike = all(map(_holds_loop, known))
         return [("", unify(inner if alike else [each and _listed(each) for each in inner], fill, place))]
     columns = [[before for before, _ in piece.items] for piece in known]
-    if all(column == columns[0] for column in columns) and not _has_loops(known):
+    if all(column == columns[0] for column in columns) and not _has_loops(known) and not lacks_some(known):
         found = []
         for at, before in enumerate(columns[0]):
             column_ = [None if piece is None else piece.items[at][1] for piece in pieces]
@@ -221,7 +198,7 @@ def _items(pieces: Vector, fill: Fill, place: str) -> list[tuple[str, Piece]]:
     if all(piece.defaults for piece in known):
         return _arguments(pieces, fill, place)
     if all(not before for column in columns for before in column):
-        return [("", piece) for piece in _sequence(pieces, fill, place)]
+        return [("", piece) for piece in unify_members(pieces, fill, place, unify)]
     raise Differs
 
 
@@ -272,7 +249,7 @@ def _argument(piece: Piece, name: str) -> Piece:
 
 
 def _has_loops(pieces: Sequence[Piece]) -> bool:
-    return any(_starred(item) is not None for piece in pieces for _, item in piece.items)
+    return any(starred(item) is not None for piece in pieces for _, item in piece.items)
 
 
 def _holds_loop(piece: Piece) -> bool:
@@ -285,12 +262,6 @@ def _listed(loop: Piece) -> Piece:
     return bracketed("[", [("", bracketed("*(", [("", loop)], ")"))], "]") if loop.element is not None else loop
 
 
-def _starred(piece: Piece) -> Piece | None:
-    """The loop in `*(element for _ in range(count))`."""
-    inner = piece.items[0][1] if piece.head == "*(" and piece.items else piece
-    return inner if inner.element is not None else None
-
-
 def _loop(pieces: Vector, fill: Fill, place: str) -> Piece:
     """`element for _ in range(count)` with another element or count."""
     known = [piece for piece in pieces if piece is not None]
@@ -300,77 +271,3 @@ def _loop(pieces: Vector, fill: Fill, place: str) -> Piece:
     count = unify([None if piece is None else piece.count for piece in pieces], fill, _join(place, "count"))
     assert count is not None
     return generator(element, count)
-
-
-def _sequence(pieces: Vector, fill: Fill, place: str) -> list[Piece]:
-    """Members of containers of several lengths: where one has a run, the others have runs of other lengths."""
-    queues = [None if piece is None else _runs(piece) for piece in pieces]
-    if not any(count > 1 for queue in queues if queue is not None for _, count in queue):
-        raise Differs
-    found: list[Piece] = []
-    while any(queues):
-        fronts = [None if queue is None or not queue else queue[0] for queue in queues]
-        ended = any(queue is not None and not queue for queue in queues)
-        if not ended and not all(queue is None or len(queue) == 1 for queue in queues):
-            single = [front is None or front[1] == 1 for front in fronts]
-            if any(single):
-                elements = [front and front[0] for front in fronts]
-                found.append(unify(elements, fill, f"{place}.{len(found)}" if place else ""))
-                _drop_one(queues)
-                continue
-        element = unify([front and front[0] for front in fronts], fill, place)
-        counts = [
-            ANY if queue is None else front[1] if front else 0 for queue, front in zip(queues, fronts, strict=True)
-        ]
-        found.append(_repeated(element, counts, fill, place))
-        for queue in queues:
-            if queue:
-                del queue[0]
-    return found
-
-
-def _runs(piece: Piece) -> list[tuple[Piece, int]]:
-    """The members with how often each comes in a row."""
-    runs: list[tuple[Piece, int]] = []
-    for _, item in piece.items:
-        element, count = _run(item)
-        if runs and runs[-1][0].text == element.text:
-            element, count = runs[-1][0], runs.pop()[1] + count
-        runs.append((element, count))
-    return runs
-
-
-def _run(item: Piece) -> tuple[Piece, int]:
-    loop = _starred(item)
-    if loop is None or loop.element is None:
-        return item, 1
-    if loop.count is None or not loop.count.text.isdecimal():
-        raise Differs
-    return loop.element, int(loop.count.text)
-
-
-def _drop_one(queues: Sequence[list[tuple[Piece, int]] | None]) -> None:
-    for queue in queues:
-        if queue is not None:
-            element, count = queue.pop(0)
-            if count > 1:
-                queue.insert(0, (element, count - 1))
-
-
-def _repeated(element: Piece, counts: Sequence[Any], fill: Fill, place: str) -> Piece:
-    numbers = {count for count in counts if count is not ANY}
-    if numbers == {1}:
-        return element
-    if not element.head.endswith("("):
-        raise Differs  # tensors in a list, and no members that are built
-    if len(numbers) == 1:
-        count = Piece(str(numbers.pop()))
-    else:
-        formula = fill(tuple(counts), _join(place, "count"))
-        count = Piece(formula.text, formula.level)
-    return bracketed("*(", [("", generator(element, count))], ")")
-
-
-def dummy(values: tuple[Any, ...], word: str, *, own: bool = True) -> Formula:
-    """Fills every place, to find out whether statements could be one."""
-    return Formula("_", ATOM, values)

@@ -12,6 +12,7 @@ from nnspec.compiler import Checked
 from nnspec.compiler_input import check_input, read_input
 from nnspec.diagnostics import NnspecError
 from nnspec.render import tally
+from nnspec.snippet import visible
 
 
 @click.command("check")
@@ -32,7 +33,7 @@ def command(files: tuple[str, ...], quiet: bool, allow_extern: bool, output_form
         sys.stderr.flush()
         for file, each in checked:
             if each.ok:
-                click.echo(f"{file}: ok" + (f", {tally(each.diagnostics)}" if each.diagnostics else ""))
+                click.echo(f"{visible(file)}: ok" + (f", {tally(each.diagnostics)}" if each.diagnostics else ""))
     if not all(each.ok for _, each in checked):
         raise click.exceptions.Exit(1)
 

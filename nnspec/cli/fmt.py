@@ -13,6 +13,7 @@ from nnspec.cli.report import Report, show
 from nnspec.compiler_input import STDIN, Input, read_input
 from nnspec.compiler_output import write_text
 from nnspec.diagnostics import NnspecError, Sink, Sources, error
+from nnspec.snippet import visible
 from nnspec.syntax.format import format_text
 
 
@@ -77,7 +78,7 @@ def _handle(path: str, given: Input, formatted: str, *, check: bool, diff: bool)
         before, after = given.text.splitlines(keepends=True), formatted.splitlines(keepends=True)
         click.echo("".join(difflib.unified_diff(before, after, path, f"{path} (formatted)")), nl=False)
     elif check:
-        click.echo(f"{path}: not formatted")
+        click.echo(f"{visible(path)}: not formatted")
     else:
         write_text(Path(path), formatted)
-        click.echo(f"{path}: formatted")
+        click.echo(f"{visible(path)}: formatted")

@@ -50,5 +50,7 @@ def check_one(cls: type[Operation], title: str, values: list[Any], span: Span) -
     if values and isinstance(values[0], list) and not first.startswith("*") and first not in cls.sequences:
         count = len(values[0])
         helps = (f"join them, `cat(xs, dim=1)`, or take each by itself: `[x -> {title} for x in xs]`",)
+        if title == "add":
+            helps = ("a list grows by a list: `xs + [x]`; its sum is `sum(xs)`",)
         message = f"`{title}` takes one tensor, not a list of {count}"
         raise Fault(error("NNS311", message, span, "a list flows in", helps=helps))

@@ -34,23 +34,29 @@ def _without_inferred(frame: Frame, cls: type[Layer], node: ast.Call, fault: Fau
     """A fault with the likely reason: torch's first argument is a size that is inferred here."""
     size = next((n for n, f in cls.fields.items() if f.inferred), None)
     written = [a for a in node.arguments if a.name is None]
-    wrong = any(a.value.span == fault.diagnostic.span or a.span == fault.diagnostic.span for a in written)
-    twice = fault.diagnostic.code == "NNS306" and written
-    if size is None or not (twice or (wrong and fault.diagnostic.code in ("NNS303", "NNS304", "NNS305"))):
+    code, place = fault.diagnostic.code, fault.diagnostic.span
+    wrong = next((a for a in written if place in (a.span, a.value.span)), None)
+    by_place = [n for n, f in cls.fields.items() if not f.keyword][: len(written)]
+    twice = code == "NNS306" and any(a.span == place and a.name in by_place for a in node.arguments)
+    if size is None or not written or not (twice or (wrong and code in ("NNS303", "NNS304", "NNS305"))):
         return fault
-    if not isinstance(written[0].value, ast.Number) or (len(written) == 1 != len(node.arguments) and not twice):
+    if wrong is written[0] and cls.fields[by_place[0]].required:
+        return fault  # a size of the layer's own, and a wrong one
+    if not all(_may_be_size(a.value) for a in (written[0], wrong or written[0])):
         return fault
+    start, after = written[0].span, node.arguments[1:]
     if size == "num_channels" and len(written) > 1:
-        edit = Edit(Span(written[0].span.end, written[1].span.end, written[0].span.source), "")
-        return _leaving_out(fault, size, edit)
-    first = written[0].span
-    end = written[1].span.start if len(written) > 1 else first.end
-    edit = Edit(Span(first.start, end, first.source), "")
-    if twice and len(node.arguments) > 1:
-        edit = Edit(Span(first.start, node.arguments[1].span.start, first.source), "")
-    elif len(written) == 1:
-        edit = Edit(Span(node.function.span.end, node.span.end, first.source), "")
+        edit = Edit(Span(start.end, written[1].span.end, start.source), "")
+    elif after:
+        edit = Edit(Span(start.start, after[0].span.start, start.source), "")
+    else:
+        edit = Edit(Span(node.function.span.end, node.span.end, start.source), "")
     return _leaving_out(fault, size, edit)
+
+
+def _may_be_size(node: ast.Expr) -> bool:
+    """Whether this reads like a size: a number, or what may stand for one."""
+    return isinstance(node, (ast.Number, ast.Name, ast.Attribute, ast.Index, ast.Binary))
 
 
 def _leaving_out(fault: Fault, size: str, edit: Edit) -> Fault:

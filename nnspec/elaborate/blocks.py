@@ -188,6 +188,7 @@ def gather_inputs(frame: Frame, block: ast.Definition, flowing: Flowing, span: S
                 span,
                 "too many inputs",
                 others=(Label(block.head, "declared here"),),
+                helps=_as_list(statements),
             )
         )
     values = dict(zip(names, positional, strict=False))
@@ -200,6 +201,8 @@ def gather_inputs(frame: Frame, block: ast.Definition, flowing: Flowing, span: S
     for statement in statements:
         name = statement.name.id
         if values.get(name) is None and statement.default is None:
+            taken = names[: len(positional)]
+            helps = (f"what flows in is `{taken[0]}`: inputs are given in their order, or by name",) if taken else ()
             raise Fault(
                 error(
                     "NNS412",
@@ -207,10 +210,17 @@ def gather_inputs(frame: Frame, block: ast.Definition, flowing: Flowing, span: S
                     span,
                     f"no `{name}` flows in",
                     others=(Label(statement.span, "declared here"),),
+                    helps=helps,
                 )
             )
     given = {s.name.id: _given(frame, s, values.get(s.name.id)) for s in statements}
     return {name: _read(frame, value, span) for name, value in given.items()}
+
+
+def _as_list(statements: Sequence[ast.Input]) -> tuple[str, ...]:
+    """What helps when several tensors flow into a block that takes a list."""
+    lists = any(isinstance(s.type, ast.ListType) for s in statements)
+    return ("several tensors for one input are a list: `[a, b] -> ...`",) if lists else ()
 
 
 def _given(frame: Frame, statement: ast.Input, value: Any) -> Any:

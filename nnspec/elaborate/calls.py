@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 from nnspec import ir
@@ -24,7 +25,7 @@ from nnspec.elaborate.repairs import drop_argument
 from nnspec.elaborate.session import MAX_ELEMENTS
 from nnspec.elaborate.shape_faults import shape_fault
 from nnspec.elaborate.torch_order import doubt
-from nnspec.elaborate.values import Fault, FunctionValue, Inexact, LayerRecipe, is_number
+from nnspec.elaborate.values import Fault, FunctionValue, Inexact, LayerRecipe, Tensor, is_number
 from nnspec.layer import Function, Layer, Operation, ShapeError
 from nnspec.syntax import ast
 
@@ -262,6 +263,8 @@ def _split_arguments(
     order = _order(cls)
     positional = [(v, span) for v in flowing[0]]
     positional += [(operand_value(frame, a.value), a.value.span) for a in arguments if a.name is None]
+    if cls.sequences and not flowing[0]:
+        _tensors_apart(cls, positional)
     given: dict[str, tuple[Any, Span]] = {}
     for position, (value, place) in enumerate(positional):
         slot = order[position] if position < len(order) else (order[-1] if order else "")
@@ -306,10 +309,22 @@ def _sizes_apart(cls: type[Function], order: list[str], arguments: Sequence[ast.
     if spec is None or "tuple" not in spec.kind or len(written) < 2:
         return
     place = written[0].to(written[-1])
-    edits = (
-        Edit(Span(place.start, place.start, place.source), "("),
-        Edit(Span(place.end, place.end, place.source), ")"),
-    )
-    fix = Fix("put brackets around the sizes", edits)
+    fix = Fix("put brackets around the sizes", _around(place, "()"))
     message = f"`{cls.__name__}` takes `{spec.name}` as one argument, and here are {len(written)}"
     raise Fault(error("NNS305", message, place, "one argument holds them all", fixes=(fix,)))
+
+
+def _tensors_apart(cls: type[Function], positional: list[tuple[Any, Span]]) -> None:
+    """`cat(a, b, dim=1)`: several tensors where one list holds them all."""
+    places = [place for _, place in takewhile(lambda pair: isinstance(pair[0], Tensor), positional)]
+    if len(places) < 2:
+        return
+    place = places[0].to(places[-1])
+    message = f"`{cls.__name__}` takes its tensors as one list, and here are {len(places)} of them"
+    fix = Fix("put them into a list", _around(place, "[]"))
+    raise Fault(error("NNS305", message, place, "one argument holds them all", fixes=(fix,)))
+
+
+def _around(place: Span, brackets: str) -> tuple[Edit, Edit]:
+    first, last = Span(place.start, place.start, place.source), Span(place.end, place.end, place.source)
+    return Edit(first, brackets[0]), Edit(last, brackets[1])

@@ -37,7 +37,7 @@ from nnspec.types import canonical
 _MOST_NAMES = 1000
 """Names of a body that an unknown one is compared with: the latest."""
 
-_PREFIX = re.compile(r"(?:torch|nn|F)\.(?:(?:nn|functional|optim)\.)*(?=[A-Za-z])")
+_PREFIX = re.compile(r"(?:torch|nn|F|init)\.(?:(?:nn|functional|optim|init)\.)*(?=[A-Za-z])")
 """What stands in front of the names of layers and functions in torch's programs."""
 
 Handler = Callable[[Frame, Any], Any]
@@ -177,9 +177,18 @@ def unknown_name(frame: Frame, node: ast.Name, kind: str = "") -> Fault:
     notes = [f"outputs of the model and fields of the data are {offered}"] if offered else []
     homes = registry_std.blocks().get(name, ())
     helps = [f"the library has one to import: `from {home} import {name}`" for home in homes]
+    below = frame.graph is None and _stands_below(frame, node)
+    helps = [f"`{name}` stands below: constants use those above them"] if below else helps
     fixes = [] if helps else fixes
     text = f"unknown {kind} `{name}`"
     return Fault(error("NNS201", text, node.span, _NOWHERE[kind], notes=notes, helps=helps, fixes=fixes))
+
+
+def _stands_below(frame: Frame, used: ast.Name) -> bool:
+    """Whether a constant of this name stands further down in the file."""
+    assigns = (node for node in frame.file.file.declarations if isinstance(node, ast.Assign))
+    names = (name for node in assigns for name in target_names(node.target))
+    return any(name.id == used.id and name.span.start > used.span.end for name in names)
 
 
 _NOWHERE = {
@@ -193,7 +202,7 @@ def _offer(frame: Frame, name: str, close: str) -> str:
     word = _word(close, frame)
     if not closest(name, [close]):
         return f"this {word} is called `{close}` here"
-    return f"a {word} with a similar name exists: `{close}`" if word != "name" else f"did you mean `{close}`?"
+    return f"a {word} with a similar name exists: `{close}`" if word != "name" and close != "training" else f"did you mean `{close}`?"
 
 
 def _word(name: str, frame: Frame) -> str:
@@ -316,7 +325,10 @@ def condition(frame: Frame, node: ast.Expr, what: str) -> bool:
     if isinstance(value, (Tensor, Owned)):
         raise tensor_condition(node.span)
     if not isinstance(value, bool):
-        raise Fault(error("NNS309", f"{what} needs true or false, not {describe(value)}", node.span, "not a condition"))
+        asked = value is None and isinstance(node, ast.Name)
+        helps = (f"ask whether it is given: `{frame.session.text(node.span)} != none`",) if asked else ()
+        message = f"{what} needs true or false, not {describe(value)}"
+        raise Fault(error("NNS309", message, node.span, "not a condition", helps=helps))
     return value
 
 
@@ -328,7 +340,10 @@ def tensor_condition(span: Span) -> Fault:
             "a tensor has no truth at compile time",
             span,
             "its values are known only at run time",
-            helps=("choose between values with `where(condition, a, b)`", "combine masks with `logical_and`"),
+            helps=(
+                "choose between values with `where(condition, a, b)`",
+                "combine masks with `logical_and`, `logical_or` and `logical_not`",
+            ),
         )
     )
 

@@ -161,7 +161,11 @@ class Frame:
                     f"`{name}` is a {kind} and cannot be bound again",
                     span,
                     "bound again here",
-                    helps=("choose another name",),
+                    helps=(
+                        f'in a loop, name it where it is used: `x -> "{name}{{i}}": ...`'
+                        if self.in_loop and kind == "layer"
+                        else "choose another name",
+                    ),
                 )
             )
         self.scope[name] = value

@@ -223,6 +223,9 @@ def _as_layer(value: Any, span: Span) -> tuple[Fix, ...]:
     """For a function where a layer is wanted: the layer that computes the same, else a chain of the function alone."""
     if not isinstance(value, (BlockFunction, FunctionValue)):
         return ()
+    if value.arguments:
+        ends = (Span(span.start, span.start, span.source), "{ "), (Span(span.end, span.end, span.source), " }")
+        return (Fix("make it a chain", tuple(Edit(place, brace) for place, brace in ends), safe=True),)
     known = registry.index("layer") if isinstance(value, FunctionValue) else ()
     name = value.cls.__name__ if isinstance(value, FunctionValue) else value.block.name.id
     layer = next((n for n in known if n.lower() == name.replace("_", "")), f"{{ {name} }}")

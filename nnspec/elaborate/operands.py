@@ -13,7 +13,7 @@ from nnspec.elaborate.absent import check_given, check_one
 from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.session import FUNCTION_STEPS
 from nnspec.elaborate.shape_faults import shape_fault
-from nnspec.elaborate.values import Fault, Inexact, Owned, ParamRef, Tensor, describe, is_number
+from nnspec.elaborate.values import Fault, Inexact, Owned, ParamRef, Tensor, describe, is_number, show_value
 from nnspec.layer import Function, Operation, ShapeError
 from nnspec.types import Scalar, TensorType
 

@@ -92,8 +92,9 @@ class scaled_dot_product_attention(Function):
 
     def _batch(self, rules: Rules, query: TensorType, key: TensorType, value: TensorType) -> tuple[Size, ...]:
         if not self.enable_gqa:
-            shared = query.rank > 2 and any(rules.equal(query.dims[-3], x.dims[-3]) is False for x in (key, value))
-            helps = ("heads of query may share those of key and value: `enable_gqa=true`",) if shared else ()
+            heads, few = (x.dims[-3] if x.rank > 2 else 1 for x in (query, key))
+            shared = isinstance(heads, int) and isinstance(few, int) and 1 < few < heads and heads % few == 0
+            helps = (f"{heads // few} heads of query share one of key and value: `enable_gqa=true`",) if shared else ()
             return rules.broadcast(query.dims[:-2], key.dims[:-2], value.dims[:-2], helps=helps)
         heads = query.dims[-3]
         for position, name, x in ((1, "key", key), (2, "value", value)):

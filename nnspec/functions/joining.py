@@ -24,7 +24,9 @@ class _Join(Function):
 
     def _list(self, tensors: Any) -> tuple[TensorType, ...]:
         name = type(self).__name__
-        if not isinstance(tensors, tuple) or not tensors:
+        if tensors == ():
+            raise ShapeError(f"`{name}` needs at least one tensor, and this list is empty", code="NNS402", input=0)
+        if not isinstance(tensors, tuple):
             raise ShapeError(
                 f"`{name}` needs a list of tensors", code="NNS402", helps=(f"write `{name}([a, b])`",), input=0
             )

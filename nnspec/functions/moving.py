@@ -50,6 +50,8 @@ class roll(Function):
     def _dims(self, x: TensorType) -> list[int] | None:
         if self.dims is None:
             return None
+        if not x.rank:
+            raise ShapeError("`roll` along a dimension needs one, and a scalar has none", code="NNS411", at="dims")
         given = self.dims if isinstance(self.dims, tuple) else (self.dims,)
         return [axis(self, x, d, "dims") for d in given]
 

@@ -29,6 +29,7 @@ class norm(Function):
         Example("norm(x, 1, dim=(1, 2), keepdim=true)", x="float[N, T, 8]"),
         Example("norm(x)", x="float[N, 8]"),
         Example("norm(x, inf, 1)", x="float[N, 8]"),
+        Example("norm(x, 0, dim=-1)", x="float[]"),
         Example("norm(x, 3, dim=0)", x="float64[5, N]"),
     )
 
@@ -49,13 +50,19 @@ class norm(Function):
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         kind = g.type(x)
-        return length(g, x, self.p, axes(self, kind, self.dim), kind.dtype, keepdims=self.keepdim)
+        return length(g, x, self.p, _gone(self, kind, self.dim), kind.dtype, keepdims=self.keepdim)
+
+
+def _gone(function: Function, x: TensorType, dim: int | tuple[int, ...] | None) -> tuple[int, ...]:
+    """The dimensions to measure along: a scalar has none, whatever torch lets one say."""
+    return axes(function, x, dim) if x.rank else ()
 
 
 def length(g: OnnxGraph, x: str, p: float, gone: tuple[int, ...], dtype: str, *, keepdims: bool = True) -> str:
     """The p-norm of a value along dimensions."""
     if not gone:
-        return str(g.node("Abs", x))
+        size = g.node("Abs", x)
+        return str(g.node("Sign", size) if p == 0 else size)
     if p == 2:
         return reduce(g, "ReduceL2", x, gone, keepdims=keepdims)
     size = g.node("Abs", x)
@@ -85,6 +92,7 @@ class normalize(Function):
         Example("normalize(x)", x="float[N, 8]"),
         Example("normalize(x, dim=-1)", x="float[N, T, 8]"),
         Example("normalize(x, 1.0, (1, 2))", x="float[N, 3, 4]"),
+        Example("normalize(x, dim=0)", x="float[]"),
     )
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
@@ -94,7 +102,7 @@ class normalize(Function):
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         kind = g.type(x)
-        root = length(g, x, self.p, axes(self, kind, self.dim), kind.dtype)
+        root = length(g, x, self.p, _gone(self, kind, self.dim), kind.dtype)
         return g.node("Div", x, g.node("Max", root, g.constant(self.eps, kind.dtype)))
 
 

@@ -186,6 +186,7 @@ class permute(Function):
     examples = (
         Example("permute(x, (0, 2, 3, 1))", x="float[N, 3, H, W]"),
         Example("permute(x, [-1, 0])", x="int[N, T]"),
+        Example("permute(x, ())", x="float[]"),
     )
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
@@ -204,7 +205,7 @@ class permute(Function):
         return order
 
     def torch(self, *inputs: Any) -> Code:
-        return method("permute", *inputs, *self.dims)
+        return method("permute", *inputs, *self.dims) if self.dims else method("permute", *inputs, ())
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         kind = g.type(x)

@@ -27,11 +27,12 @@ class var(Function):
         Example("var(x)", x="float[N, 8]"),
         Example("var(x, dim=1)", x="float[N, T, 8]"),
         Example("var(x, dim=(2, 3), correction=0, keepdim=true)", x="float[N, 3, H, W]"),
+        Example("var(x, dim=0, correction=0)", x="float[]"),
     )
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         x = expect_float(self, x)
-        gone = axes(self, x, self.dim)
+        gone = axes(self, x, self.dim) if x.rank else ()
         count = self._count(x, gone)
         rules.require_at_least(
             count,
@@ -58,7 +59,7 @@ class var(Function):
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         kind = g.type(x)
-        gone = axes(self, kind, self.dim)
+        gone = axes(self, kind, self.dim) if kind.rank else ()
         centred = g.node("Sub", x, reduce(g, "ReduceMean", x, gone))
         square = reduce(g, "ReduceSum", g.node("Mul", centred, centred), gone, keepdims=self.keepdim)
         return g.node("Div", square, g.cast(g.size(self._count(kind, gone) - self.correction), kind.dtype))

@@ -63,10 +63,18 @@ class _Parametrized(Layer):
         return self.replace(layer=ir.Record(type(inner).__name__, dict(inner.given())))
 
     def infer(self, rules: Rules, *inputs: Any) -> Any:
+        self._check_parameter()
+        return self.inner.infer(rules, *inputs)
+
+    def _check_parameter(self) -> None:
+        """Whether there is such a parameter; in a wrapper in here first, which may have taken it."""
         inner = self.inner
-        weight = inner.weights().get(self.name)
-        if weight is None or not weight.trained or inner.definition:
-            names = [f"`{name}`" for name, w in inner.weights().items() if w.trained and not inner.definition]
+        if isinstance(inner, _Parametrized):
+            inner._check_parameter()
+        own = {n: w for n, w in inner.weights().items() if w.trained and "." not in n and not inner.definition}
+        weight = own.get(self.name)
+        if weight is None:
+            names = [f"`{name}`" for name in own]
             raise ShapeError(
                 f"`{inner.title}` has no parameter `{self.name}` that `{type(self).__name__}` can compute",
                 code="NNS208",
@@ -74,7 +82,6 @@ class _Parametrized(Layer):
                 notes=(f"its parameters are {', '.join(names)}",) if names else (),
             )
         self.parts(weight)
-        return inner.infer(rules, *inputs)
 
     def weights(self) -> dict[str, Weight]:
         weights = self.inner.weights()
@@ -201,8 +208,10 @@ class spectral_norm(_Parametrized):
 
     @property
     def _dim(self) -> int:
-        transposed = cast(ir.Record, self.layer).name.startswith("ConvTranspose")
-        return self.dim if self.dim is not None else int(transposed)
+        innermost = cast(ir.Record, self.layer)
+        while "layer" in innermost.arguments:
+            innermost = innermost.arguments["layer"]
+        return self.dim if self.dim is not None else int(innermost.name.startswith("ConvTranspose"))
 
     def compute(self, part: Callable[[str], np.ndarray]) -> np.ndarray:
         import numpy as np

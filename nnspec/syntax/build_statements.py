@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from nnspec.diagnostics import Edit, Fix, Span, error
 from nnspec.syntax import ast
 from nnspec.syntax.build import VERSION, Builder, Expr, dotted
 from nnspec.syntax.lexer import Token
+
+_APPENDED = re.compile(r"([A-Za-z_]\w*)\.append\((.*)\)")
+_FRAMEWORKS = ("torch", "torchvision", "tensorflow", "keras", "jax", "flax", "numpy", "math")
 
 MAX_BRANCHES = 100
 
@@ -176,13 +180,18 @@ class StatementBuilder(Builder):
     def bare(self, span: Span, values: tuple[Expr, ...]) -> ast.Statement:
         if any(isinstance(v, ast.Broken) for v in values):
             return ast.Broken(span)
+        message = f"the result of `{self.quote(span)}` is not used"
+        grown = _APPENDED.fullmatch(self.text[span.start : span.end])
+        if grown:
+            fix = Fix("a list never changes; make a longer one", (Edit(span, f"{grown[1]} = {grown[1]} + [{grown[2]}]"),))
+            self.report(error("NNS106", message, span, "this statement does nothing", fixes=(fix,)))
+            return ast.Broken(span)
         front = Span(span.start, span.start, self.source)
         fixes = (
             Fix("give it a name", (Edit(front, "y = "),)),
             Fix("return it", (Edit(front, "output "),)),
         )
         helps = ("bind it (`y = ...`) or return it (`output ...`)",)
-        message = f"the result of `{self.quote(span)}` is not used"
         self.report(error("NNS106", message, span, "this statement does nothing", helps=helps, fixes=fixes))
         return ast.Broken(span)
 

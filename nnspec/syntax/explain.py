@@ -18,6 +18,8 @@ _STATEMENTS = ("input", "output", "param", "buffer", "params", "update", "yield"
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _TYPE = re.compile(r":[ \t]*(?:float|int|bool|bfloat|uint)\d*[ \t]*\Z")
 _ROUND = re.compile(r"\(([^()\n]{0,200})\)")
+_IMPORT = re.compile(r"from[ \t]+(?:\.+([\w.]+)|[\w.\"]+)[ \t]+import[ \t]*(\*)?")
+_IS_NOT = re.compile(r"is[ \t]+not\b")
 _NAMED = re.compile(r"[ \t]*(?:=(?!=)|:)")
 
 # Words of other languages at the head of a statement, and what is written here.
@@ -165,6 +167,12 @@ def _foreign(fault: Fault) -> Diagnostic | None:
         place = fault.span(fault.begin, fault.begin + len(head))
         fixes = (Fix("write `output`", (Edit(place, "output"),)),) if head == "return" else ()
         return error("NNS110", f"`{head}` is not part of the language", place, _FOREIGN[head], fixes=fixes)
+    if wrong.text == "is":
+        found = _IS_NOT.match(fault.text, wrong.start)
+        place = fault.span(wrong.start, found.end() if found else wrong.end)
+        sign = "!=" if found else "=="
+        fix = Fix(f"write `{sign}`", (Edit(place, sign),), safe=True)
+        return error("NNS110", "`is` is not part of the language", place, "values are compared with `==`", fixes=(fix,))
     previous = fault.text[fault.begin : wrong.start].split()[-1:]
     if previous == ["lambda"] or before == "lambda":
         return error("NNS110", "`lambda` is not part of the language", fault.place, _FOREIGN["lambda"])
@@ -202,6 +210,20 @@ def _bare_point(fault: Fault) -> Diagnostic | None:
     place = fault.span(last.start, last.end)
     fix = Fix("write the 0", (Edit(fault.span(last.end, last.end), "0"),), safe=True)
     return error("NNS111", "a number does not end with its point", place, "write a 0 behind it", fixes=(fix,))
+
+
+def _python_import(fault: Fault) -> Diagnostic | None:
+    found = _IMPORT.match(fault.text, fault.begin)
+    if fault.head != "from" or found is None or not (found[1] or found[2]):
+        return None
+    if found[2]:
+        helps = ("name what is taken, `from std.attention import Attention`, or the file, `import std.attention as att`",)
+        place = fault.span(found.start(2), found.end(2))
+        return error("NNS110", "an import says what it takes, and `*` is no name", place, "not a name", helps=helps)
+    path = f'"{found[1].replace(".", "/")}.nns"'
+    place = fault.span(fault.text.index(".", fault.begin), found.end(1))
+    fix = Fix(f"write `{path}`", (Edit(place, path),))
+    return error("NNS110", "a file is named by its path in quotes", place, "expected a path in quotes", fixes=(fix,))
 
 
 def _no_arrow(fault: Fault) -> Diagnostic | None:
@@ -336,6 +358,7 @@ _QUESTIONS: tuple[Callable[[Fault], Diagnostic | None], ...] = (
     _round_type,
     _capital_keyword,
     _foreign_comment,
+    _python_import,
     _no_arrow,
     _reserved,
     _colon_for_brace,
@@ -349,6 +372,8 @@ _QUESTIONS: tuple[Callable[[Fault], Diagnostic | None], ...] = (
 def _general(fault: Fault) -> Diagnostic:
     follows = expected(fault.automaton)
     helps = (f"the form is {FORMS[fault.head]}",) if fault.head in FORMS else ()
+    if fault.wrong.text == "scan":
+        helps = ("a scan is bound first, `ys = scan ...`, and used on the next line",)
     label = f"expected {follows}" if follows else "not expected here"
     message = f"{found(fault)} cannot stand here" if fault.wrong.type not in (NEWLINE, END) else _incomplete(fault)
     return error("NNS102", message, fault.place, label, helps=helps)

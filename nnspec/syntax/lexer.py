@@ -61,6 +61,7 @@ _MEANT = {
     "&": ("and", "and", "write `and`"),
     "|": ("or", "or", "write `or`"),
     "!": ("not", "not ", "write `not`"),
+    "~": ("not", "not ", "write `not`, or `logical_not(...)` of a tensor"),
     "=>": ("->", "->", "data flows through `->`"),
     "^": ("**", "**", "powers are written `**`"),
     "\u2192": ("->", "->", "write `->`"),

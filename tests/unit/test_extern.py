@@ -419,3 +419,12 @@ def test_a_stored_extern_is_not_believed() -> None:
     mixed = replace(program.methods[main], graph=replace(graph, nodes=(*graph.nodes, ir.Foreign((), ()))))
     methods = tuple(mixed if n == main else m for n, m in enumerate(program.methods))
     assert any("only an extern" in problem for problem in verify(replace(program, methods=methods)))
+
+
+@pytest.mark.parametrize("inputs", ["scan", 3.5, {"ref": 0}])
+def test_stored_inputs_of_an_extern_that_are_no_numbers_are_refused(inputs: Any) -> None:
+    document = json.loads(ir_json.dumps(compile_text(SPEC, allow_extern=True).program))
+    kinds = [module["kind"] for module in document["modules"]]
+    method = next(m for m in document["methods"] if kinds[m["module"]] == "extern")
+    method["graph"]["inputs"][0] = inputs
+    assert verify(ir_json.loads(json.dumps(document))) != []

@@ -48,6 +48,7 @@ CASES: list[tuple[str, dict[str, str], str, str]] = [
     # moving
     ("roll(x, (1, 2), 0)", {"x": "float[N, 3]"}, "NNS402", "2 for 1"),
     ("roll(x, 1, 2)", {"x": "float[N, 3]"}, "NNS411", "out of range"),
+    ("roll(x, 1, 0)", {"x": "float[]"}, "NNS411", "a scalar has none"),
     ("flip(x, (0, 0))", {"x": "float[N, 3]"}, "NNS411", "twice"),
     ("movedim(x, (0, 1), 0)", {"x": "float[N, 3]"}, "NNS402", "1 for 2"),
     # extremes and order

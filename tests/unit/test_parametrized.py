@@ -188,6 +188,9 @@ REFUSED = [
     ("spectral_norm(Linear(8, in_features=3))", "NNS401", "cannot follow"),
     ("spectral_norm(Conv2d(8, 3))", "NNS402", "`Conv2d`"),
     ("weight_norm(weight_norm(Linear(8)))", "NNS208", "no parameter `weight`"),
+    ("weight_norm(" * 5 + "Linear(8)" + ")" * 5, "NNS208", "no parameter `weight`"),
+    ('spectral_norm(weight_norm(weight_norm(Linear(8))), "bias")', "NNS208", "no parameter `weight`"),
+    ('weight_norm(weight_norm(Linear(8)), "parametrizations.weight.original1")', "NNS208", "no parameter"),
     ("weight_norm(Linear(8), axis=0)", "NNS301", "no argument `axis`"),
     ("weight_norm(Linear(8, weight=first.weight))", "NNS311", "is tied"),
     ("spectral_norm(Bilinear(8))", "NNS412", "takes 2 inputs"),
@@ -200,6 +203,13 @@ def test_what_cannot_be_wrapped_is_refused(text: str, code: str, said: str) -> N
     errors = [d for d in check_text(spec) if d.severity == "error"]
     assert [d.code for d in errors] == [code], errors
     assert said in errors[0].message, errors[0].message
+
+
+def test_a_transposed_convolution_is_one_in_another_wrapper_too() -> None:
+    """Its outputs lie along dimension 1, which torch looks for in its bias as well."""
+    wrapped = 'spectral_norm(weight_norm(ConvTranspose1d(8, 3)), "bias")'
+    found = check_text(f"model M {{\n  input x: float[N, 3, T]\n  output y = x -> {wrapped}\n}}\n")
+    assert [(d.code, d.message) for d in found] == [("NNS304", "`bias` of `ConvTranspose1d` has no dimension 1")]
 
 
 def test_the_module_is_what_torch_would_make() -> None:

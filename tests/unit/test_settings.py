@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -369,11 +370,47 @@ def test_a_stored_program_cannot_hold_impossible_settings() -> None:
         (ir.Setting("fc.*", init=ir.Initializer("os.system", {"x": 1})), "there is no initialiser"),
         (ir.Setting("fc.*", init=ir.Initializer("normal", {"std": -1.0})), "at least 0"),
         (ir.Setting("fc.*"), "says how"),
+        (ir.Setting("fc.wieght", init=ir.Initializer("ones", {})), "matches no parameter"),
+        (ir.Setting("*", "Conv3d", init=ir.Initializer("ones", {})), "matches no parameter"),
+        (ir.Setting("fc.[bw]*", init=ir.Initializer("ones", {})), "a pattern holds"),
     ):
         broken = replace(module, settings=(setting,))
         modules = tuple(broken if m is module else m for m in made.modules)
         problems = verify(ir.Program(modules, made.methods, made.entries, None, made.sources))
         assert any(said in problem for problem in problems), problems
+
+
+def test_a_stored_program_cannot_ask_settings_without_end() -> None:
+    made = program("params fc.weight { init = ones }")
+    module = made.modules[made.main.module]
+    broken = replace(module, settings=module.settings * 1_000_000)
+    modules = tuple(broken if m is module else m for m in made.modules)
+    problems = verify(ir.Program(modules, made.methods, made.entries, None, made.sources))
+    assert len(problems) == 1
+    assert "settings are asked about more than" in problems[0]
+
+
+def test_a_member_that_is_not_there_is_found_before_settings_are_looked_at() -> None:
+    made = program("params fc.weight { init = ones }")
+    module = made.modules[made.main.module]
+    broken = replace(module, members=(replace(module.members[0], module=10**9), *module.members[1:]))
+    modules = tuple(broken if m is module else m for m in made.modules)
+    problems = verify(ir.Program(modules, made.methods, made.entries, None, made.sources))
+    assert any("has the number of one" in problem for problem in problems), problems
+
+
+def test_blocks_without_settings_cost_nothing_however_often_they_are_there() -> None:
+    """Seventeen blocks, each in the next one twice: 400 definitions, and half a million parameters written out."""
+    blocks = [
+        f"block B{i}(k) {{\n  input x: float[N, D]\n"
+        f"  output x -> a: {f'B{i - 1}(k + 1)' if i else 'Linear(k)'} -> b: {f'B{i - 1}(k + 2)' if i else 'Linear(4)'}\n}}\n"
+        for i in range(17)
+    ]
+    text = "".join(blocks) + "model M {\n  input x: float[N, 4]\n  output y = x -> B16(1)\n}\n"
+    made = compile_text(text).program
+    start = time.process_time()
+    emit(made)
+    assert time.process_time() - start < 3
 
 
 def test_a_function_has_no_parameters_to_set() -> None:

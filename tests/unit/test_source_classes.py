@@ -17,10 +17,11 @@ from torch import nn
 from nnspec import ir
 from nnspec.backends.onnx_inputs import random_inputs, trial_sizes
 from nnspec.backends.source import emit, write_module
+from nnspec.backends.source_fill import ANY, Differs
 from nnspec.backends.source_formula import Formula
 from nnspec.backends.source_line import Line
 from nnspec.backends.source_text import Piece, bracketed
-from nnspec.backends.source_unify import ANY, Differs, unify_lines
+from nnspec.backends.source_unify import unify_lines
 from nnspec.compiler import compile_text
 from tests.contract import judge, run_module, run_source
 
@@ -426,7 +427,7 @@ def test_defaults_come_last_and_are_the_author_s() -> None:
 # --- statements ------------------------------------------------------------------------------------------------------
 
 
-def fill(values: tuple[Any, ...], word: str, *, own: bool = True) -> Formula:
+def fill(values: tuple[Any, ...], word: str, *, own: bool = True, test: bool = False) -> Formula:
     return Formula("a + b", 11, values)
 
 

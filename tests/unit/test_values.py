@@ -80,6 +80,16 @@ def test_what_waits_is_no_tensor_and_its_options_are_checked(body: str, code: st
     assert codes(model(body, before=ACT)) == [code]
 
 
+def test_braces_make_a_layer_of_a_function_with_options() -> None:
+    before = "block B(act: layer = ReLU) {\ninput x: float[N, D]\noutput x -> act\n}\n"
+    (found,) = check_text(model("output y = x -> B(softmax(dim=1))", before=before))
+    assert [(edit.text, edit.span.start < edit.span.end) for edit in found.fixes[0].edits] == [
+        ("{ ", False),
+        (" }", False),
+    ]
+    assert codes(model("output y = x -> B({ softmax(dim=1) })", before=before)) == []
+
+
 def test_chains_of_functions_may_stand_in_a_function() -> None:
     before = "block all(fs) {\ninput x: float[N, D]\nfor f in fs { x = x -> f }\noutput x\n}\n"
     body = "output y = all(x, fs=[relu, { softmax(dim=1) }, { tanh } * 2])"
