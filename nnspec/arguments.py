@@ -211,7 +211,8 @@ def convert(kind: str, value: Any) -> Any:
     """The value as an argument of this kind holds it; raises `Misfit` when it is of another kind.
 
     Kinds are the annotations of fields: `int`, `float`, `bool`, `str`, `None`, `Size` (an int or a symbolic Dim),
-    `DType`, `Layer` (a record of one), `Any`, `tuple[...]` (given as a list or tuple), `Literal["a", "b"]`, and unions of them.
+    `DType`, `Layer` (a record of one), `Any`, `tuple[...]` (given as a list or tuple), `Literal["a", "b"]`, and unions
+    of them.
     """
     return _convert(_parse_kind(kind), value)
 

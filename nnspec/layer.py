@@ -310,13 +310,14 @@ class Layer(Operation):
             )
             return given
         if isinstance(size, Dim):
+            joined = "the batch was joined with the rest: `Flatten` and `flatten(x, 1)` leave it alone"
             raise ShapeError(
                 f"`{kind}` takes {name} from {where} of its input, which is `{show(size)}`: not a fixed number",
                 code="NNS405",
                 label=f"`{show(size)}` is not known when the module is built",
                 input=input,
                 notes=("sizes of parameters are numbers",),
-                helps=("give the input a fixed size there",),
+                helps=(joined if x.rank == 1 else "give the input a fixed size there",),
             )
         return size
 

@@ -15,7 +15,8 @@ def suggest(word: str, candidates: Iterable[str]) -> str | None:
     if same:
         return min(same, key=lambda name: _capital(name) != _capital(word))
     known = set(names)
-    synonym = next((name for name in SYNONYMS.get(key, ()) if name in known), None)
+    synonyms = [name for name in SYNONYMS.get(key, ()) if name in known]
+    synonym = min(synonyms, key=lambda name: _capital(name) != _capital(word), default=None)
     return synonym or next(iter(closest(word, names)), None)
 
 

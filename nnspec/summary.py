@@ -23,8 +23,8 @@ _MOST_DIGITS = 18
 class Row:
     """A part of the model. Numbers are those of one copy: `count` copies with consecutive names share a row.
 
-    What the `externs` in it own and compute is not known, and left out. `macs` is None where the expression has too many
-    terms to keep; `outputs` is empty for what computes nothing.
+    What the `externs` in it own and compute is not known, and left out. `macs` is None where the expression has too
+    many terms to keep; `outputs` is empty for what computes nothing.
     """
 
     path: str

@@ -60,13 +60,6 @@ def promote(a: str, b: str) -> str:
     return max(a, b, key=_INTEGERS.index)
 
 
-def promote_scalar(dtype: str, kind: int) -> str:
-    """The type of an operation between a tensor and a number of category `kind`: numbers are weak."""
-    if kind <= category(dtype):
-        return dtype
-    return "int64" if kind == 1 else "float32"
-
-
 @dataclass(frozen=True, slots=True)
 class TensorType:
     """What is known of a tensor before it exists: element type and dimensions."""
@@ -110,11 +103,6 @@ class Scalar:
 
 Operand = TensorType | Scalar | tuple["Operand", ...] | None
 """What a layer or function is fed: a tensor, a number, several of them, or nothing."""
-
-
-def is_tensor(operand: Operand) -> bool:
-    """Whether an operand is one tensor."""
-    return isinstance(operand, TensorType)
 
 
 def show_dtype(dtype: str) -> str:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import ast
 import itertools
 import json
-import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -22,77 +20,15 @@ from nnspec.compiler import check, compile_text
 from nnspec.diagnostics import NnspecError
 from nnspec.render import as_json, render_all
 
+from .generate.mutations import mutated, words_of
+
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("examples", "nnspec/std", "tests/errors")
 TEXTS = [path.read_text("utf-8") for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.nns"))]
-TOKEN = re.compile(r'"[^"\n]*"|[A-Za-z_]\w*|\d[\d_.e+-]*|->|\*\*|//|[=!<>]=|\n|[ \t]+|.', re.DOTALL)
-WORDS = sorted({token for text in TEXTS for token in TOKEN.findall(text) if token.strip()})
-VALUES = [
-    "0",
-    "-1",
-    "1_000_000_000",
-    "10**12",
-    "2**62",
-    "9223372036854775807",
-    "1e300",
-    "1e-300",
-    "0.5",
-    "1 / 3",
-    "inf",
-]
-VALUES += ["none", "true", '"a"', "[]", "[1, [2]]", "(2, 3)", "(a=1)", "N", "relu", "Linear", "{ Linear(3) -> relu }"]
+WORDS = words_of(TEXTS)
 SECONDS = 5.0
 
 EVIL = "\"); import os; os.system('x') #"
-
-
-def delete(tokens: list[str], random: Random) -> None:
-    del tokens[random.randrange(len(tokens))]
-
-
-def double(tokens: list[str], random: Random) -> None:
-    at = random.randrange(len(tokens))
-    tokens.insert(at, tokens[at])
-
-
-def swap(tokens: list[str], random: Random) -> None:
-    a, b = random.randrange(len(tokens)), random.randrange(len(tokens))
-    tokens[a], tokens[b] = tokens[b], tokens[a]
-
-
-def replace_word(tokens: list[str], random: Random) -> None:
-    places = [i for i, token in enumerate(tokens) if token.strip()]
-    if places:
-        tokens[random.choice(places)] = random.choice([*WORDS, *VALUES])
-
-
-def replace_number(tokens: list[str], random: Random) -> None:
-    places = [i for i, token in enumerate(tokens) if token[0].isdigit()]
-    if places:
-        tokens[random.choice(places)] = random.choice(VALUES)
-
-
-def drop_line(tokens: list[str], random: Random) -> None:
-    lines = "".join(tokens).split("\n")
-    del lines[random.randrange(len(lines))]
-    tokens[:] = TOKEN.findall("\n".join(lines))
-
-
-def move_line(tokens: list[str], random: Random) -> None:
-    lines = "".join(tokens).split("\n")
-    lines.insert(random.randrange(len(lines)), lines[random.randrange(len(lines))])
-    tokens[:] = TOKEN.findall("\n".join(lines))
-
-
-MUTATIONS: list[Callable[[list[str], Random], None]] = [
-    delete,
-    double,
-    swap,
-    replace_word,
-    replace_number,
-    drop_line,
-    move_line,
-]
 
 
 def survives(text: str) -> None:
@@ -109,19 +45,9 @@ def survives(text: str) -> None:
 
 
 @settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    text=st.sampled_from(TEXTS),
-    mutations=st.lists(st.sampled_from(MUTATIONS), min_size=1, max_size=6),
-    random=st.randoms(use_true_random=False),
-)
-def test_a_mutated_spec_yields_diagnostics_and_never_a_crash(
-    text: str, mutations: list[Callable[[list[str], Random], None]], random: Random
-) -> None:
-    tokens = TOKEN.findall(text)
-    for mutate in mutations:
-        if tokens:
-            mutate(tokens, random)
-    survives("".join(tokens))
+@given(text=st.sampled_from(TEXTS), random=st.randoms(use_true_random=False))
+def test_a_mutated_spec_yields_diagnostics_and_never_a_crash(text: str, random: Random) -> None:
+    survives(mutated(text, random, WORDS))
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
@@ -249,11 +175,11 @@ PLACES = {
     "reduction": "output y = mse_loss(x, x, reduction={})",
     "params": "output y = x -> fc: Linear(2)\nparams {} {{{{ init = zeros }}}}",
     "params of what is named so": "output y = x -> {0}: Linear(2)\nparams {0} {{{{ init = zeros }}}}",
-    "params that match": 'name = {}\noutput y = x -> "{{name}}": Linear(2)\nparams "{{name}}.*" {{{{ init = zeros }}}}',
+    "params that match": 'n = {}\noutput y = x -> "{{n}}": Linear(2)\nparams "{{n}}.*" {{{{ init = zeros }}}}',
     "wrapped": "output y = x -> weight_norm(Linear(8), name={})",
-    "in a scan": "y = scan part in x over dim=0 with h = zeros(8) {{{{\nh = h + (part -> {}: Linear(8))\n}}}}\noutput y",
+    "in a scan": "y = scan p in x over dim=0 with h = zeros(8) {{{{\nh = h + (p -> {}: Linear(8))\n}}}}\noutput y",
     "text": "output y = x -> B({0}) -> B({0})",
-    "list": "for name in [{0}] {{{{ x = x -> \"{{name}}\": Linear(8) }}}}\noutput y = x",
+    "list": 'for name in [{0}] {{{{ x = x -> "{{name}}": Linear(8) }}}}\noutput y = x',
 }
 BLOCK = "block B(name) {\n  input x: float[N, D]\n  assert D == D, name\n  assert N >= 2, name\n  output relu(x)\n}\n"
 

@@ -26,7 +26,7 @@ TEXTS = {path: path.read_text("utf-8") for path in FILES}
 WORDS = words_of(list(TEXTS.values()))
 IDS = [str(path.relative_to(ROOT).with_suffix("")) for path in FILES]
 
-FEW = 4
+FEW = 2
 MANY = 200
 SECONDS = 5.0
 """Of processor time; on an idle machine no check took more than a quarter of one."""
@@ -44,10 +44,18 @@ def survives(path: Path, seed: int) -> None:
     assert len({(d.message, d.span) for d in checked.diagnostics}) == len(checked.diagnostics), text
     is_formatted_or_left(text)
     if checked.ok:
-        try:
-            emit(compile_text(text, path.name, base=path.parent, allow_extern=True).program)
-        except NnspecError as fault:
-            assert {d.code for d in fault.diagnostics} <= {"NNS210", "NNS302"}, text  # several models, or none to build
+        compiles(path, text)
+
+
+def compiles(path: Path, text: str) -> None:
+    """What passed the check is written as source, unless there are several models, or none without arguments."""
+    try:
+        program = compile_text(text, path.name, base=path.parent, allow_extern=True).program
+    except NnspecError as fault:
+        if {d.code for d in fault.diagnostics} <= {"NNS210", "NNS302"}:
+            return
+        raise
+    emit(program)
 
 
 def is_formatted_or_left(text: str) -> None:

@@ -15,6 +15,8 @@ from nnspec.types import TensorType, is_float
 Assignment = dict[str, int]
 
 _CANDIDATES = (*range(1, 17), 20, 24, 28, 32, 36, 40, 48, 56, 64, 96, 112, 128, 160, 192, 224, 256, 384, 512)
+_SMALL = 64
+"""Another size than those that were tried is only looked for up to here: models whose inputs are large are slow."""
 _MAX_TRIES = 50_000
 _INTEGERS = 2
 """Integers are below this where nothing says what they index: then 0 and 1 are the safest."""
@@ -31,13 +33,15 @@ def trial_sizes(method: ir.Method, count: int = 3) -> list[Assignment]:
     for trial in range(count):
         # Each trial begins its search at another size: symbols should differ from each other and from trial to trial.
         starts = [trial + (1 + position % 3) * (trial > 0) for position, _ in enumerate(names)]
-        chosen = next(_search(method, names, starts), None)
+        tried = [{sizes[name] for sizes in found} for name in names]
+        chosen = next(_search(method, names, starts, tried), None)
         if chosen is not None and chosen not in found:
             found.append(chosen)
     return found
 
 
-def _search(method: ir.Method, names: list[str], starts: list[int]) -> Iterator[Assignment]:
+def _search(method: ir.Method, names: list[str], starts: list[int], tried: list[set[int]]) -> Iterator[Assignment]:
+    """Assignments that hold, what is new first: where a multiple is required, most would come to the smallest."""
     # A requirement is tested as soon as the last of its symbols has a size.
     ready: list[list[ir.Requirement]] = [[] for _ in names]
     for requirement in method.requires:
@@ -53,7 +57,9 @@ def _search(method: ir.Method, names: list[str], starts: list[int]) -> Iterator[
             yield dict(chosen)
             return
         start = starts[position]
-        for size in (*_CANDIDATES[start:], *_CANDIDATES[:start]):
+        others = {chosen[name] for name in names[:position]} if tried[position] else set()
+        old = tried[position] | others
+        for size in sorted((*_CANDIDATES[start:], *_CANDIDATES[:start]), key=lambda size: size in old or size > _SMALL):
             tries += 1
             if tries > _MAX_TRIES:
                 return

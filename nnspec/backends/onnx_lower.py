@@ -200,9 +200,7 @@ class Lowering:
         orders = [_from_front(node.axis, body.values[ref.id].type.rank + 1) for ref in body.outputs[: node.yields]]
         return (*map(view.transpose, stacked, orders), *states)
 
-    def _step(
-        self, frame: _Frame, node: ir.Scan, view: View
-    ) -> tuple[GraphBuilder, list[onnx.ValueInfoProto]]:
+    def _step(self, frame: _Frame, node: ir.Scan, view: View) -> tuple[GraphBuilder, list[onnx.ValueInfoProto]]:
         """The graph of a step, and its outputs: the states, then the yields."""
         body, count = node.body, len(node.sequences)
         outside, self.graph = self.graph, self.graph.inner()

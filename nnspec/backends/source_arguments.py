@@ -10,7 +10,6 @@ from nnspec import ir, registry
 from nnspec.backends.source_fill import ANY, Differs
 from nnspec.backends.source_formula import BlockText, Formula, Unreadable, binary, constant
 from nnspec.backends.source_names import identifier, unique
-from nnspec.backends.source_series import TURN
 from nnspec.backends.source_text import POSTFIX, Piece, Printer, bracketed
 from nnspec.layer import Ref
 
@@ -37,7 +36,7 @@ class Arguments:
     def __init__(self, modules: Sequence[ir.Module], text: BlockText | None, taken: set[str]) -> None:
         self._count = len(modules)
         self._taken = taken
-        taken |= {"_", TURN}
+        taken.add("_")
         self._printer = Printer(str, None)
         sizes = {name: [module.sizes.get(name) for module in modules] for name in modules[0].sizes}
         common = [name for name in modules[0].arguments if all(name in module.arguments for module in modules)]

@@ -15,7 +15,7 @@ from nnspec.backends.source_plan import Step
 from nnspec.backends.source_text import POSTFIX, WIDTH, Piece, Printer, Slot, symbols_of
 from nnspec.backends.source_turns import Turns
 from nnspec.diagnostics import Span
-from nnspec.layer import Code, Operation
+from nnspec.layer import Code, Function
 
 DEPTH = 3
 """How deep an expression may nest before it becomes several statements."""
@@ -178,10 +178,10 @@ class Body(Turns):
         return lambda operands: call(step, text, operands)
 
     @staticmethod
-    def _function(node: ir.Node) -> Operation | None:
+    def _function(node: ir.Node) -> Function | None:
         return function_class(node.function)(**node.attributes) if isinstance(node, ir.Op) else None
 
-    def _printed(self, code: Any, function: Operation | None) -> Piece:
+    def _printed(self, code: Any, function: Function | None) -> Piece:
         self._print.seen.clear()
         piece = self._print(code)
         if function is not None and isinstance(code, Code) and code.kind == "call":
@@ -197,7 +197,7 @@ class Body(Turns):
         room: int,
         *,
         is_call: bool = False,
-        function: Operation | None = None,
+        function: Function | None = None,
     ) -> tuple[Piece, list[int], int]:
         """An expression over operands: its text, the values that it needs, and its depth.
 

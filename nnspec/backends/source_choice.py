@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,8 @@ from nnspec.backends.source_line import Line
 from nnspec.backends.source_text import Piece, bracketed
 from nnspec.layer import Code, Operation
 
-_PLAIN = (int, float, bool, str, type(None))
+_PLAIN = (int, float, bool, str)
+"""Defaults that can be written; where ours is none, torch often has a form of its own: `max(x)`."""
 _LONGEST = 30
 """A value with more letters is better seen in a statement."""
 _CHOICE = 1
@@ -31,17 +33,20 @@ class Test:
         return case[0] == "train" if self.position is None else not case[1][self.position]
 
 
-def one_of(yes: Sequence[Line], no: Sequence[Line], test: Test) -> list[Line] | None:
-    """Statements that are the first ones where the test holds, and else the second ones; None if that needs an `if`."""
-    if len(yes) == len(no) == 1:
-        return _one_line(yes[0], no[0], test)
-    if (len(yes), len(no)) == (2, 1):
-        joined = _joined(*yes)
-        return None if joined is None else _one_line(joined, no[0], test)
-    if (len(yes), len(no)) == (1, 2):
-        joined = _joined(*no)
-        return None if joined is None else _one_line(yes[0], joined, test)
-    return None
+def one_of(
+    yes: Sequence[Line], no: Sequence[Line], test: Test, after: tuple[Sequence[Line], Sequence[Line]] | None
+) -> list[Line] | None:
+    """Statements that are the first ones where the test holds, and else the second ones; None if that needs an `if`.
+
+    `after` is what follows either; None where nobody knows.
+    """
+    ways = []
+    for lines, following in zip((yes, no), after or (None, None), strict=True):
+        line = lines[0] if len(lines) == 1 else _joined(lines, following)
+        if line is None:
+            return None
+        ways.append(line)
+    return _one_line(*ways, test)
 
 
 def _one_line(yes: Line, no: Line, test: Test) -> list[Line] | None:
@@ -50,20 +55,36 @@ def _one_line(yes: Line, no: Line, test: Test) -> list[Line] | None:
     piece = _one_call(yes.piece, no.piece, test)
     if piece is None:
         return None
-    line = Line(yes.prefix, piece, yes.suffix, yes.comment or no.comment, deeper=yes.deeper, span=yes.span)
-    return [line]
+    note = yes.comment if yes.comment == no.comment else ""
+    return [Line(yes.prefix, piece, yes.suffix, note, deeper=yes.deeper, span=yes.span)]
 
 
-def _joined(first: Line, second: Line) -> Line | None:
+def _joined(lines: Sequence[Line], after: Sequence[Line] | None) -> Line | None:
     """`h = mask.float()` and `y = f(x, h)` as `y = f(x, mask.float())`, which the other way is short enough to be."""
-    name = first.prefix.removesuffix(" = ")
-    places = [at for at, (_, item) in enumerate(second.piece.items) if item.text == name]
-    if not name.isidentifier() or first.deeper != second.deeper or len(places) != 1 or not second.piece.head:
+    if len(lines) != 2 or after is None or lines[0].deeper != lines[1].deeper:
         return None
-    items = [(b, first.piece if at == places[0] else item) for at, (b, item) in enumerate(second.piece.items)]
-    line = Line(second.prefix, _with(second.piece, items), second.suffix, second.comment, deeper=second.deeper)
-    line.span = first.span
-    return line
+    first, second = lines
+    name, items = first.prefix.removesuffix(" = "), second.piece.items
+    place = next((at for at, (_, item) in enumerate(items) if item.text == name), None)
+    if place is None or not name.isidentifier() or len(_words(second.piece.text, name)) != 1:
+        return None
+    if any("(" in item.text for _, item in items[:place]) or _is_read(name, after):
+        return None
+    found = [(before, first.piece if at == place else item) for at, (before, item) in enumerate(items)]
+    piece = _with(second.piece, found)
+    return Line(second.prefix, piece, second.suffix, second.comment, deeper=second.deeper, span=first.span)
+
+
+def _is_read(name: str, lines: Sequence[Line]) -> bool:
+    """Whether a variable is read before it gets another value."""
+    for line in lines:
+        if _words(line.text, name):
+            return line.prefix != f"{name} = " or line.deeper > lines[0].deeper or bool(_words(line.piece.text, name))
+    return False
+
+
+def _words(text: str, name: str) -> list[str]:
+    return re.findall(rf"(?<![\w.]){re.escape(name)}\b", text)
 
 
 def _one_call(yes: Piece, no: Piece, test: Test) -> Piece | None:
@@ -122,16 +143,18 @@ def _with(piece: Piece, items: Sequence[Item]) -> Piece:
 
 
 def defaults_of(operation: Operation, code: Code) -> Mapping[str, Any]:
-    """What a function takes for named arguments that its call leaves out: torch's names and defaults are ours."""
+    """The named arguments of a function, with what it takes for those that its call leaves out.
+
+    Torch's names and defaults are ours. The value of an argument that is there is not told.
+    """
     found: dict[str, Any] = {}
-    required = operation.required_inputs()
-    for name in operation.input_names()[required:]:
-        if name not in operation.fields:
+    for name in operation.input_names()[operation.required_inputs() :]:
+        if name not in operation.fields and not name.startswith("*"):
             found[name] = None
     given = dict(operation.given())
     for name, field in operation.fields.items():
-        if field.required or field.inferred or type(field.default) not in _PLAIN or "DType" in field.kind:
-            continue
-        if code.kwargs.get(name, field.default) == given.get(name, field.default):
+        if name in code.kwargs:
+            found[name] = None
+        elif name not in given and type(field.default) in _PLAIN and "DType" not in field.kind:
             found[name] = field.default
     return found

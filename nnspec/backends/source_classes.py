@@ -13,6 +13,7 @@ from nnspec.backends.source_arguments import Arguments
 from nnspec.backends.source_fill import Differs, Fill
 from nnspec.backends.source_formula import BlockText, Formula
 from nnspec.backends.source_line import Line
+from nnspec.backends.source_series import TURN
 from nnspec.backends.source_text import Piece, bracketed
 from nnspec.backends.source_tokens import masked
 from nnspec.backends.source_unify import unify_lines
@@ -118,6 +119,7 @@ def _merge(drafts: Sequence[Draft], text: Callable[[], BlockText | None], reserv
     if any(d.base != first.base or len(d.methods) != len(first.methods) for d in drafts):
         raise Differs
     local = {name for draft in drafts for line in draft.init for name in _assigned(line)}
+    local |= {TURN} if any(f" for {TURN} in " in line.piece.text for draft in drafts for line in draft.init) else set()
     arguments = Arguments([draft.module for draft in drafts], text(), {*reserved, *local})
     return _Merger(drafts, arguments).merged()
 

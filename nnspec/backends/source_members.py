@@ -135,7 +135,7 @@ def _some(pieces: Vector, fill: Fill, place: str, unify: Unify) -> list[Piece]:
     optional = sum(None in row for row in rows)
     if optional > _MOST_OPTIONAL or 2 * optional > len(rows):
         raise Differs
-    found = []
+    found: list[Piece] = []
     for row in rows:
         spread: list[Piece | None] = [None] * len(pieces)
         for at, item in zip(known, row, strict=True):

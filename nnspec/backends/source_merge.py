@@ -44,7 +44,7 @@ def _text(lines: Sequence[Line]) -> tuple[str, ...]:
     return tuple(line.text for line in lines)
 
 
-def _weave(yes: Sequence[Line], no: Sequence[Line], test: Test) -> list[Line]:
+def _weave(yes: Sequence[Line], no: Sequence[Line], test: Test, *, looped: bool = False) -> list[Line]:
     ours, theirs = _units(yes), _units(no)
     found: list[Line] = []
     pairs = SequenceMatcher(None, [_text(u) for u in ours], [_text(u) for u in theirs], autojunk=False)
@@ -53,10 +53,12 @@ def _weave(yes: Sequence[Line], no: Sequence[Line], test: Test) -> list[Line]:
             for mine, other in zip(ours[a:b], theirs[c:d], strict=True):
                 found += _without_differing_notes(mine, other)
         elif b - a == d - c == 1 and _same_loop(ours[a], theirs[c]):
-            found += [ours[a][0], *_weave(ours[a][1:], theirs[c][1:], test)]
+            found += [ours[a][0], *_weave(ours[a][1:], theirs[c][1:], test, looped=True)]
         else:
             first, second = ([line for unit in units for line in unit] for units in (ours[a:b], theirs[c:d]))
-            found += _choice(first, second, test, last=b == len(ours) and d == len(theirs))
+            after = ([line for unit in ours[b:] for line in unit], [line for unit in theirs[d:] for line in unit])
+            both = one_of(first, second, test, None if looped else after)
+            found += both or _choice(first, second, test, last=not after[0] and not after[1])
     return found
 
 
@@ -80,8 +82,6 @@ def _choice(yes: Sequence[Line], no: Sequence[Line], test: Test, *, last: bool) 
         return _guarded(test.no, no)
     if not no:
         return _guarded(test.yes, yes)
-    if (both := one_of(yes, no, test)) is not None:
-        return both
     if last and any(line.text.lstrip().startswith("return ") and line.deeper == yes[0].deeper for line in yes):
         # Two ways that part for good: the first one returns.
         return [*_guarded(test.yes, yes), *no]

@@ -11,8 +11,10 @@ from nnspec import registry_std_pages as std
 from nnspec.cli.report import reported
 from nnspec.codes import all_codes, explain_text, lookup
 from nnspec.diagnostics import NnspecError, error
+from nnspec.elaborate.builtins import BUILTINS
 from nnspec.registry_pages import known_names, overview, pages, train_page
 from nnspec.suggest import suggest
+from nnspec.syntax.lexer import HEADS, RESERVED
 from nnspec.training.settings import Settings
 
 
@@ -72,6 +74,9 @@ def _explain(topic: str) -> list[str]:
     found = [*pages(topic), *std.pages(topic)]
     if found:
         return found
+    if topic in HEADS or topic in RESERVED or topic in BUILTINS or topic == "scan":
+        helps = ("docs/language.md has them all, rule by rule",)
+        raise NnspecError([error("NNS201", f"`{topic}` is a word of the language, without a page", None, helps=helps)])
     near = suggest(topic, (*_names(), *(code.code for code in all_codes())))
     helps = (f"did you mean `{near}`?",) if near else ("nnspec explain NNS401", "nnspec explain Conv2d")
     raise NnspecError([error("NNS201", f"there is nothing called `{topic}` to explain", None, helps=helps)])

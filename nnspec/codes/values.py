@@ -184,9 +184,9 @@ CODES = (
         "NNS318",
         "a parameter that cannot start like this",
         """
-        An initialiser fills only some tensors: `xavier_normal` counts inputs and outputs and needs two dimensions, `eye`
-        fills matrices, `dirac` kernels; a constant tensor has the parameter's own type. Of several `params` that match
-        a parameter, the last one counts.
+        An initialiser fills only some tensors: `xavier_normal` counts inputs and outputs and needs two dimensions,
+        `eye` fills matrices, `dirac` kernels; a constant tensor has the parameter's own type. Of several `params` that
+        match a parameter, the last one counts.
         """,
         _model("output y = x -> fc: Linear(8)\nparams Linear { init = xavier_normal }"),
         _model("output y = x -> fc: Linear(8)\nparams Linear.weight { init = xavier_normal }"),
@@ -196,8 +196,8 @@ CODES = (
         "a pattern that matches no parameter",
         """
         What stands behind `params` is a whole name in quotes, relative to the body and with `*` for any characters; or
-        the path of a member; or a kind of layer, with the path of a parameter in it. One that matches nothing would hide
-        a mistake. Buffers are not meant, and a tied parameter goes by its first name.
+        the path of a member; or a kind of layer, with the path of a parameter in it. One that matches nothing would
+        hide a mistake. Buffers are not meant, and a tied parameter goes by its first name.
         """,
         _model('output y = x -> fc: Linear(8)\nparams "bias" { init = zeros }'),
         _model('output y = x -> fc: Linear(8)\nparams "*.bias" { init = zeros }'),

@@ -88,6 +88,7 @@ class _Budget:
         asked = frame.session.text(node.span)
         sizes = {str(a.name): _size(frame, a) for a in named}
         _check_symbols(entry, frame.session, sizes, named)
+        frame.session.step(node.span, "budgets", _size_of_program(frame.session))
         try:
             measured = self._measure(entry, sizes)
         except ValueError as reason:
@@ -120,6 +121,12 @@ class _Budget:
         if entry is None:
             raise Silent
         return entry
+
+
+def _size_of_program(session: Session) -> int:
+    """How much is looked at to answer a question: all that was elaborated so far."""
+    owned = sum(len(module.members) for module in session.modules)
+    return len(session.modules) + owned + sum(len(method.graph.nodes) for method in session.methods)
 
 
 def _size(frame: Frame, argument: ast.Argument) -> int:

@@ -7,6 +7,7 @@ from itertools import takewhile
 from typing import Any
 
 from nnspec import ir
+from nnspec.arguments import Field
 from nnspec.diagnostics import Edit, Fix, Label, Span, error
 from nnspec.dims import Dim, DimTooLarge
 from nnspec.elaborate.absent import absent_helps, check_given, check_one
@@ -25,7 +26,7 @@ from nnspec.elaborate.repairs import drop_argument
 from nnspec.elaborate.session import MAX_ELEMENTS
 from nnspec.elaborate.shape_faults import shape_fault
 from nnspec.elaborate.torch_order import doubt
-from nnspec.elaborate.values import Fault, FunctionValue, Inexact, LayerRecipe, Tensor, is_number
+from nnspec.elaborate.values import Fault, FunctionValue, LayerRecipe, Tensor, is_number
 from nnspec.layer import Function, Layer, Operation, ShapeError
 from nnspec.syntax import ast
 
@@ -289,9 +290,9 @@ def _split_arguments(
         if argument.name not in order and argument.name not in cls.fields:
             if not extra:
                 raise unknown_argument(cls.__name__, [o.lstrip("*") for o in order], argument)
-            if isinstance(value, Inexact):
-                raise value.fault
-            extras.append((argument.name, value))
+            size = Field()
+            size.name, size.kind = argument.name, "Size"
+            extras.append((argument.name, check_value(cls.__name__, size, value, argument.value.span)))
             continue
         given[argument.name] = (value, argument.value.span)
     if extras:

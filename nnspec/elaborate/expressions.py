@@ -202,7 +202,9 @@ def _offer(frame: Frame, name: str, close: str) -> str:
     word = _word(close, frame)
     if not closest(name, [close]):
         return f"this {word} is called `{close}` here"
-    return f"a {word} with a similar name exists: `{close}`" if word != "name" and close != "training" else f"did you mean `{close}`?"
+    if word == "name" or close == "training":
+        return f"did you mean `{close}`?"
+    return f"a {word} with a similar name exists: `{close}`"
 
 
 def _word(name: str, frame: Frame) -> str:

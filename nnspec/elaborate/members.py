@@ -45,7 +45,13 @@ def _attribute(frame: Frame, node: ast.Attribute) -> Any:
         helps = [f"did you mean `{close}`?"] if close else []
         raise Fault(error("NNS208", f"this record has no `{node.name}`", node.name_span, helps=helps))
     if isinstance(base, Place):
-        return member_of(frame, base, node.name, node.span)
+        space = frame.file.constants.get(name_of(node.value) or "")
+        try:
+            return member_of(frame, base, node.name, node.span)
+        except Fault:
+            if not isinstance(space, Namespace):
+                raise
+            base = space  # a label is called like an imported file, and has no such member
     if isinstance(base, Namespace):
         return _imported(frame, base, node)
     if isinstance(base, (Tensor, Owned)):

@@ -9,7 +9,7 @@ from typing import Any
 
 from nnspec import ir, registry
 from nnspec.arguments import Arguments
-from nnspec.diagnostics import Label, error
+from nnspec.diagnostics import Edit, Fix, Label, error
 from nnspec.elaborate.binding import check_fields, check_value, decimal, missing_argument, pair_up, unknown_argument
 from nnspec.elaborate.expressions import evaluate
 from nnspec.elaborate.frame import name_of
@@ -126,10 +126,10 @@ def _collect(section: Section) -> None:
             section.settings[name] = statement
         else:
             section.bindings.append(statement)
-    _check_bindings(section, known)
+    meant = _check_bindings(section, known)
     updates = any(isinstance(s, ast.Update) for s in section.node.body.statements)
     for name in ("data",) if updates else ("data", "loss", "optimizer"):
-        if name not in section.settings and name not in section.overrides:
+        if name not in section.settings and name not in section.overrides and name not in meant:
             help_ = {"data": "data = Digits()", "loss": "loss = cross_entropy(logits, label)"}
             hint = help_.get(name, "optimizer = Adam(lr=1e-3)")
             section.fail(
@@ -159,15 +159,19 @@ def _bind_numbers(section: Section) -> None:
             section.frame.scope[name] = evaluate(section.frame, node)
 
 
-def _check_bindings(section: Section, known: Iterable[str]) -> None:
-    """A binding that nobody uses may be a misspelt setting."""
+def _check_bindings(section: Section, known: Iterable[str]) -> set[str]:
+    """A binding that nobody uses may be a misspelt setting: the settings that are meant."""
     used = {n.id for n in walk(section.node.body) if isinstance(n, ast.Name)}
-    for binding in section.bindings:
+    meant: set[str] = set()
+    for binding in tuple(section.bindings):
         name = name_of(binding.target) if isinstance(binding.target, ast.Name) else None
         if name is None or name in used:
             continue
         close = suggest(name, [*known, *LATER])
-        helps = [f"did you mean the setting `{close}`?"] if close else [f"settings are {', '.join(known)}"]
+        if close:
+            meant.add(close)
+            section.bindings.remove(binding)  # what it is set to is looked at where it has its right name
+        fixes = [Fix(f"did you mean the setting `{close}`?", (Edit(binding.target.span, close),))] if close else []
         section.fail(
             Fault(
                 error(
@@ -175,10 +179,12 @@ def _check_bindings(section: Section, known: Iterable[str]) -> None:
                     f"`{name}` is no setting, and nothing uses it",
                     binding.target.span,
                     "no setting",
-                    helps=helps,
+                    helps=() if close else (f"settings are {', '.join(known)}",),
+                    fixes=fixes,
                 )
             )
         )
+    return meant
 
 
 def _check_overrides(section: Section) -> None:

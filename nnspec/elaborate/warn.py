@@ -294,6 +294,8 @@ def _biases(session: Session, program: ir.Program, graphs: list[_Liveness]) -> I
     norms = {n for n, m in enumerate(program.modules) if m.kind == "layer" and m.name.startswith("BatchNorm")}
     if not norms:
         return
+    idle: dict[Span, Diagnostic] = {}
+    felt: set[Span] = set()
     for graph in graphs:
         method = graph.method
         makers: dict[int, ir.Call] = {}
@@ -304,12 +306,18 @@ def _biases(session: Session, program: ir.Program, graphs: list[_Liveness]) -> I
                 uses.update(value for operand in node.inputs for value in ir.refs(operand))
         for node in calls:
             makers.update(dict.fromkeys(ir.flat(node.outputs), node))
+        lost: set[int] = set()
         for node in calls:
             source = node.inputs[0] if node.inputs else None
             if not isinstance(source, ir.Ref) or uses[source.id] != 1 or source.id not in makers:
                 continue
             if node.method is None and program.module_at(method.module, node.path) in norms:
-                yield from _bias(session, program, method, makers[source.id], node, graph.graph.values[source.id])
+                maker = makers[source.id]
+                lost.add(id(maker))
+                for warning in _bias(session, program, method, maker, node, graph.graph.values[source.id]):
+                    idle[warning.span] = warning
+        felt.update(node.span for node in calls if node.span is not None and id(node) not in lost)
+    yield from (warning for span, warning in idle.items() if span not in felt)
 
 
 def _bias(

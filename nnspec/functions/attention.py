@@ -136,7 +136,7 @@ class scaled_dot_product_attention(Function):
                 label=f"does not broadcast to {shape_text(scores)}",
                 input=3,
             )
-        helps = ()
+        helps: tuple[str, ...] = ()
         if mask.rank == 2 and len(scores) > 2 and rules.equal(mask.dims[0], scores[-2]) is None:
             helps = ("a mask of keys, one row for each sample, is made to fit by `mask[:, none, none, :]`",)
         rules.broadcast(mask.dims, scores, input=3, helps=helps)

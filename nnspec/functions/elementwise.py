@@ -275,7 +275,7 @@ class to(Function):
 class type_as(Function):
     """x converted to the element type of another tensor, in the same shape.
 
-    What is computed from sizes (`cos(angle)`) stays float32 when a model goes to another type, as by `model.half()`, and
+    What is computed from sizes (`cos(angle)`) stays float32 when a model goes to another type, as by `model.half()`;
     what meets such parameters may have to follow them. Source: `torch.Tensor.type_as`.
     """
 

@@ -75,6 +75,7 @@ class std(var):
         Example("std(x)", x="float[N, 8]"),
         Example("std(x, -1, keepdim=true)", x="float[N, T, 8]"),
         Example("std(x, dim=1, correction=0)", x="float64[N, T]"),
+        Example("std(x, dim=-1, correction=0, keepdim=true)", x="float[]"),
     )
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:

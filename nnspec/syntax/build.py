@@ -222,8 +222,11 @@ class Builder:
 
     def mixed_pipe(self, span: Span, head: Expr, items: tuple[ast.Item, ...], rest: Span) -> Expr:
         whole = Fix("put the flow in brackets", _brackets(Span(span.start, items[-1].span.end, self.source)))
-        last = Fix("put the operation in brackets", _brackets(Span(items[-1].span.start, span.end, self.source)))
-        self._report_mix(Span(rest.start, rest.start + 1, self.source), self.quote(rest).split()[0], (whole, last))
+        fixes = [whole]
+        if items[-1].label is None and "->" not in self.quote(rest):
+            last = Span(items[-1].span.start, span.end, self.source)
+            fixes.append(Fix("put the operation in brackets", _brackets(last)))
+        self._report_mix(Span(rest.start, rest.start + 1, self.source), self.quote(rest).split()[0], tuple(fixes))
         return ast.Broken(span)
 
     def _checked_head(self, head: Expr, items: tuple[ast.Item, ...]) -> Expr:

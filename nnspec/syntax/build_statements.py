@@ -57,7 +57,7 @@ class StatementBuilder(Builder):
         text = dotted(path)
         if text is None or text.split(".")[0] == "std":
             return not isinstance(path, ast.Broken)
-        helps = ['`import "blocks/resnet.nns" as resnet` takes a file, `from std.residual import BasicBlock` the library']
+        helps = ['`import "blocks/resnet.nns" as resnet` takes a file, `from std.norm import LayerNorm2d` the library']
         fixes = [Fix("import a file", (Edit(path.span, f'"{text.replace(".", "/")}.nns"'),))]
         if text.split(".")[0] in _FRAMEWORKS:
             helps, fixes = ["layers and functions need no import: `Linear(8)`, `relu(x)`"], []
@@ -183,7 +183,8 @@ class StatementBuilder(Builder):
         message = f"the result of `{self.quote(span)}` is not used"
         grown = _APPENDED.fullmatch(self.text[span.start : span.end])
         if grown:
-            fix = Fix("a list never changes; make a longer one", (Edit(span, f"{grown[1]} = {grown[1]} + [{grown[2]}]"),))
+            longer = f"{grown[1]} = {grown[1]} + [{grown[2]}]"
+            fix = Fix("a list never changes; make a longer one", (Edit(span, longer),))
             self.report(error("NNS106", message, span, "this statement does nothing", fixes=(fix,)))
             return ast.Broken(span)
         front = Span(span.start, span.start, self.source)

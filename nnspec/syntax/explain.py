@@ -217,7 +217,7 @@ def _python_import(fault: Fault) -> Diagnostic | None:
     if fault.head != "from" or found is None or not (found[1] or found[2]):
         return None
     if found[2]:
-        helps = ("name what is taken, `from std.attention import Attention`, or the file, `import std.attention as att`",)
+        helps = ("name what is taken, `from std.attention import Attention`, or the file, `import std.norm as norm`",)
         place = fault.span(found.start(2), found.end(2))
         return error("NNS110", "an import says what it takes, and `*` is no name", place, "not a name", helps=helps)
     path = f'"{found[1].replace(".", "/")}.nns"'

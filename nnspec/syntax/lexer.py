@@ -61,7 +61,6 @@ _MEANT = {
     "&": ("and", "and", "write `and`"),
     "|": ("or", "or", "write `or`"),
     "!": ("not", "not ", "write `not`"),
-    "~": ("not", "not ", "write `not`, or `logical_not(...)` of a tensor"),
     "=>": ("->", "->", "data flows through `->`"),
     "^": ("**", "**", "powers are written `**`"),
     "\u2192": ("->", "->", "write `->`"),
@@ -252,6 +251,8 @@ class Lexer:
         helps: tuple[str, ...] = ()
         if not advice and word.isalpha():
             helps = ("names are made of the letters a-z and A-Z, digits and `_`; other text stands in strings",)
+        elif word == "~":
+            helps = ("a mask is turned round by `logical_not(mask)`, a condition by `not`",)
         message = f"`{shown}` is no part of the language"
         self.report(error("NNS104", message, span, "not understood", helps=helps, fixes=fixes))
         return meant

@@ -110,7 +110,7 @@ def argument(b: Body, kind: str, type_: Tensor) -> str:
     return b.random.choice(["none", *norms])
 
 
-# --- what a caller writes for each style -------------------------------------------------------------------------------
+# --- what a caller writes for each style -----------------------------------------------------------------------------
 
 
 def _call_plain(b: Body, x: str, block: Block, recipe: str, gives: list[Tensor]) -> str:
@@ -122,7 +122,7 @@ def _call_plain(b: Body, x: str, block: Block, recipe: str, gives: list[Tensor])
         name = b.fresh("kept")
         b.line(f"{name} = {recipe}{'' if recipe.endswith(')') else '()'}")
         return b.bind("h", gives[0], f"{x} -> {name} -> tanh -> {name}", x)
-    return b.bind("h", gives[0], f"{x} -> {b.label('block')}{recipe}", x)
+    return b.bind("h", gives[0], f"{x} -> {b.label('use')}{recipe}", x)
 
 
 def _unpacked(b: Body, x: str, flow: str, gives: list[Tensor]) -> str:
@@ -198,15 +198,16 @@ def declare(random: Random, name: str, known: list[Block]) -> Block:
     x = before
     for _ in range(random.randint(1, 3)):
         x = steps.run(b, x, flat=style == "tree" or takes.rank != 4)
-    if style == "tree":
-        gives = _grow(b, name, x, takes, list(kinds))
-    else:
-        gives = _outputs(b, x, takes)
+    gives = _grow(b, name, x, takes, list(kinds)) if style == "tree" else _outputs(b, x, takes)
     settle(b)
-    head = ", ".join(f"{k}{_kind_of(random, v)}" + (f" = {defaults[k]}" if k in defaults else "") for k, v in kinds.items())
+    head = ", ".join(
+        f"{k}{_kind_of(random, v)}" + (f" = {defaults[k]}" if k in defaults else "") for k, v in kinds.items()
+    )
     doc = [f"## A block: {name}."] if random.random() < 0.5 else []
     lines = [*doc, f"block {name}({head}) {{" if head else f"block {name} {{", *_inputs(style, takes), *b.lines, "}"]
-    fit = not any("BatchNorm" in line for line in lines) and all(k.recurrent for k in known if k.name in " ".join(lines))
+    fit = not any("BatchNorm" in line for line in lines) and all(
+        k.recurrent for k in known if k.name in " ".join(lines)
+    )
     return Block(name, takes, gives, lines, kinds, defaults, style, recurrent=fit)
 
 
@@ -230,16 +231,27 @@ def _hyperparameters(b: Body, style: str) -> tuple[dict[str, str], dict[str, str
     if b.chance(0.7):
         kinds["width"] = "size"
         b.sizes += ["width", "2 * width"] if b.chance(0.5) else ["width"]
-    for name, kind, default in (("depth", "count", "2"), ("deep", "flag", "true"), ("act", "act", "ReLU"), ("rule", "norm", "none"), ("widths", "widths", "[4, 8]")):
+    for name, kind, default in (
+        ("depth", "count", "2"),
+        ("deep", "flag", "true"),
+        ("act", "act", "ReLU"),
+        ("rule", "norm", "none"),
+        ("widths", "widths", "[4, 8]"),
+    ):
         if b.chance(0.35):
             kinds[name], defaults[name] = kind, default
     if "width" in kinds and b.chance(0.4) and next(iter(kinds)) == "width":
         defaults["width"] = "8"
     if style == "tied":
         kinds = {"tied": "tied", **kinds}
-    kinds = {**{k: v for k, v in kinds.items() if k not in defaults}, **{k: v for k, v in kinds.items() if k in defaults}}
+    kinds = {
+        **{k: v for k, v in kinds.items() if k not in defaults},
+        **{k: v for k, v in kinds.items() if k in defaults},
+    }
     kinds |= {"act": "layer"} if "act" in kinds and b.chance(0.5) else {}
-    b.flags += [flag for name, flag in (("depth", "depth > 1"), ("deep", "deep"), ("rule", "rule != none")) if name in kinds]
+    b.flags += [
+        flag for name, flag in (("depth", "depth > 1"), ("deep", "deep"), ("rule", "rule != none")) if name in kinds
+    ]
     b.flags += [f"width != {b.sizes[2]}", "width >= 8"] if "width" in kinds else []
     b.acts += ["act"] if "act" in kinds else []
     b.widths = "widths" in kinds
@@ -269,7 +281,7 @@ def _start_list(b: Body, takes: Tensor) -> str:
     del b.values["x"]
     layer = steps.project(b, takes, takes.width)
     forms = [f'sum([x -> "branches.{{i}}": {layer} for i, x in enumerate(xs)])', "sum(xs)", "xs[0] + xs[-1]"]
-    forms += ["cat([mean(stack(xs), 0), xs[0]], dim={axis}) -> {layer}".format(axis=takes.axis, layer=layer)]
+    forms += [f"cat([mean(stack(xs), 0), xs[0]], dim={takes.axis}) -> {layer}"]
     name = b.bind("h", takes, b.random.choice(forms))
     if b.chance(0.3):
         b.line(f"if len(xs) > 1 {{ {name} = {name} * tanh(xs[1]) }}")
@@ -339,14 +351,25 @@ def _function(random: Random, name: str) -> Block:
     b.line(f"output {x}")
     head = "(scale = 1)" if kinds else ""
     return Block(
-        name, takes, (b.values[x],), [f"block {name}{head} {{", f"  input x: {takes}", *b.lines, "}"], kinds, defaults,
+        name,
+        takes,
+        (b.values[x],),
+        [f"block {name}{head} {{", f"  input x: {takes}", *b.lines, "}"],
+        kinds,
+        defaults,
         function=True,
     )
 
 
 def settle(b: Body) -> None:
     """How some parameters start, at the end of a body."""
-    starts = ["normal(std=0.2)", "xavier_uniform", "kaiming_normal(nonlinearity=\"relu\")", "orthogonal(gain=0.5)", "0.05"]
+    starts = [
+        "normal(std=0.2)",
+        "xavier_uniform",
+        'kaiming_normal(nonlinearity="relu")',
+        "orthogonal(gain=0.5)",
+        "0.05",
+    ]
     for path in b.random.sample(b.paths, min(len(b.paths), b.random.choice([0, 1, 1]))):
         form = b.random.choice(["{}.weight", '"{}.w*"'])
         b.line(f"params {form.format(path)} {{ init = {b.random.choice(starts)} }}")

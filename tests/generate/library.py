@@ -22,7 +22,11 @@ def examples() -> list[tuple[str, str, str]]:
         for name in sorted(registry.index(kind)):
             cls = registry.find(kind, name)
             assert cls is not None
-            found += [(e.text if kind == "function" else f"x -> {e.text}", _type(e), "") for e in cls.examples if _fits(cls, e)]
+            found += [
+                (e.text if kind == "function" else f"x -> {e.text}", _type(e), "")
+                for e in cls.examples
+                if _fits(cls, e)
+            ]
     for name, homes in registry_std.blocks().items():
         for text, type_ in _STD.findall(registry_std.text_of(homes[0])):
             used = [n for n in registry_std.blocks() if re.search(rf"\b{n}\b", text)]

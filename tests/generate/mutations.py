@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 TOKEN = re.compile(r'"[^"\n]*"|[A-Za-z_]\w*|\d[\d_.e+-]*|->|\*\*|//|[=!<>]=|\n|[ \t]+|.', re.DOTALL)
-VALUES = """0 -1 1_000_000_000 10**12 2**62 9223372036854775807 1e300 1e-300 0.5 (1/3) inf none true "a" [] [1,[2]]
-(2,3) (a=1) N relu Linear {Linear(3)->relu} _""".split()
+_NUMBERS = ["0", "-1", "1_000_000_000", "10**12", "2**62", "9223372036854775807", "1e300", "1e-300", "0.5", "1 / 3"]
+_OTHERS = ["inf", "none", "true", '"a"', "[]", "[1, [2]]", "(2, 3)", "(a=1)", "N", "relu", "Linear"]
+VALUES = [*_NUMBERS, *_OTHERS, "{ Linear(3) -> relu }", "_"]
 """What stands in place of a number or a word."""
 
 Mutation = Callable[[list[str], Random, Sequence[str]], None]

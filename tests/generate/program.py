@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from random import Random
 
-from tests.generate import steps
+from tests.generate import moves, steps  # noqa: F401 - `moves` registers its steps
 from tests.generate.blocks import Block, declare, settle
 from tests.generate.body import FLOAT, INT, Body, Tensor
 from tests.generate.library import add_example
@@ -57,7 +57,7 @@ def _model(random: Random, blocks: list[Block]) -> tuple[list[str], list[str]]:
         x = steps.pick(b)
         found = steps.run(b, x)
         if random.random() < 0.15 and b.values[found].rank == 3:
-            b.line(f"assert {b.values[found].width} % 4 == 0, \"widths\"")
+            b.line(f'assert {b.values[found].width} % 4 == 0, "widths"')
     outputs = _outputs(b, random)
     for _ in range(random.choice([0, 1, 1, 3])):
         imports = list(dict.fromkeys([*imports, *add_example(b, inputs, random)]))

@@ -6,6 +6,7 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,7 +84,7 @@ def test_fresh_weights_follow_torchs_generator(net: Path) -> None:
         ({"train.epochs": 3}, "NNS314", "only `nnspec run` looks at"),
     ],
 )
-def test_what_is_wrong_is_raised_with_diagnostics(net: Path, options: dict[str, str], code: str, says: str) -> None:
+def test_what_is_wrong_is_raised_with_diagnostics(net: Path, options: dict[str, Any], code: str, says: str) -> None:
     with pytest.raises(nnspec.NnspecError) as caught:
         nnspec.load(net, **options)
     assert [d.code for d in caught.value.diagnostics] == [code]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from itertools import product
 from math import prod
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from nnspec.compiler import check_text, compile_text
 
 from ..contract import judge
 
-REDUCTIONS = {"sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "prod": np.prod}
+REDUCTIONS: dict[str, Any] = {"sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "prod": np.prod}
 
 
 def side(groups: list[list[str]]) -> str:

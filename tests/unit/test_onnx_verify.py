@@ -100,6 +100,7 @@ def test_trial_sizes_satisfy_the_requirements() -> None:
     found = trial_sizes(method(0, graph, symbols, requires=requires))
     assert found[0] == {"N": 1, "H": 32, "T": 36}
     assert len(found) == 3
+    assert [sizes["H"] for sizes in found[:2]] == [32, 64], "a multiple is tried in several sizes"
     for sizes in found:
         assert sizes["H"] % 32 == 0
         assert sizes["T"] >= sizes["H"] + 3

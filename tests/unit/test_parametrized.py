@@ -55,7 +55,7 @@ class Net(nn.Module):
         self.net = nn.Sequential()
         self.net.add_module("0", parametrizations.spectral_norm(nn.Conv1d(6, 5, 1), n_power_iterations=2))
         self.net.add_module("1", nn.Tanh())
-        self.net.add_module("out", parametrizations.weight_norm(nn.Conv1d(5, 4, 1), dim=None))
+        self.net.add_module("out", parametrizations.weight_norm(nn.Conv1d(5, 4, 1), dim=None))  # type: ignore[arg-type]  # torch takes it
         self.head = parametrizations.spectral_norm(nn.Linear(4, 3))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -39,7 +40,7 @@ model Net(depth = 2) {{
 """
 
 
-def net(outer: str = "", inner: str = "", **values: int) -> nn.Module:
+def net(outer: str = "", inner: str = "", **values: Any) -> nn.Module:
     torch.manual_seed(0)
     return loads(NET.format(outer=outer, inner=inner), **values)
 
@@ -303,7 +304,7 @@ def test_a_layer_in_a_wrapper_is_still_that_layer() -> None:
     assert (model.get_parameter("a.bias") == 3).all()
     assert (model.get_parameter("b.bias") == 3).all()
     assert (model.get_parameter("b.weight") == 4).all()
-    assert torch.allclose(model.get_submodule("a").weight.norm(dim=1), torch.full((8,), 2.0))  # type: ignore[operator, union-attr]
+    assert torch.allclose(model.get_submodule("a").weight.norm(dim=1), torch.full((8,), 2.0))  # type: ignore[operator]
 
 
 def test_layers_without_a_bias_are_passed_over() -> None:
@@ -401,11 +402,11 @@ def test_a_member_that_is_not_there_is_found_before_settings_are_looked_at() -> 
 
 def test_blocks_without_settings_cost_nothing_however_often_they_are_there() -> None:
     """Seventeen blocks, each in the next one twice: 400 definitions, and half a million parameters written out."""
-    blocks = [
-        f"block B{i}(k) {{\n  input x: float[N, D]\n"
-        f"  output x -> a: {f'B{i - 1}(k + 1)' if i else 'Linear(k)'} -> b: {f'B{i - 1}(k + 2)' if i else 'Linear(4)'}\n}}\n"
-        for i in range(17)
-    ]
+    pairs = [("Linear(k)", "Linear(4)"), *((f"B{i}(k + 1)", f"B{i}(k + 2)") for i in range(16))]
+    blocks = (
+        f"block B{i}(k) {{\n  input x: float[N, D]\n  output x -> a: {a} -> b: {b}\n}}\n"
+        for i, (a, b) in enumerate(pairs)
+    )
     text = "".join(blocks) + "model M {\n  input x: float[N, 4]\n  output y = x -> B16(1)\n}\n"
     made = compile_text(text).program
     start = time.process_time()

@@ -470,7 +470,7 @@ def test_names_of_members_are_no_arguments() -> None:
 def test_an_instance_without_the_statement_has_no_say() -> None:
     seen = []
 
-    def remember(values: tuple[Any, ...], word: str, *, own: bool = True) -> Formula:
+    def remember(values: tuple[Any, ...], word: str, *, own: bool = True, test: bool = False) -> Formula:
         seen.append(values)
         return fill(values, word)
 

@@ -192,6 +192,8 @@ def interpreted(program: ir.Program, module: nn.Module, method: int, inputs: tup
         operands = tuple(map(operand, node.inputs))
         if isinstance(node, ir.Op):
             result = OPERATORS[node.function](*operands, **node.attributes)
+        elif not isinstance(node, ir.Call):
+            raise TypeError(node)
         elif node.method is None:
             result = module.get_submodule(node.path)(*operands)
         else:

@@ -90,6 +90,8 @@ def test_a_synonym_counts_only_where_its_name_is_known(word: str, name: str) -> 
 def test_a_word_with_several_meanings_takes_the_one_that_fits() -> None:
     assert suggest("units", ["hidden_size", "num_layers"]) == "hidden_size"
     assert suggest("rate", ["lr", "momentum"]) == "lr"
+    assert suggest("view", ["Unflatten", "reshape"]) == "reshape"
+    assert suggest("View", ["Unflatten", "reshape"]) == "Unflatten"
 
 
 @pytest.mark.parametrize("word", ["x", "Foo", "zzz", "fc1", "T", "", "_", "Transformer"])

@@ -233,6 +233,13 @@ def test_paths_begin_in_the_group_that_they_stand_in_or_around_it() -> None:
     assert torch.equal(state["a.b.g.weight"], state["a.fc.weight"])
 
 
+def test_a_label_may_be_called_like_an_imported_file() -> None:
+    body = "x = x -> ff: ff.FeedForward(4)\nx = x -> ff.FeedForward(3)\noutput y = x * ff.fc2.bias"
+    text = "import std.feedforward as ff\n" + model(body, "input x: float[N, T, 8]")
+    names = {name.split(".")[0] for name in nnspec.loads(text).state_dict()}
+    assert names == {"ff", "feed_forward"}
+
+
 # --- values from outside ---------------------------------------------------------------------------------------------
 
 
