@@ -40,13 +40,13 @@ def one_of(
 
     `after` is what follows either; None where nobody knows.
     """
-    ways = []
+    ways: list[Line] = []
     for lines, following in zip((yes, no), after or (None, None), strict=True):
         line = lines[0] if len(lines) == 1 else _joined(lines, following)
         if line is None:
             return None
         ways.append(line)
-    return _one_line(*ways, test)
+    return _one_line(ways[0], ways[1], test)
 
 
 def _one_line(yes: Line, no: Line, test: Test) -> list[Line] | None:

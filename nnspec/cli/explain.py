@@ -75,8 +75,8 @@ def _explain(topic: str) -> list[str]:
     if found:
         return found
     if topic in HEADS or topic in RESERVED or topic in BUILTINS or topic == "scan":
-        helps = ("docs/language.md has them all, rule by rule",)
-        raise NnspecError([error("NNS201", f"`{topic}` is a word of the language, without a page", None, helps=helps)])
+        message = f"`{topic}` is a word of the language, without a page"
+        raise NnspecError([error("NNS201", message, None, helps=("docs/language.md has them all, rule by rule",))])
     near = suggest(topic, (*_names(), *(code.code for code in all_codes())))
     helps = (f"did you mean `{near}`?",) if near else ("nnspec explain NNS401", "nnspec explain Conv2d")
     raise NnspecError([error("NNS201", f"there is nothing called `{topic}` to explain", None, helps=helps)])

@@ -88,7 +88,7 @@ class _Budget:
         asked = frame.session.text(node.span)
         sizes = {str(a.name): _size(frame, a) for a in named}
         _check_symbols(entry, frame.session, sizes, named)
-        frame.session.step(node.span, "budgets", _size_of_program(frame.session))
+        frame.session.step(node.span, "budgets", _work(frame.session, entry))
         try:
             measured = self._measure(entry, sizes)
         except ValueError as reason:
@@ -123,10 +123,13 @@ class _Budget:
         return entry
 
 
-def _size_of_program(session: Session) -> int:
-    """How much is looked at to answer a question: all that was elaborated so far."""
-    owned = sum(len(module.members) for module in session.modules)
-    return len(session.modules) + owned + sum(len(method.graph.nodes) for method in session.methods)
+def _work(session: Session, entry: ir.Entry) -> int:
+    """How much is looked at to answer a question: all that was elaborated so far, and the model written out."""
+    sizes: list[int] = []
+    for module in session.modules:  # what a module holds stands before it
+        inner = (sizes[member.module] for member in module.members if member.module is not None)
+        sizes.append(1 + len(module.members) + sum(inner))
+    return len(sizes) + sum(len(method.graph.nodes) for method in session.methods) + sizes[entry.module]
 
 
 def _size(frame: Frame, argument: ast.Argument) -> int:

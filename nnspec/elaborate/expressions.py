@@ -207,8 +207,11 @@ def _offer(frame: Frame, name: str, close: str) -> str:
     return f"a {word} with a similar name exists: `{close}`"
 
 
+_WORDS = ("true", "false", "none", "training")
+
+
 def _word(name: str, frame: Frame) -> str:
-    if name in frame.scope or name in frame.offered or name in frame.file.constants:
+    if name in frame.scope or name in frame.offered or name in frame.file.constants or name in _WORDS:
         return "name"
     if name in frame.file.blocks:
         return "block"

@@ -156,6 +156,9 @@ def bring_in(session: Session, scope: FileScope, node: Import, other: FileScope 
             scope.constants[local.id] = UNKNOWN
             if isinstance(fault, Fault):
                 session.sink.report(fault.diagnostic)
+                for meant in (edit.text for fix in fault.diagnostic.fixes for edit in fix.edits):
+                    if meant not in own and meant not in scope.imports:
+                        scope.constants.setdefault(meant, UNKNOWN)  # its uses say what is meant
 
 
 def _as_namespace(

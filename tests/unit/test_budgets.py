@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -82,3 +83,19 @@ def test_sizes_that_the_model_refuses_are_refused() -> None:
     found = check_text(text)
     assert [d.code for d in found] == ["NNS321"]
     assert "H >= 3" in found[0].message
+
+
+def test_asking_is_work_that_is_counted() -> None:
+    """A hundred thousand questions, each about a model of its own or each about a large one, are refused in time."""
+    ask = "assert sum([parameters({}) for i in range(100000)]) > 0\n"
+    small = "model M(width = 4) {\n  input x: float[N, 4]\n  output y = x -> Linear(width)\n}\n"
+    blocks = "block B0(k) {\n  input x: float[N, D]\n  output x -> a: Linear(k) -> b: Linear(4)\n}\n" + "".join(
+        f"block B{i}(k) {{\n  input x: float[N, D]\n  output x -> a: B{i - 1}(k + 1) -> b: B{i - 1}(k + 2)\n}}\n"
+        for i in range(1, 14)
+    )
+    large = f"{blocks}model M {{\n  input x: float[N, 4]\n  output y = x -> B13(1)\n}}\n"
+    for text in (small + ask.format("M(width=i + 1)"), large + ask.format("M()")):
+        start = time.process_time()
+        found = check_text(text)
+        assert [d.code for d in found] == ["NNS310"], found
+        assert time.process_time() - start < 10

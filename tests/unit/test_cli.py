@@ -376,6 +376,14 @@ def test_explain_suggests_a_name(shell: Shell) -> None:
     assert "did you mean `Conv2d`?" in err
 
 
+@pytest.mark.parametrize("word", ["scan", "params", "len", "none"])
+def test_explain_says_where_words_of_the_language_stand(shell: Shell, word: str) -> None:
+    code, _, err = shell("explain", word)
+    assert code == 1
+    assert f"`{word}` is a word of the language" in err
+    assert "docs/language.md" in err
+
+
 def test_explain_has_a_page_for_every_name(shell: Shell) -> None:
     from nnspec.registry_pages import known_names
 

@@ -9,6 +9,9 @@ import torch
 
 from nnspec.backends.source import emit
 from nnspec.backends.source_body import Body
+from nnspec.backends.source_choice import one_of
+from nnspec.backends.source_line import Line
+from nnspec.backends.source_merge import MODE
 from nnspec.backends.source_series import by_rule
 from nnspec.backends.source_text import Piece, bracketed
 from nnspec.compiler import compile_text
@@ -126,6 +129,32 @@ def test_what_a_call_leaves_out_is_the_default_that_we_know(monkeypatch: pytest.
             wrong.append((name, sources[1], "another value"))
     assert not wrong, [name for name, *_ in wrong]
     assert tried > 30
+
+
+@pytest.mark.parametrize(
+    ("after", "joins"),
+    [
+        ([], True),
+        (["h = y + 1", "z = h"], True),
+        (["z = h + 1"], False),
+        (["h = h + 1"], False),
+        (["for layer in layers:", "    h = y"], False),
+    ],
+)
+def test_a_variable_that_is_read_later_is_not_written_away(after: list[str], joins: bool) -> None:
+    def called(*items: str) -> Piece:
+        return bracketed("f(", [("", Piece(item)) for item in items], ")")
+
+    rest = []
+    for text in after:
+        prefix, equals, value = text.strip().partition(" = ")
+        rest.append(Line(prefix + equals, Piece(value), deeper=len(text) - len(text.lstrip())))
+    yes = [Line("h = ", Piece("g(x)")), Line("y = ", called("x", "h", "0.1"))]
+    no = [Line("y = ", called("x", "g(x)", "0.0"))]
+    both = one_of(yes, no, MODE, (rest, rest))
+    found = [line.text for line in both or []]
+    assert found == (["y = f(x, g(x), 0.1 if self.training else 0.0)"] if joins else [])
+    assert one_of(yes, no, MODE, None) is None
 
 
 # --- loops over a part of a container --------------------------------------------------------------------------------
