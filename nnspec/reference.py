@@ -23,6 +23,7 @@ _TITLES = {
     "optimizer": "Optimizers",
     "dataset": "Data sets",
     "metric": "Metrics",
+    "initializer": "Initialisers",
 }
 _MULTIPLE = re.compile(r"(\d+) \* ([A-Z])\b")
 

@@ -25,19 +25,22 @@ FOLDERS = {
     "optimizer": "training/optimizers",
     "dataset": "training/datasets",
     "metric": "training/metrics",
+    "initializer": "initializers.py",
 }
-"""What kinds of library classes there are, and where they live."""
+"""What kinds of library classes there are, and the folder or file where they live."""
 
 
 @cache
 def index(kind: str) -> dict[str, str]:
     """Name of each class of a kind -> the module that defines it."""
-    folder = FOLDERS[kind]
-    pattern = _LOWER_CASE if kind in ("function", "metric") else _PUBLIC if kind == "layer" else _CAPITALISED
+    home = _ROOT / FOLDERS[kind]
+    lower = kind in ("function", "metric", "initializer")
+    pattern = _LOWER_CASE if lower else _PUBLIC if kind == "layer" else _CAPITALISED
     found = {}
-    for path in sorted((_ROOT / folder).glob("*.py")):
+    for path in sorted(home.glob("*.py")) if home.is_dir() else [home]:
+        module = ".".join(("nnspec", *path.relative_to(_ROOT).with_suffix("").parts))
         for name in pattern.findall(path.read_text(encoding="utf-8")):
-            found[name] = f"nnspec.{folder.replace('/', '.')}.{path.stem}"
+            found[name] = module
     return found
 
 

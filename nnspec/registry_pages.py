@@ -18,6 +18,7 @@ _WORDS = {
     "optimizer": "an optimizer",
     "dataset": "data",
     "metric": "a metric",
+    "initializer": "an initialiser",
 }
 
 
@@ -29,7 +30,7 @@ def known_names() -> list[str]:
 def overview() -> str:
     """Every library name, by kind."""
     titles = {"layer": "Layers", "function": "Functions", "optimizer": "Optimizers"}
-    titles |= {"dataset": "Data sets", "metric": "Metrics"}
+    titles |= {"dataset": "Data sets", "metric": "Metrics", "initializer": "Initialisers"}
     return "\n\n".join(
         f"{title}:\n" + textwrap.indent(textwrap.fill(", ".join(sorted(registry.index(kind))), _WIDTH - 2), "  ")
         for kind, title in titles.items()

@@ -1,6 +1,6 @@
 """Finds the library of blocks that are written in the language itself: its modules, and the names in each.
 
-They lie in `nnspec/std`, a file a module: `std.vision` is `std/vision.nns`. As with library classes, the folder is read
+They lie in `nnspec/std`, a file a module: `std.residual` is `std/residual.nns`. As with library classes, the folder is read
 as text, and a module is parsed when a spec first imports it.
 """
 
@@ -18,7 +18,7 @@ _DECLARED = re.compile(r"^(?:block|model)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
 
 @cache
 def modules() -> dict[str, Path]:
-    """The modules by name (`std.vision`), in order, with their files."""
+    """The modules by name (`std.residual`), in order, with their files."""
     return {f"std.{path.stem}": path for path in sorted(FOLDER.glob("*.nns"))}
 
 

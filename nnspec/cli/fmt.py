@@ -24,7 +24,7 @@ from nnspec.syntax.format import format_text
 def command(paths: tuple[str, ...], check: bool, diff: bool) -> None:
     """Format specs, in place. There is one style and there are no options.
 
-    PATH is a file, a folder (all .nns files below it), or `-`: standard input, formatted to standard output. Comments
+    PATH is a file, a folder (all .nns files below it, but for the records of runs), or `-`: standard input, formatted to standard output. Comments
     and line ends between steps are kept. A file with syntax errors is reported and left as it is.
     """
     reports: list[Report] = []
@@ -52,7 +52,8 @@ def _files(paths: tuple[str, ...], reports: list[Report]) -> Iterator[str]:
         if path == "-" or not Path(path).is_dir():
             yield path
             continue
-        found = sorted(p for p in Path(path).rglob("*.nns") if p.is_file() and not _hidden(p.relative_to(path)))
+        below = (p for p in Path(path).rglob("*.nns") if p.is_file() and not _hidden(p.relative_to(path)))
+        found = sorted(p for p in below if not (p.parent / "run.json").exists())  # what a run keeps stays as it was
         if not found:
             reports.append(([error("NNS601", f"there is no .nns file in `{path}`", None)], Sources()))
         yield from map(str, found)

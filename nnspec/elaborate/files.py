@@ -26,7 +26,7 @@ class Reader(Protocol):
     """Finds and reads the files that a spec imports; what it may reach is for the compiler to say.
 
     A file is known by a key: one file has one key, however it is written. Modules of the library have their names as
-    keys: `std.vision`. The main file, which is read before, is the importer "".
+    keys: `std.residual`. The main file, which is read before, is the importer "".
     """
 
     @property
@@ -37,7 +37,7 @@ class Reader(Protocol):
         """The key of the file that `path` means in the file `importer` (a key); raises `Unreadable`."""
 
     def locate_library(self, name: str) -> str:
-        """The key of a module of the library, such as `std.vision`; raises `Unreadable`."""
+        """The key of a module of the library, such as `std.residual`; raises `Unreadable`."""
 
     def read(self, key: str) -> str:
         """The text of a file that was located; raises `Unreadable`."""

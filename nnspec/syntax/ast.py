@@ -426,7 +426,7 @@ class Import(Node):
 
 @dataclass(slots=True, eq=False)
 class FromImport(Node):
-    """`from "file.nns" import A, B as C`, `from std.vision import ResNet`."""
+    """`from "file.nns" import A, B as C`, `from std.unet import Up`."""
 
     path: String | Expr
     names: tuple[tuple[Name, Name | None], ...]

@@ -24,6 +24,9 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "below" / "ugly.nns").write_text(UGLY, "utf-8")
     (tmp_path / ".hidden").mkdir()
     (tmp_path / ".hidden" / "ugly.nns").write_text(UGLY, "utf-8")
+    (tmp_path / "runs" / "Net-1").mkdir(parents=True)
+    (tmp_path / "runs" / "Net-1" / "run.json").write_text("{}", "utf-8")
+    (tmp_path / "runs" / "Net-1" / "spec.nns").write_text(UGLY, "utf-8")
     (tmp_path / "notes.txt").write_text(UGLY, "utf-8")
     return tmp_path
 
@@ -41,7 +44,8 @@ def test_a_folder_is_formatted_in_place_once(folder: Path) -> None:
     assert ugly.read_text("utf-8") == GOOD
     assert stat.S_IMODE(os.stat(ugly).st_mode) == 0o750
     assert (folder / ".hidden" / "ugly.nns").read_text("utf-8") == UGLY
-    assert sorted(p.name for p in folder.iterdir()) == [".hidden", "below", "good.nns", "notes.txt"]
+    assert sorted(p.name for p in folder.iterdir()) == [".hidden", "below", "good.nns", "notes.txt", "runs"]
+    assert (folder / "runs" / "Net-1" / "spec.nns").read_text("utf-8") == UGLY
     assert fmt(folder).stdout == ""
 
 
