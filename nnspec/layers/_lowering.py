@@ -53,7 +53,11 @@ def _wrap(g: OnnxGraph, x: str, axis: int, before: Size, after: Size) -> str:
 
 
 def reduce(g: OnnxGraph, op: str, x: str, axes: Sequence[int], *, keepdims: bool = True) -> str:
-    """A Reduce operator; its axes became an input in operator set 18 (ReduceSum's in 13)."""
+    """A Reduce operator over some axes, or over all where none are given.
+
+    The axes became an input in operator set 18 (ReduceSum's in 13).
+    """
     if g.opset < 18 and op != "ReduceSum":
-        return str(g.node(op, x, axes=list(axes), keepdims=int(keepdims)))
+        given = {"axes": list(axes)} if axes else {}
+        return str(g.node(op, x, **given, keepdims=int(keepdims)))
     return str(g.node(op, x, g.constant(list(axes)), keepdims=int(keepdims)))
