@@ -58,6 +58,6 @@ def reduce(g: OnnxGraph, op: str, x: str, axes: Sequence[int], *, keepdims: bool
     The axes became an input in operator set 18 (ReduceSum's in 13).
     """
     if g.opset < 18 and op != "ReduceSum":
-        given = {"axes": list(axes)} if axes else {}
+        given: dict[str, Any] = {"axes": list(axes)} if axes else {}
         return str(g.node(op, x, **given, keepdims=int(keepdims)))
     return str(g.node(op, x, g.constant(list(axes)), keepdims=int(keepdims)))
