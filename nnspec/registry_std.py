@@ -1,7 +1,7 @@
 """Finds the library of blocks that are written in the language itself: its modules, and the names in each.
 
-They lie in `nnspec/std`, a file a module: `std.residual` is `std/residual.nns`. As with library classes, the folder is read
-as text, and a module is parsed when a spec first imports it.
+They lie in `nnspec/std`, a file a module: `std.residual` is `std/residual.nns`. As with library classes, the folder is
+read as text, and a module is parsed when a spec first imports it.
 """
 
 from __future__ import annotations

@@ -24,8 +24,9 @@ from nnspec.syntax.format import format_text
 def command(paths: tuple[str, ...], check: bool, diff: bool) -> None:
     """Format specs, in place. There is one style and there are no options.
 
-    PATH is a file, a folder (all .nns files below it, but for the records of runs), or `-`: standard input, formatted to standard output. Comments
-    and line ends between steps are kept. A file with syntax errors is reported and left as it is.
+    PATH is a file, a folder (all .nns files below it, but for the records of runs), or `-`: standard input, formatted
+    to standard output. Comments and line ends between steps are kept. A file with syntax errors is reported and left as
+    it is.
     """
     reports: list[Report] = []
     changed = 0
