@@ -52,6 +52,7 @@ def add_example(b: Body, inputs: list[str], random: Random) -> list[str]:
     renamed = {s: f"{s}{9}" for s in set(_SYMBOL.findall(type_))}
     replaced = _SYMBOL.sub(lambda m: renamed.get(m[0], m[0]), type_)
     flow = re.sub(r"\bx\b", name, _SYMBOL.sub(lambda m: renamed.get(m[0], m[0]), text))
+    flow = re.sub(r"(?<=-> )(\w+): ", lambda m: f"{m[1]}_of_{name}: ", flow)  # a label that nobody else has
     inputs.append(f"  input {name}: {replaced}")
     result = b.fresh("made")
     b.line(f"{result} = {flow}")

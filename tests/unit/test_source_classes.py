@@ -80,7 +80,8 @@ def test_shared_classes_make_what_separate_ones_make(path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", ZOO, ids=lambda path: path.stem)
 def test_shared_classes_of_published_networks_own_the_same(path: Path) -> None:
-    one, other = both(compile_text(path.read_text("utf-8"), name=str(path)).program)
+    smaller = {"num_hidden_layers": 4, "hidden_size": 512} if path.stem == "llama" else {}  # 7 billion would not fit
+    one, other = both(compile_text(path.read_text("utf-8"), name=str(path), overrides=smaller).program)
     assert list(one.state_dict()) == list(other.state_dict())
     assert all(map(torch.equal, one.state_dict().values(), other.state_dict().values()))
 
