@@ -105,10 +105,9 @@ def outputs(pair: Pair) -> dict[str, float]:
 
 
 def gradients(pair: Pair) -> dict[str, float]:
-    """In eval mode, the largest relative difference of any parameter's gradient, each size with another batch."""
+    """In eval mode, the largest relative difference of any parameter's gradient at each size."""
     ours, theirs = _twin(pair.ours, pair), _twin(pair.theirs, pair)
-    trials = list(pair.trials())[:: len(pair.case.batches) + 1]
-    return {title: _step(pair, ours, theirs, _as(inputs, pair))[1] for title, inputs in trials}
+    return {title: _step(pair, ours, theirs, _as(inputs, pair))[1] for title, inputs in pair.trials()}
 
 
 def training(pair: Pair) -> dict[str, float]:
