@@ -136,10 +136,14 @@ class cosine_similarity(Function):
         assert is_float(dtype)
         rank = max(kind.rank for kind in kinds)
         gone = self.dim % rank - rank
+        # A size of 1 is repeated along the other's vectors before torch measures their length.
+        sizes = [kind.dims[gone] if -gone <= kind.rank else 1 for kind in kinds]
+        whole = sizes[0] if sizes[0] != 1 else sizes[1]
         units = []
-        for x, kind in zip((x1, x2), kinds, strict=True):
+        for x, kind, size in zip((x1, x2), kinds, sizes, strict=True):
             y = g.cast(x, dtype)
-            along = (gone,) if -gone <= kind.rank else ()
-            root = length(g, y, 2, along, dtype)
+            root = length(g, y, 2, (gone,) if -gone <= kind.rank else (), dtype)
+            if size != whole:
+                root = g.node("Mul", root, g.node("Sqrt", g.cast(g.size(whole), dtype)))
             units.append(g.node("Div", y, g.node("Max", root, g.constant(self.eps, dtype))))
         return reduce(g, "ReduceSum", g.node("Mul", *units), [gone], keepdims=False)

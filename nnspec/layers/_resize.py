@@ -119,7 +119,8 @@ def lower(g: OnnxGraph, operation: Operation, resize: Resize, x: str) -> str:
     factors = _factors(resize, kind) if resize.scale_factor is not None else (None,) * len(before)
     if resize.mode.startswith("nearest"):
         for axis, (old, new, factor) in enumerate(zip(before, after, factors, strict=True), 2):
-            if factor != 1 and old != new:
+            # A factor counts even where it leaves the size as it is: torch goes by it, not by the sizes.
+            if (old != new) if factor is None else (factor != 1):
                 x = str(g.node("Gather", x, _nearest(g, resize.mode, old, new, factor), axis=axis))
         return x
     flat = len(before) == 1
