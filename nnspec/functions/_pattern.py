@@ -36,6 +36,14 @@ def number_of(name: str) -> int | None:
     return int(size) if mark else None
 
 
+_OTHERS = {
+    "rearrange": "`rearrange` keeps them; `repeat` makes new ones, `reduce` drops some",
+    "repeat": "`repeat` keeps them; `reduce` drops some",
+    "reduce": "`reduce` keeps them; `repeat` makes new ones",
+}
+"""What to use instead where a name stands on one side alone."""
+
+
 def parse(text: str, function: str = "rearrange") -> Pattern:
     """The pattern that a text spells. Its two sides name the same dimensions, but that `repeat` makes new ones on the
     right, and `reduce` takes some away that stand on the left.
@@ -50,12 +58,10 @@ def parse(text: str, function: str = "rearrange") -> Pattern:
         if lost and (function != free or (free == "repeat" and DOTS in lost)):
             number = number_of(lost[0])
             if number is not None:
-                raise fault(
-                    text, f"has the number `{number}`, and `{function}` keeps all dimensions", "known are names"
-                )
-            others = {"rearrange": "repeat` makes new ones, `reduce", "repeat": "reduce", "reduce": "repeat"}[function]
-            helps = f"`{function}` keeps them; `{others}` {'makes new ones' if function == 'reduce' else 'drops some'}"
-            raise fault(text, f"has no `{lost[0]}` on its {side} side", helps)
+                missed = "makes none" if function == "reduce" else "drops none"
+                why = f"has the number `{number}` on one side alone, and `{function}` {missed}"
+                raise fault(text, why, "a name on both sides is one dimension")
+            raise fault(text, f"has no `{lost[0]}` on its {side} side", _OTHERS[function])
     return Pattern(left, right)
 
 

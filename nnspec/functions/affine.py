@@ -10,7 +10,7 @@ from nnspec.functions._lowering import computed
 from nnspec.functions._operands import expect_numbers, same_type, shape_text
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
 from nnspec.layers._expect import expect_tensor, volume
-from nnspec.types import Operand, TensorType, is_int, show_dtype
+from nnspec.types import Operand, TensorType, show_dtype
 
 
 class linear(Function):
@@ -109,7 +109,7 @@ class embedding(Function):
 
     def infer(self, rules: Rules, x: TensorType, weight: TensorType) -> TensorType:
         x, weight = expect_tensor(self, x), expect_tensor(self, weight, 1)
-        if not is_int(x.dtype) or x.dtype not in ("int32", "int64"):
+        if x.dtype not in ("int32", "int64"):
             raise ShapeError(
                 f"`embedding` looks numbers up, but its input is {x}",
                 code="NNS406",

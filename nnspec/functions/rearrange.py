@@ -238,8 +238,13 @@ class reduce(_Patterned):
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         x = expect_tensor(self, x)
         known, result = self.known(rules, x)
-        dtype = _REDUCTIONS[self.reduction]().result(x)
-        return TensorType(dtype, tuple(rules.simplify(volume(known[n] for n in group)) for group in result))
+        y = x.with_dims(*(rules.simplify(volume(known[n] for n in group)) for group in result))
+        reduced = _REDUCTIONS[self.reduction]().result(x)
+        return y.with_dtype(reduced) if self._loses(self.read()) else y
+
+    def _loses(self, pattern: Pattern) -> bool:
+        """Whether there is anything to reduce: if not, elements stay what they are, as does their type."""
+        return not set(atoms(pattern.left)) <= set(atoms(pattern.right))
 
     def matched(self, x: TensorType) -> tuple[Pattern, list[Group], list[Group]]:
         found = super().matched(x)
@@ -274,10 +279,10 @@ class reduce(_Patterned):
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         kind = g.type(x)
-        _, groups, result = self.matched(kind)
+        pattern, groups, result = self.matched(kind)
         known = self.sizes_at_run_time(kind)
         before, after = atoms(tuple(groups)), atoms(tuple(result))
-        dtype = _REDUCTIONS[self.reduction]().result(kind)
+        dtype = _REDUCTIONS[self.reduction]().result(kind) if self._loses(pattern) else kind.dtype
         compute = "int32" if dtype == "bool" else wide(dtype)
         y = reshaped(g, g.cast(x, compute), kind.dims, [known[name] for name in before])
         lost = [at for at, name in enumerate(before) if name not in after]

@@ -191,6 +191,13 @@ def _first_largest(g: OnnxGraph, x: str, dim: int, *, keep: bool) -> str:
     return str(place if keep else g.node("Squeeze", place, g.constant([dim])))
 
 
+def _expect_dimension(function: _Reduction) -> None:
+    """Refuse an empty list of dimensions, of which torch's functions do not make the same."""
+    if function.dim == ():
+        name = type(function).__name__
+        raise ShapeError(f"`{name}(dim=())` names no dimension to reduce", code="NNS411", at="dim")
+
+
 class logsumexp(_Extreme):
     """The logarithm of the sum of exponentials over some dimensions, without overflow: [N, C] to [N] for `dim=1`.
 
@@ -206,6 +213,7 @@ class logsumexp(_Extreme):
     )
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        _expect_dimension(self)
         return super().infer(rules, expect_float(self, x))
 
 
@@ -241,6 +249,10 @@ class prod(_OneAtMost):
 
 class _Truth(_Reduction):
     """Whether elements are true; numbers that are not zero count as true."""
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        _expect_dimension(self)
+        return super().infer(rules, x)
 
     def result(self, x: TensorType) -> str:
         return "uint8" if x.dtype == "uint8" else "bool"
