@@ -37,7 +37,7 @@ class _Cumulative(Function):
         return self.along(g, y, kind.rank, kind.dims[self.dim], self._type(kind)) if kind.rank else y
 
     def along(self, g: OnnxGraph, x: str, rank: int, size: Size, dtype: str) -> str:
-        """The result for a value with dimensions."""
+        """The result for a value with dimensions. Abstract: `cumsum` and `cumprod` say it."""
         raise NotImplementedError
 
 

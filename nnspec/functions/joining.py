@@ -133,7 +133,7 @@ class _Pieces(Function):
     """What both ways of taking apart share: several outputs along one dimension."""
 
     def pieces(self, rules: Rules, size: Size) -> Sequence[Size]:
-        """The sizes of the outputs, for a dimension of this size."""
+        """The sizes of the outputs, for a dimension of this size. Abstract: `chunk` and `split` say it."""
         raise NotImplementedError
 
     def infer(self, rules: Rules, x: TensorType) -> tuple[TensorType, ...]:

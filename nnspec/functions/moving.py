@@ -125,6 +125,7 @@ class _Reordered(Function):
         return x.with_dims(*(x.dims[i] for i in self._order(x)))
 
     def _order(self, x: TensorType) -> list[int]:
+        """For each dimension of the result which one of x it is. Abstract: `movedim` and `swapaxes` say it."""
         raise NotImplementedError
 
     def torch(self, *inputs: Any) -> Code:

@@ -19,7 +19,7 @@ class _Distance(Loss):
         return total(g, self.measure(g, difference, dtype), self.reduction)
 
     def measure(self, g: OnnxGraph, difference: str, dtype: str) -> Any:
-        """The losses of differences."""
+        """The losses of differences. Abstract: each loss says it."""
         raise NotImplementedError
 
 

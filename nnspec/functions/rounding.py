@@ -145,7 +145,7 @@ class _Test(Function):
         return self.tested(g, y, "float64" if dtype == "float64" else "float32")
 
     def tested(self, g: OnnxGraph, x: str, dtype: str) -> str:
-        """The ONNX form for floats."""
+        """The ONNX form for floats. Abstract: each test says it."""
         raise NotImplementedError
 
 
