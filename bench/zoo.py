@@ -71,14 +71,14 @@ def _compare(torch_import: float, rounds: int) -> None:
 
 def cells(network: Network) -> tuple[str, ...]:
     """What is said of a network, but for its cost."""
-    worst = dict.fromkeys(("outputs", "gradients", "training", "onnx"), 0.0)
+    worst: dict[str, float] = {}
     for case in network.cases:
         pair = compare.Pair(network, case)
         found = {"outputs": compare.outputs(pair), "gradients": compare.gradients(pair), "onnx": compare.exported(pair)}
         if case.train:
             found["training"] = compare.training(pair)
         for kind, gaps in found.items():
-            worst[kind] = max(worst[kind], *gaps.values())
+            worst[kind] = max(worst.get(kind, 0.0), *gaps.values())
         lines = length.spec_lines(network), length.original_lines(network, pair.theirs)
         del pair
         gc.collect()  # some are large, and one at a time is enough
@@ -87,7 +87,7 @@ def cells(network: Network) -> tuple[str, ...]:
         network.name,
         f"{_parameters(network):,}",
         *map(str, (*lines, emitted)),
-        *(f"{gap:.0e}" for gap in worst.values()),
+        *(f"{worst[kind]:.0e}" if kind in worst else "-" for kind in ("outputs", "gradients", "training", "onnx")),
     )
 
 

@@ -1,4 +1,4 @@
-"""Every spec of the repository, spoiled at random: diagnostics, soon and with little memory, and never a traceback.
+"""Every spec that ships, spoiled at random: diagnostics, and soon, and never a traceback.
 
 What is still right after a mutation is compiled, and what can be read is formatted, as any spec is.
 """

@@ -163,12 +163,10 @@ def _call_context(b: Body, x: str, block: Block, recipe: str, gives: list[Tensor
 
 def _call_tied(b: Body, x: str, block: Block, recipe: str, gives: list[Tensor]) -> str:
     """The caller's own layer comes first, and its weight goes into the block."""
-    first, type_ = b.fresh("source"), b.values[x]
+    first = b.fresh("source")
     b.line(f"{b.fresh('t')} = {x} -> {first}: Linear(8, bias=false)")
     path = ".".join([*b.groups, first, "weight"])
-    given = re.sub(r"\btied\b=|\bTIED\b", lambda m: m[0] if m[0] == "tied=" else path, recipe)
-    del type_
-    return _unpacked(b, x, f"{x} -> {b.label('ties')}{given}", gives)
+    return _unpacked(b, x, f"{x} -> {b.label('ties')}{recipe.replace('TIED', path)}", gives)
 
 
 _CALLS: dict[str, Callable[[Body, str, Block, str, list[Tensor]], str]] = {

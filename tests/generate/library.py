@@ -49,7 +49,7 @@ def add_example(b: Body, inputs: list[str], random: Random) -> list[str]:
     """An input with the result of an example as an output; gives back what is imported."""
     text, type_, needed = random.choice(examples())
     name = b.fresh("given")
-    renamed = {s: f"{s}{9}" for s in set(_SYMBOL.findall(type_))}
+    renamed = {s: f"{s}9" for s in set(_SYMBOL.findall(type_))}
     replaced = _SYMBOL.sub(lambda m: renamed.get(m[0], m[0]), type_)
     flow = re.sub(r"\bx\b", name, _SYMBOL.sub(lambda m: renamed.get(m[0], m[0]), text))
     flow = re.sub(r"(?<=-> )(\w+): ", lambda m: f"{m[1]}_of_{name}: ", flow)  # a label that nobody else has

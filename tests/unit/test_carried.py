@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import pytest
 
@@ -50,9 +51,8 @@ def test_what_is_left_demands_the_same() -> None:
                 assert holds(given, values) == holds(left, values), (given, left, values)
 
 
-def holds(requires: object, values: dict[str, int]) -> bool:
+def holds(requires: Sequence[ir.Requirement], values: dict[str, int]) -> bool:
     """Whether all of them do."""
-    assert isinstance(requires, list | tuple)
     found = [(evaluate(need.size, values), need.relation) for need in requires]
     return all(number >= 0 if relation == ">=" else number == 0 for number, relation in found)
 

@@ -455,13 +455,6 @@ def test_messages_call_files_as_one_gets_to_them(project: Path, monkeypatch: pyt
 # --- the library -----------------------------------------------------------------------------------------------------
 
 
-def test_every_file_of_the_library_is_clean_and_documented() -> None:
-    assert registry_std.modules()
-    for name in registry_std.modules():
-        found = check(registry_std.text_of(name) + model("output y = x -> ReLU"), f"{name}.nns")
-        assert [d for d in found.diagnostics if d.severity == "error"] == []
-
-
 def test_a_name_that_only_the_library_has_is_offered_for_import() -> None:
     (only,) = check(model("output y = x -> FeedForward(3)")).diagnostics
     assert only.helps == ("the library has one to import: `from std.feedforward import FeedForward`",)

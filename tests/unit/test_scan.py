@@ -202,10 +202,9 @@ MASKED = """
 model M {
   input x: float[N, T, 5]
   input mask: bool[N, T]
-  ih, hh = [Linear(18), Linear(18)]
-  ys, last = scan x_t in x, m_t in mask over dim=1, reverse={reverse} with h = zeros(N, 6) {
-    r, z, n = chunk(x_t -> ih, 3, dim=1)
-    hr, hz, hn = chunk(h -> hh, 3, dim=1)
+  ys, last = scan x_t in x, m_t in mask over dim=1, reverse=REVERSE with h = zeros(N, 6) {
+    r, z, n = chunk(x_t -> ih: Linear(18), 3, dim=1)
+    hr, hz, hn = chunk(h -> hh: Linear(18), 3, dim=1)
     z = sigmoid(z + hz)
     new = (1 - z) * tanh(n + sigmoid(r + hr) * hn) + z * h
     m = unsqueeze(m_t, 1)
@@ -222,9 +221,7 @@ model M {
 def test_lengths_that_vary_are_a_mask(reverse: bool) -> None:
     torch.manual_seed(0)
     original = nn.GRU(FEATURES, WIDTH, batch_first=True, bidirectional=True)
-    text = MASKED.replace("{reverse}", str(reverse).lower()).replace("ih, hh = [Linear(18), Linear(18)]", "")
-    text = text.replace("x_t -> ih,", "x_t -> ih: Linear(18),").replace("h -> hh,", "h -> hh: Linear(18),")
-    program = program_of(text)
+    program = program_of(MASKED.replace("REVERSE", str(reverse).lower()))
     module = build(program)
     end = "_reverse" if reverse else ""
     state = original.state_dict()

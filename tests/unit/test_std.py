@@ -1,4 +1,4 @@
-"""The library of blocks: documented, formatted, without a warning, and what each of its examples says it is."""
+"""The library of blocks: documented, without a warning, and what each of its examples says it is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nnspec import registry, registry_std
 from nnspec.backends.torch import build
-from nnspec.cli import explain, fmt
+from nnspec.cli import explain
 from nnspec.compiler import check, compile_text
 from nnspec.reference_std import example_spec, markdown
 from nnspec.registry_std_pages import Page, entries, pages
@@ -74,11 +74,6 @@ def test_the_reference_is_written_from_the_files_as_they_are() -> None:
     assert CliRunner().invoke(explain.command, ["--markdown", "std"]).output == written
     headings = [line.removeprefix("### ") for line in written.splitlines() if line.startswith("### ")]
     assert sorted(headings) == sorted(PAGES)
-
-
-def test_the_files_are_formatted() -> None:
-    result = CliRunner().invoke(fmt.command, ["--check", *map(str, STD)])
-    assert result.exit_code == 0, result.output
 
 
 @pytest.mark.parametrize("path", STD, ids=lambda path: path.stem)
