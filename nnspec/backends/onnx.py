@@ -9,7 +9,6 @@ as None.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 import onnx
 
 from nnspec import ir
+from nnspec.backends import onnx_file
 from nnspec.backends.onnx_graph import GraphBuilder, value_info
 from nnspec.backends.onnx_lower import Lowering
 from nnspec.backends.onnx_sizes import Place, Sizes
@@ -34,15 +34,6 @@ has Gelu and the per-channel GroupNormalization, and later ones add nothing that
 
 MIN_OPSET = 17
 """The first with LayerNormalization."""
-
-_EXTERNAL_FROM = 2**30
-"""Weights of this many bytes go to a file of their own: one protobuf message holds at most 2 GiB."""
-
-_INLINE_BELOW = 1024
-"""Arrays of fewer bytes stay in the model: shapes and scalars must be seen without opening the data file."""
-
-_ALIGNMENT = 4096
-"""Of arrays in the data file, so that run-times can map them into memory."""
 
 
 class OnnxError(Exception):
@@ -71,7 +62,7 @@ def build(
     It has those of the optional inputs that are `given`, as inputs that must be there: ONNX has no others.
     """
     model, arrays = _model(program, entry or program.main, state, opset, given)
-    model.graph.initializer.extend(_inline(name, array) for name, array in arrays.items())
+    model.graph.initializer.extend(onnx_file.inline(name, array) for name, array in arrays.items())
     return model
 
 
@@ -90,27 +81,8 @@ def write(
     Large weights (any, when `external` is true) go to `<path>.data`, straight from the arrays. Files are complete when
     they appear: both are written under other names and moved into place.
     """
-    path = Path(path)
     model, arrays = _model(program, entry or program.main, state, opset, given)
-    external = external or sum(array.nbytes for array in arrays.values()) >= _EXTERNAL_FROM
-    outside = {name: array for name, array in arrays.items() if external and array.nbytes >= _INLINE_BELOW}
-    files = {path: _partial(path)}
-    if outside:
-        data = path.with_name(path.name + ".data")
-        # The data comes first, so that a model never appears without it.
-        files = {data: _partial(data)} | files
-    try:
-        places = _write_arrays(files[data], outside) if outside else {}
-        for name, array in arrays.items():
-            tensor = _outside(name, array, data.name, places[name]) if name in places else _inline(name, array)
-            model.graph.initializer.append(tensor)
-        files[path].write_bytes(model.SerializeToString(deterministic=True))
-        for final, partial in files.items():
-            os.replace(partial, final)
-    finally:
-        for partial in files.values():
-            partial.unlink(missing_ok=True)
-    return tuple(sorted(files))
+    return onnx_file.write(model, arrays, Path(path), external=external)
 
 
 def _model(
@@ -192,31 +164,3 @@ def _outputs(name: str, operand: ir.Operand, result: Any) -> list[tuple[str, str
         parts = zip(operand, result, strict=True)
         return [output for i, part in enumerate(parts) for output in _outputs(f"{name}.{i}", *part)]
     return [(name, result, operand.id)]
-
-
-def _inline(name: str, array: np.ndarray) -> onnx.TensorProto:
-    kind = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
-    return onnx.TensorProto(name=name, data_type=kind, dims=array.shape, raw_data=array.tobytes())
-
-
-def _outside(name: str, array: np.ndarray, file: str, offset: int) -> onnx.TensorProto:
-    kind = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
-    tensor = onnx.TensorProto(name=name, data_type=kind, dims=array.shape, data_location=onnx.TensorProto.EXTERNAL)
-    for key, value in (("location", file), ("offset", str(offset)), ("length", str(array.nbytes))):
-        tensor.external_data.add(key=key, value=value)
-    return tensor
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
-
-
-def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, int]:
-    """Write arrays one after the other, aligned; returns their offsets."""
-    offsets = {}
-    with path.open("wb") as file:
-        for name, array in arrays.items():
-            offset = file.seek(-(-file.tell() // _ALIGNMENT) * _ALIGNMENT)
-            array.tofile(file)
-            offsets[name] = offset
-    return offsets

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,15 +24,50 @@ class WeightsFileError(Exception):
     """A file of weights cannot be read; the message says why."""
 
 
+_TYPES = {
+    "BOOL": "bool",
+    "U8": "uint8",
+    "I8": "int8",
+    "I16": "int16",
+    "I32": "int32",
+    "I64": "int64",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F32": "float32",
+    "F64": "float64",
+}
+"""Element types as safetensors calls them."""
+
+
 def load_state(path: str | Path) -> dict[str, np.ndarray]:
-    """The tensors of a safetensors file by name."""
+    """The tensors of a safetensors file by name, each a view of the file, read when it is used."""
     try:
-        with safe_open(str(path), framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a file, not a mapping
+        with safe_open(str(path), framework="numpy") as file:  # checks all of the file's header
+            names = list(file.keys())
+        return _mapped(Path(path), names)
     except FileNotFoundError:
         raise WeightsFileError(f"there is no file `{path}`") from None
     except (SafetensorError, OSError, TypeError, ValueError) as reason:
         raise WeightsFileError(f"`{path}` is not a file of safetensors: {reason}") from None
+
+
+def _mapped(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """The tensors as views. The library would copy each, which for a large model is twice its weights in memory.
+
+    Source: the README of safetensors, section "Format".
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    elements = np.memmap(path, mode="r") if path.stat().st_size else np.empty(0, np.uint8)
+    found = {}
+    for name in names:
+        kind, (start, end) = header[name]["dtype"], header[name]["data_offsets"]
+        if kind not in _TYPES:
+            raise TypeError(f"the tensor `{name}` has elements of type {kind}")
+        part = elements[8 + length + start : 8 + length + end]
+        found[name] = part.view(np.ndarray).view(numpy_dtype(_TYPES[kind])).reshape(header[name]["shape"])
+    return found
 
 
 def owned(program: ir.Program, module: int, prefix: str = "") -> Iterator[tuple[str, ir.Member]]:

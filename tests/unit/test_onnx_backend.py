@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 
 from nnspec import ir, registry
 from nnspec.backends import onnx as backend
+from nnspec.backends import onnx_file
 from nnspec.backends.onnx_graph import GraphBuilder
 from nnspec.diagnostics import Span
 from nnspec.dims import parse_dim
@@ -257,6 +258,18 @@ def test_small_models_are_one_file_and_replace_what_was_there(tmp_path: Path) ->
     assert path.read_bytes() == backend.build(net, None, state).SerializeToString(deterministic=True)
 
 
+def test_a_written_model_is_what_protobuf_itself_would_write(tmp_path: Path) -> None:
+    """The tags and lengths around weights are ours: sizes on both sides of one more byte for a length."""
+    for width in (1, 5, 6, 31, 32, 181, 182, 2100):
+        state = {"b.bias": rand(width), "b.weight": rand(1, width), "c": np.asarray(rand())}
+        model = onnx.ModelProto(ir_version=10, producer_name="p", doc_string="d" * width)
+        model.graph.name, model.graph.doc_string = "g" * width, "after the weights"
+        path = tmp_path / "net.onnx"
+        onnx_file.write(model, state, path, external=False)
+        model.graph.initializer.extend(onnx_file.inline(name, array) for name, array in state.items())
+        assert path.read_bytes() == model.SerializeToString(deterministic=True)
+
+
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     net, state = chain()
     path = tmp_path / "net.onnx"
@@ -285,6 +298,21 @@ def test_weights_are_read_without_torch(tmp_path: Path) -> None:
     assert [float(shown[i]) for i in (2, 5, 8)] == pytest.approx(sums)
 
 
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"])
+def test_weights_of_every_type_are_those_of_the_file(tmp_path: Path, dtype: str) -> None:
+    kind = getattr(torch, dtype)
+    state = {
+        "odd": torch.ones(3, dtype=torch.uint8),
+        "x": (torch.randn(2, 3) * 9).to(kind),
+        "s": torch.ones((), dtype=kind),
+    }
+    state |= {"none": torch.zeros(0, 4, dtype=kind)}
+    save_file(state, tmp_path / "w.safetensors")
+    found = backend.load_state(tmp_path / "w.safetensors")
+    for name, tensor in state.items():
+        np.testing.assert_array_equal(found[name], tensor.numpy(), strict=True)
+
+
 def test_a_file_of_weights_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     (tmp_path / "bad").write_bytes(b"\x00" * 20)
     with pytest.raises(backend.WeightsFileError, match="there is no file"):
@@ -293,6 +321,9 @@ def test_a_file_of_weights_that_cannot_be_read_says_why(tmp_path: Path) -> None:
         backend.load_state(tmp_path / "bad")
     with pytest.raises(backend.WeightsFileError):
         backend.load_state(tmp_path)
+    save_file({"w": torch.ones(2).to(torch.float8_e5m2)}, tmp_path / "eighths")
+    with pytest.raises(backend.WeightsFileError, match="`w` has elements of type F8_E5M2"):
+        backend.load_state(tmp_path / "eighths")
 
 
 def test_layers_see_sizes_as_the_equalities_of_the_entry_make_them(monkeypatch: pytest.MonkeyPatch) -> None:
