@@ -60,6 +60,20 @@ class Cnn(nn.Module):
         return self.fc(torch.flatten(x, 1))  # type: ignore[no-any-return]  # a module's call has no type
 
 
+class Lstm(nn.Module):
+    """`lstm.nns`."""
+
+    def __init__(self, width: int = 128, classes: int = 10) -> None:
+        super().__init__()
+        self.rnn = nn.LSTM(64, width, num_layers=2, batch_first=True)
+        self.fc = nn.Linear(width, classes)
+
+    def forward(self, series: Tensor) -> Tensor:
+        """Scores of the classes."""
+        steps, _ = self.rnn(series)
+        return self.fc(steps[:, -1])  # type: ignore[no-any-return]  # a module's call has no type
+
+
 class Layer(nn.Module):
     """Causal self-attention and two linear layers, each on what is normalised before."""
 

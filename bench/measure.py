@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -19,10 +20,22 @@ Result = TypeVar("Result")
 
 _RESAMPLED = 200
 _INTERVAL = 0.95
+_PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
+"""What the system counts memory in."""
 
 
 def cpu_of(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> float:
     """User and system seconds of a process and of what it starts, from its first instruction to its last."""
+    usage = _usage(command, environment, folder)
+    return usage.ru_utime + usage.ru_stime
+
+
+def peak_of(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> int:
+    """The most bytes that a process holds in memory, files that it has mapped included."""
+    return _usage(command, environment, folder).ru_maxrss * _PEAK_UNIT
+
+
+def _usage(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> resource.struct_rusage:
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(command, env=environment, cwd=folder, stdout=said, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
@@ -30,7 +43,7 @@ def cpu_of(command: Sequence[str], environment: Mapping[str, str], folder: Path)
         if process.returncode:
             said.seek(0)
             raise RuntimeError(f"{command} ended with {process.returncode}:\n{said.read().decode()}")
-    return usage.ru_utime + usage.ru_stime
+    return usage
 
 
 def output_of(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> str:

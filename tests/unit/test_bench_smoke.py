@@ -19,6 +19,7 @@ ROWS = {
     "scale": ("10_000 linear, one chain", "* 10_000 blocks"),
     "module": ("MLP, batch 1", "CNN, batch 32: peak memory", "transformer, backward"),
     "onnx": ("compile --weights", "compile, fresh weights") if find_spec("onnxscript") else (),
+    "graphs": ("compile of 1.05 GB: peak memory", "GPT-2: nodes", "LSTM: latency") if find_spec("onnxscript") else (),
 }
 
 
