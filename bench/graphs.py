@@ -17,14 +17,13 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from safetensors.numpy import save_file
 from torch import Tensor, nn
 from torch.export import Dim
 
 from bench import handwritten
 from bench.handwritten_gpt2 import Gpt2
 from bench.installed import EXAMPLES, SPECS, install
-from bench.measure import cpu_in, interleaved, peak_of, python
+from bench.measure import cpu_in, interleaved, output_of, peak_of, python
 from bench.table import Row, row
 from nnspec.backends import onnx as backend
 from nnspec.compiler_input import compile_input, read_input
@@ -41,6 +40,16 @@ _BUILDS = 3
 
 _WIDTH, _DEPTH = 5120, 10
 """Of the linear layers that hold a gigabyte of weights."""
+
+_GIGABYTE = f"""
+import sys
+import numpy as np
+from safetensors.numpy import save_file
+state = {{f'fc.{{i}}.weight': np.ones(({_WIDTH}, {_WIDTH}), np.float32) for i in range({_DEPTH})}}
+state |= {{f'fc.{{i}}.bias': np.zeros({_WIDTH}, np.float32) for i in range({_DEPTH})}}
+save_file(state, sys.argv[1])
+print(sum(array.nbytes for array in state.values()))
+"""
 
 
 class Case(NamedTuple):
@@ -158,18 +167,10 @@ def _memory(folder: Path) -> Row:
     spec.write_text(
         f"model Large {{\n  input x: float[N, {_WIDTH}]\n  output y = x -> fc: Linear({_WIDTH}) * {_DEPTH}\n}}\n"
     )
-    size = _gigabyte(weights)
+    # In a process of its own: a new process counts the most that this one ever held.
+    size = int(output_of(python("-c", _GIGABYTE, str(weights)), environment, folder))
     command = python("-m", "nnspec", "compile", str(spec), "--weights", str(weights), "-o", str(target))
     peak = peak_of(command, environment, folder)
     for path in (weights, target):
         os.unlink(path)
     return Row(f"compile of {size / 1e9:.2f} GB: peak memory", "the weights", peak / size, None, _MEMORY)
-
-
-def _gigabyte(path: Path) -> int:
-    """Write the weights; none are left in this process, whose size a new process would start with."""
-    state: dict[str, np.ndarray] = {f"fc.{i}.weight": np.ones((_WIDTH, _WIDTH), np.float32) for i in range(_DEPTH)}
-    for i in range(_DEPTH):
-        state[f"fc.{i}.bias"] = np.zeros(_WIDTH, np.float32)
-    save_file(state, path)
-    return sum(array.nbytes for array in state.values())
