@@ -55,15 +55,13 @@ class GraphBuilder:
     def node(self, name: str, op: str, inputs: Sequence[str | None], outputs: int, attributes: dict[str, Any]) -> Any:
         """Add a node; returns its output's name, or a tuple of names for several outputs.
 
-        Inputs that are left out at the end are not written at all: runtimes fuse what has the inputs that they expect.
+        Inputs of None at the end are not written at all: runtimes fuse what has the inputs that they expect.
         """
         name = self.unique(name)
-        given_inputs = [each or "" for each in inputs]
-        while given_inputs and not given_inputs[-1]:
-            given_inputs.pop()
+        last = max((i for i, each in enumerate(inputs, 1) if each is not None), default=0)
         names = (name,) if outputs == 1 else tuple(self.unique(f"{name}.{i}") for i in range(outputs))
         given = {key: value for key, value in attributes.items() if value is not None}
-        self.nodes.append(onnx.helper.make_node(op, given_inputs, names, name, **given))
+        self.nodes.append(onnx.helper.make_node(op, [each or "" for each in inputs[:last]], names, name, **given))
         return name if outputs == 1 else names
 
     def initializer(self, array: np.ndarray, name: str) -> str:
