@@ -166,10 +166,12 @@ class Arguments:
 _TOKEN = re.compile(r"\s*(\.\.\.|[A-Za-z_]\w*|\"[^\"]*\"|'[^']*'|[\[\],|])")
 
 Kind = tuple[str, tuple[Any, ...]]
+"""A word and what stands in its brackets; of a union the word is `|`."""
 
 
 @cache
-def _parse_kind(text: str) -> Kind:
+def parse_kind(text: str) -> Kind:
+    """The kind that an annotation's text spells."""
     tokens = _TOKEN.findall(text)
     position = 0
 
@@ -214,7 +216,7 @@ def convert(kind: str, value: Any) -> Any:
     `DType`, `Layer` (a record of one), `Any`, `tuple[...]` (given as a list or tuple), `Literal["a", "b"]`, and unions
     of them.
     """
-    return _convert(_parse_kind(kind), value)
+    return _convert(parse_kind(kind), value)
 
 
 def _convert(kind: Kind, value: Any) -> Any:
@@ -271,7 +273,7 @@ _WORDS = {
 
 def describe_kind(kind: str) -> str:
     """What an argument wants, for a sentence: `a whole number or a tuple of 2 whole numbers`."""
-    return _describe(_parse_kind(kind))
+    return _describe(parse_kind(kind))
 
 
 def _describe(kind: Kind) -> str:

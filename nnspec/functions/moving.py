@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from nnspec.arguments import arg
 from nnspec.dims import Size
@@ -12,6 +13,9 @@ from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, 
 from nnspec.layers._expect import expect_tensor, volume
 from nnspec.types import TensorType
 
+if TYPE_CHECKING:
+    from nnspec.layer_memory import Tape
+
 
 class roll(Function):
     """Elements shifted along dimensions, those that leave at one end coming back at the other: the shape stays.
@@ -19,6 +23,7 @@ class roll(Function):
     Without `dims` all elements are shifted in order. Source: `torch.roll`.
     """
 
+    keeps = ()
     shifts: Size | tuple[Size, ...] = arg(doc="how far, towards higher positions; one number, or one for each of dims")
     dims: int | tuple[int, ...] | None = arg(
         None, doc="the dimensions to shift along; all elements in order without it"
@@ -88,6 +93,7 @@ class flip(Function):
     Source: `torch.flip`.
     """
 
+    keeps = ()
     dims: tuple[int, ...] | int = arg(doc="the dimensions to turn round")
 
     examples = (
@@ -128,6 +134,12 @@ class _Reordered(Function):
         """For each dimension of the result which one of x it is. Abstract: `movedim` and `swapaxes` say it."""
         raise NotImplementedError
 
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        return m.permute(inputs[0], self._order(inputs[0].type))
+
+    def reorders(self, x: TensorType) -> Sequence[int]:
+        return self._order(x)
+
     def torch(self, *inputs: Any) -> Code:
         return call(f"torch.{type(self).__name__}", *inputs, *(value for _, value in self.given()))
 
@@ -153,6 +165,9 @@ class movedim(_Reordered):
     def _order(self, x: TensorType) -> list[int]:
         source = axes(self, x, self.source, "source") if self.source != () else ()
         target = axes(self, x, self.destination, "destination") if self.destination != () else ()
+        if isinstance(self.source, int) != isinstance(self.destination, int):
+            message = "`movedim` takes two numbers or two lists of dimensions, not one of each"
+            raise ShapeError(message, code="NNS402", at="destination")
         if len(source) != len(target):
             raise ShapeError(
                 f"`movedim` needs as many places as dimensions, not {len(target)} for {len(source)}",

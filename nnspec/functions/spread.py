@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from math import floor
 from typing import Any
 
 from nnspec.arguments import arg
 from nnspec.dims import Size, show
 from nnspec.functions._operands import axes
-from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, call
+from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
 from nnspec.layers._expect import expect_float, volume
 from nnspec.layers._lowering import reduce
 from nnspec.types import TensorType
@@ -20,32 +21,54 @@ class var(Function):
     """
 
     dim: int | tuple[int, ...] | None = arg(None, doc="the dimensions to reduce; all of them when left out")
-    correction: int = arg(1, ge=0, doc="what is taken off the number of elements that is divided by", keyword=True)
+    correction: int | float | None = arg(
+        1,
+        ge=-(2**31),
+        le=2**31,
+        doc="what is taken off the number of elements that is divided by; none: 1",
+        keyword=True,
+    )
     keepdim: bool = arg(False, doc="keep the reduced dimensions, with size 1", keyword=True)
+    unbiased: bool | None = arg(None, doc="an older way to say `correction`: true is 1, false is 0", keyword=True)
 
     examples = (
         Example("var(x)", x="float[N, 8]"),
         Example("var(x, dim=1)", x="float[N, T, 8]"),
         Example("var(x, dim=(2, 3), correction=0, keepdim=true)", x="float[N, 3, H, W]"),
         Example("var(x, dim=0, correction=0)", x="float[]"),
+        Example("var(x, dim=1, correction=1.5)", x="float[N, 3]"),
+        Example("var(x, dim=1, unbiased=false)", x="float[N, T]"),
     )
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         x = expect_float(self, x)
-        gone = axes(self, x, self.dim) if x.rank else ()
-        count = self._count(x, gone)
+        gone = self._gone(x)
+        if self.unbiased is not None and self.correction != 1:
+            raise ShapeError(
+                f"`{type(self).__name__}` takes `correction` or `unbiased`, not both", code="NNS304", at="unbiased"
+            )
+        count, off = self._count(x, gone), self._correction()
+        fewest = floor(off) + 1
         rules.require_at_least(
             count,
-            self.correction + 1,
-            f"`{type(self).__name__}` of {show(count)} elements with correction {self.correction} divides by nothing",
+            fewest,
+            f"`{type(self).__name__}` of {show(count)} elements with correction {off:g} divides by nothing",
             code="NNS403",
-            label=f"needs at least {self.correction + 1} elements",
+            label=f"needs at least {fewest} element{'s' * (fewest != 1)}",
             at="dim",
             helps=("`correction=0` divides by their number",),
         )
         if self.keepdim:
             return x.with_dims(*(1 if i in gone else d for i, d in enumerate(x.dims)))
         return x.with_dims(*(d for i, d in enumerate(x.dims) if i not in gone))
+
+    def _gone(self, x: TensorType) -> tuple[int, ...]:
+        return tuple(number for number in axes(self, x, self.dim) if number < x.rank)
+
+    def _correction(self) -> float:
+        if self.unbiased is not None:
+            return int(self.unbiased)
+        return 1 if self.correction is None else self.correction
 
     def _count(self, x: TensorType, gone: tuple[int, ...]) -> Size:
         return volume(x.dims[i] for i in gone)
@@ -59,10 +82,11 @@ class var(Function):
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         kind = g.type(x)
-        gone = axes(self, kind, self.dim) if kind.rank else ()
+        gone = self._gone(kind)
         centred = g.node("Sub", x, reduce(g, "ReduceMean", x, gone))
         square = reduce(g, "ReduceSum", g.node("Mul", centred, centred), gone, keepdims=self.keepdim)
-        return g.node("Div", square, g.cast(g.size(self._count(kind, gone) - self.correction), kind.dtype))
+        count = g.cast(g.size(self._count(kind, gone)), kind.dtype)
+        return g.node("Div", square, g.node("Sub", count, g.constant(float(self._correction()), kind.dtype)))
 
 
 class std(var):

@@ -22,9 +22,18 @@ def padded(operation: Operation, rules: Rules, x: TensorType, amounts: Amounts, 
     sizes = []
     first = x.rank - len(amounts)
     for axis, (size, pair) in enumerate(zip(x.dims[first:], amounts, strict=True), first):
+        # What is taken off is cut first.
+        left = size + sum(amount for amount in pair if isinstance(amount, int) and amount < 0)
+        if left != size:
+            # torch cuts before it puts on: down to nothing, unless that is what it would copy from.
+            copies = mode != "constant"
+            what = "all of" if copies else "more than there is of"
+            message = f"`{type(operation).__name__}` takes off {what} dimension {axis} of {x}"
+            message += ": nothing is left to copy" if copies else ""
+            rules.require_at_least(left, int(copies), message, code="NNS403", at=at)
         for amount in pair:
             if mode != "constant":
-                _require_source(operation, rules, x, axis, amount, mode, at)
+                _require_source(operation, rules, x, axis, left, amount, mode, at)
         after = rules.simplify(size + pair[0] + pair[1])
         if any(isinstance(amount, int) and amount < 0 for amount in pair):
             message = (
@@ -36,14 +45,12 @@ def padded(operation: Operation, rules: Rules, x: TensorType, amounts: Amounts, 
 
 
 def _require_source(
-    operation: Operation, rules: Rules, x: TensorType, axis: int, amount: Size, mode: str, at: str
+    operation: Operation, rules: Rules, x: TensorType, axis: int, size: Size, amount: Size, mode: str, at: str
 ) -> None:
     """Reflected and circular padding are made of the input, so there must be enough of it."""
     name = type(operation).__name__
-    rules.require_at_least(amount, 0, f"`{name}` cannot take off what mode {mode} puts on: {show(amount)}", at=at)
-    if mode == "replicate":
+    if mode == "replicate" or (isinstance(amount, int) and amount < 0):
         return
-    size = x.dims[axis]
     rules.require_at_least(
         size,
         amount + 1 if mode == "reflect" else amount,
@@ -79,6 +86,7 @@ def lower_padding(g: OnnxGraph, x: str, amounts: Amounts, mode: str, value: floa
 class _Pad(Layer):
     """What these share: amounts from the last dimension to the first, as torch has them."""
 
+    keeps = ()
     rank: ClassVar[int]
     mode: ClassVar[str]
 

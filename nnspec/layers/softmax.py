@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnspec.arguments import arg
 from nnspec.layer import Code, Example, Layer, OnnxGraph, Rules, call
-from nnspec.layers._expect import expect_axis, expect_float
+from nnspec.layers._expect import expect_axis, expect_float, expect_rank
 from nnspec.types import TensorType
+
+if TYPE_CHECKING:
+    from nnspec.layer_memory import Tape
 
 
 class _Softmax(Layer):
     """What both forms share. torch's `dim=None`, a deprecated guess, is not offered."""
 
+    keeps = ("output",)
     dim: int = arg(doc="the dimension whose elements sum to one")
 
     def accept(self, *inputs: Any) -> None:
         expect_float(self, inputs[0])
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
-        if x.rank:
-            expect_axis(self, x, "dim", self.dim)
+        # As in torch, a tensor without dimensions has one for this.
+        expect_axis(self, x if x.rank else x.with_dims(1), "dim", self.dim)
         return x
 
     def torch(self) -> Code:
@@ -80,3 +84,27 @@ class Softmin(_Softmax):
 
     def operator(self, g: OnnxGraph, x: str, axis: int) -> str:
         return str(g.node("Softmax", g.node("Neg", x), axis=axis))
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        return super().memory(m, m.op(m.output, *inputs, keeps=()))
+
+
+class Softmax2d(Layer):
+    """`Softmax` over the channels at every place: [N, C, H, W] or [C, H, W].
+
+    Source: `torch.nn.Softmax2d`.
+    """
+
+    examples = (
+        Example("Softmax2d", x="float[N, 3, H, W]"),
+        Example("Softmax2d", x="float[C, H, W]"),
+    )
+
+    def accept(self, *inputs: Any) -> None:
+        expect_rank(self, expect_float(self, inputs[0]), "N, C, H, W", "C, H, W")
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        return x
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        return g.node("Softmax", x, axis=-3)

@@ -1,0 +1,144 @@
+"""What a shape rule says of a call, and what torch says of it, on its meta device or for real."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nnspec.backends.source_line import as_lists
+from nnspec.backends.source_text import Printer
+from nnspec.dims import evaluate
+from nnspec.facts import Facts
+from nnspec.layer import Function, Layer, Ref, ShapeError
+from nnspec.proof import Proof
+from nnspec.types import Scalar, TensorType
+
+from .seeds import Call
+
+Shapes = list[tuple[str, tuple[Any, ...]]]
+"""Element type and dimensions of each tensor of a result, in order."""
+
+_REFUSALS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError, ArithmeticError)
+"""How torch refuses."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a rule says: shapes, or why there are none; and what must hold on entry."""
+
+    shapes: Shapes | None
+    fault: ShapeError | None
+    proof: Proof
+
+    def holds(self, sizes: Mapping[str, int]) -> bool:
+        """Whether these sizes meet all requirements."""
+        return all(
+            evaluate(need.size, sizes) >= 0 if need.relation == ">=" else evaluate(need.size, sizes) == 0
+            for need in self.proof.requires
+        )
+
+    def at(self, sizes: Mapping[str, int]) -> Shapes:
+        """The shapes for these sizes."""
+        assert self.shapes is not None
+        return [(dtype, tuple(evaluate(size, sizes) for size in dims)) for dtype, dims in self.shapes]
+
+
+def ours(call: Call) -> Said:
+    """The shape rule's answer."""
+    proof, operation = Proof(Facts()), call.operation
+    try:
+        if isinstance(operation, Layer):
+            operation = operation.complete(proof, *call.operands)
+        result = operation.infer(proof, *call.operands)
+    except ShapeError as fault:
+        return Said(None, fault, proof)
+    shapes = [(each.dtype, tuple(map(proof.simplify, each.dims))) for each in _leaves(result)]
+    return Said(shapes, None, proof)
+
+
+def torchs(call: Call, device: str) -> Shapes | str:
+    """Torch's answer: the shapes, or its words where it refuses."""
+    try:
+        with _quiet(), torch.no_grad():
+            result = _run(call, device)
+    except NotImplementedError as fault:
+        return f"not implemented: {fault}"
+    except (*_REFUSALS, ShapeError, SyntaxError) as fault:
+        return str(fault) or type(fault).__name__
+    return [(str(each.dtype).removeprefix("torch."), tuple(each.shape)) for each in _leaves(result)]
+
+
+def _run(call: Call, device: str) -> Any:
+    names: dict[str, Any] = {"torch": torch, "nn": nn, "F": F, "math": math, "DEV": torch.device(device)}
+    names["self"] = nn.Identity().eval()
+    operands = _operands(call.operands, names, torch.Generator().manual_seed(0))
+    operation = call.operation
+    write = Printer(str, "DEV")
+    if isinstance(operation, Function):
+        try:
+            code = operation.torch(*as_lists(operation, operands))
+        except LookupError as fault:  # a call that no shape rule has let through may have nothing to write
+            raise ValueError(f"cannot be written: {fault}") from None
+        return eval(write(code).text, names)
+    assert isinstance(operation, Layer)
+    operation = _completed(operation, call.operands)
+    exec(operation.definition, names)
+    with torch.device(device):
+        names["layer"] = eval(write(operation.torch()).text, names).eval()
+    return eval(write(operation.forward(Ref("layer"), *operands)).text, names)
+
+
+def _completed(layer: Layer, operands: tuple[Any, ...]) -> Layer:
+    """The layer with the sizes that it infers; where its own rule refuses, as its fields say where they come from."""
+    try:
+        return layer.complete(Proof(Facts()), *operands)
+    except ShapeError:
+        axes = {name: (field.input, field.axis) for name, field in layer.fields.items() if field.inferred}
+        if any(axis is None for _, axis in axes.values()):
+            raise NotImplementedError("there is nobody to ask") from None
+        return layer.replace(**{name: operands[input].dims[axis] for name, (input, axis) in axes.items()})
+
+
+def _operands(operands: tuple[Any, ...], names: dict[str, Any], generator: torch.Generator) -> tuple[Any, ...]:
+    """Names for tensors, which are put among the names; numbers as they are."""
+
+    def one(operand: Any) -> Any:
+        if isinstance(operand, tuple):
+            return tuple(map(one, operand))
+        if isinstance(operand, TensorType):
+            name = f"x{len(names)}"
+            names[name] = _tensor(operand, names["DEV"], generator)
+            return Ref(name)
+        return operand.value if isinstance(operand, Scalar) else operand
+
+    return tuple(map(one, operands))
+
+
+def _tensor(kind: TensorType, device: torch.device, generator: torch.Generator) -> Tensor:
+    shape, dtype = [int(size) for size in kind.dims], getattr(torch, kind.dtype)  # type: ignore[call-overload]
+    if device.type == "meta" or not dtype.is_floating_point:
+        return torch.zeros(shape, dtype=dtype, device=device)
+    return torch.rand(shape, generator=generator).to(dtype)
+
+
+def _leaves(result: Any) -> Iterator[Any]:
+    if isinstance(result, (list, tuple)):
+        for part in result:
+            yield from _leaves(part)
+    elif result is not None:
+        yield result
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
