@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.table import table
 
-BENCHES = ("start", "scale", "module", "onnx", "graphs", "zoo")
+BENCHES = ("start", "scale", "module", "onnx", "graphs", "zoo", "optimize")
 PACKAGES = ("nnspec", "click", "torch", "onnx", "onnxscript", "numpy", "torchvision", "transformers")
 
 

@@ -19,6 +19,7 @@ from nnspec.version import __version__
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
 
     import torch
     from torch import nn
@@ -42,6 +43,7 @@ def load(
     device: str | torch.device | None = None,
     weights: str | os.PathLike[str] | None = None,
     allow_extern: bool = False,
+    optimize: bool | Sequence[str] = False,
     **hyperparameters: Any,
 ) -> nn.Module:
     """The model of a spec as a live `torch.nn.Module`: exactly the source that `nnspec.source` returns, executed.
@@ -59,6 +61,10 @@ def load(
             they are drawn from torch's global generator.
         allow_extern: accept layers that are written in Python (`extern block`): building the model runs their code.
             No other part of a spec runs any.
+        optimize: make a module for inference, which computes the same with fewer and faster steps: no dropout, batch
+            norms in the convolutions' weights, constants worked out once. Its weights are other ones than the spec's;
+            `weights` are still those of the spec. It is in eval mode, wants no gradients, and refuses `train()`.
+            Names of passes in place of True choose some of them, as in `nnspec compile --passes`.
         hyperparameters: values for the model's hyperparameters: numbers, bools, strings, None, lists and tuples.
             Layers, as in `act = GELU`, can be set by `nnspec compile --set`.
 
@@ -66,12 +72,13 @@ def load(
         NnspecError: the file cannot be read, the spec has errors, the weights do not fit, or the device is not there.
             Its `diagnostics` say what, where, and what helps.
         TypeError: a hyperparameter is of a type that the language does not have.
+        ValueError: no pass has the name that `optimize` says.
 
     A hyperparameter that is called like one of the arguments above can be set with `nnspec compile --set`.
     """
     from nnspec.compiler_input import read_input
 
-    return _module(read_input(_file(path)), model, device, weights, allow_extern, hyperparameters)
+    return _module(read_input(_file(path)), model, device, weights, allow_extern, optimize, hyperparameters)
 
 
 def loads(
@@ -80,18 +87,23 @@ def loads(
     device: str | torch.device | None = None,
     weights: str | os.PathLike[str] | None = None,
     allow_extern: bool = False,
+    optimize: bool | Sequence[str] = False,
     **hyperparameters: Any,
 ) -> nn.Module:
     """As `load`, for the text of a spec. It has no folder: it imports from `std` only."""
-    return _module(_text(text), model, device, weights, allow_extern, hyperparameters)
+    return _module(_text(text), model, device, weights, allow_extern, optimize, hyperparameters)
 
 
 def source(
-    path: str | os.PathLike[str], model: str | None = None, allow_extern: bool = False, **hyperparameters: Any
+    path: str | os.PathLike[str],
+    model: str | None = None,
+    allow_extern: bool = False,
+    optimize: bool | Sequence[str] = False,
+    **hyperparameters: Any,
 ) -> str:
     """The PyTorch source of a spec's model: readable, and it imports torch and the classes of externs only.
 
-    Nothing of that is loaded here.
+    Nothing of that is loaded here. With `optimize` it is that of `load(..., optimize=True)`, whose state dict fits it.
 
     Raises:
         NnspecError: the file cannot be read, or the spec has errors.
@@ -100,7 +112,8 @@ def source(
     from nnspec.compiler_output import emit_source
 
     given = read_input(_file(path))
-    return emit_source(compile_input(given, model=model, overrides=_plain(hyperparameters), allow_extern=allow_extern))
+    compiled = compile_input(given, model=model, overrides=_plain(hyperparameters), allow_extern=allow_extern)
+    return emit_source(_served(compiled, optimize).compiled if optimize else compiled)
 
 
 def check(path: str | os.PathLike[str], allow_extern: bool = False) -> tuple[Diagnostic, ...]:
@@ -135,17 +148,30 @@ def _text(text: str) -> Any:
 
 
 def _module(
-    given: Any, model: str | None, device: Any, weights: Any, allow_extern: bool, hyperparameters: dict[str, Any]
+    given: Any,
+    model: str | None,
+    device: Any,
+    weights: Any,
+    allow_extern: bool,
+    optimize: bool | Sequence[str],
+    hyperparameters: dict[str, Any],
 ) -> nn.Module:
     from nnspec.compiler_input import compile_input
     from nnspec.compiler_output import build_module
 
     compiled = compile_input(given, model=model, overrides=_plain(hyperparameters), allow_extern=allow_extern)
-    return build_module(
-        compiled,
-        device=None if device is None else str(device),
-        weights=None if weights is None else Path(weights),
-    )
+    place = None if device is None else str(device)
+    file = None if weights is None else Path(weights)
+    if optimize:
+        return _served(compiled, optimize).module(device=place, weights=file)
+    return build_module(compiled, device=place, weights=file)
+
+
+def _served(compiled: Any, optimize: bool | Sequence[str]) -> Any:
+    from nnspec.compiler_optimize import DEFAULT, serve
+
+    names = (optimize,) if isinstance(optimize, str) else DEFAULT if isinstance(optimize, bool) else optimize
+    return serve(compiled, names)
 
 
 def _plain(hyperparameters: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from nnspec.elaborate.files import Reader
 from nnspec.elaborate.names import check_rest
 from nnspec.elaborate.overrides import Written
 from nnspec.elaborate.session import Session
-from nnspec.elaborate.train import elaborate_train
+from nnspec.elaborate.train import chosen_optimizer, elaborate_train
 from nnspec.elaborate.values import BlockRecipe
 from nnspec.elaborate.warn import warn
 from nnspec.syntax.parse import parse
@@ -31,6 +31,8 @@ class Compiled:
     program: ir.Program
     diagnostics: tuple[Diagnostic, ...]
     sources: Sources
+    optimizer: ir.Record | None = None
+    """That of the `train` section, where it was asked for."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ def compile_text(
     model: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     train: bool = False,
+    with_optimizer: bool = False,
     base: Path | None = None,
     reader: Reader | None = None,
     allow_extern: bool = False,
@@ -156,7 +159,7 @@ def compile_text(
     session = elaboration.start(parse(text, sink, number), sources, sink, files, allow_extern=allow_extern)
     section = elaboration.train_section(session)
     block = elaboration.choose(session, model)
-    entry, training = None, None
+    entry, training, optimizer = None, None, None
     hyperparameters = {k: v for k, v in (overrides or {}).items() if not k.startswith("train.")}
     settings = {k[6:]: Written(v) for k, v in (overrides or {}).items() if k.startswith("train.")}
     if settings and section is None:
@@ -168,9 +171,11 @@ def compile_text(
             training = elaborate_train(
                 session, section, entry, recipe, base=base or Path(), overrides=settings, to_run=True
             )
+        if with_optimizer and section is not None and entry is not None and recipe is not None:
+            optimizer = chosen_optimizer(session, section, entry, recipe)
     check_rest(session)
     if sink.failed or entry is None:
         raise NnspecError(sink.diagnostics or [error("NNS901", "nothing was compiled", Span(0, 0))], sources)
     program = elaboration.finish(session, [entry], training)
     warn(session, program)
-    return Compiled(program, sink.diagnostics, sources)
+    return Compiled(program, sink.diagnostics, sources, optimizer)

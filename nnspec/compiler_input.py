@@ -79,6 +79,7 @@ def compile_input(
     overrides: Mapping[str, Any] | None = None,
     written: Mapping[str, str] | None = None,
     train: bool = False,
+    with_optimizer: bool = False,
     allow_extern: bool = False,
 ) -> Compiled:
     """The program of a spec or an IR; raises `NnspecError` when it has errors.
@@ -98,6 +99,7 @@ def compile_input(
         model=model,
         overrides={**(overrides or {}), **texts},
         train=train,
+        with_optimizer=with_optimizer,
         base=given.base,
         reader=given.files,
         allow_extern=allow_extern,
@@ -126,7 +128,8 @@ def _from_ir(given: Input, allow_extern: bool) -> Compiled:
     sources = Sources()
     for name, text in program.sources:
         sources.add(name, text)
-    return Compiled(program, (), sources)
+    optimizer = None if program.training is None else program.training.optimizer
+    return Compiled(program, (), sources, optimizer)
 
 
 def _no_ir(given: Input, problems: list[str]) -> NnspecError:

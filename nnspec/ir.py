@@ -4,9 +4,8 @@ Frozen dataclasses, cheap to import; `nnspec.ir_json` gives them a validated, ve
 
 - A `Module` is what is stored: a block, a library layer, or a container (a chain, a repeat, a group of names). It knows
   its members in state-dict order and no activation shapes. Equal modules are one definition.
-- A `Method` is what a *block* computes for inputs of given types, in its own symbols. Containers have no methods: their
-  layers are called by path from the body around them (`stack.0`). Library layers compute what their class says.
-- Values inside a graph are numbered densely: `graph.values[i]` is value number i.
+- A `Method` is what a *block* computes for inputs of given types, in its own symbols. Containers have none: their layers
+  are called by path from the body around them (`stack.0`). Values of a graph are numbered densely.
 """
 
 from __future__ import annotations
@@ -115,8 +114,7 @@ class Module:
     """Where the class of an extern is: `package.module:Class`. What it owns is for that class to know."""
 
 
-CALLED = ("block", "extern", "layer")
-"""Kinds of modules that are called; the others are containers."""
+CALLED = ("block", "extern", "layer")  # kinds of modules that are called; the others are containers
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +266,8 @@ class Form:
 class Entry:
     """A model, ready to be compiled by itself: `methods["infer"]` and, where training differs, `methods["train"]`.
 
-    They take no optional input; `forms` has one for every other choice of them, the last with all.
+    They take no optional input; `forms` has one for every other choice of them, the last with all. `serving` is there
+    when it is for inference only: how torch serves it (see `nnspec.passes`), which no other backend looks at.
     """
 
     name: str
@@ -277,6 +276,7 @@ class Entry:
     doc: str = ""
     span: Span | None = None
     forms: tuple[Form, ...] = ()
+    serving: tuple[Literal["channels_last", "channels_last_3d", "packed"], ...] | None = None
 
     @property
     def optional(self) -> tuple[str, ...]:

@@ -7,16 +7,19 @@ class to a file in `nnspec/layers`, and a function one to `nnspec/functions`: th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from nnspec.arguments import Arguments
 from nnspec.dims import Dim, Size, show
+from nnspec.layer_inference import Inference
 from nnspec.types import Operand, TensorType
 
 if TYPE_CHECKING:
     import numpy as np
     from typing_extensions import Self
+
+    from nnspec.layer_memory import Tape
 
 
 class ShapeError(Exception):
@@ -217,8 +220,13 @@ class OnnxGraph(Protocol):
         """A Cast node to an element type."""
         ...
 
+    def scan(self, step: Any, states: Sequence[str], parts: Sequence[str], dtypes: Sequence[str]) -> tuple[str, ...]:
+        """Carry states along the first dimension of the parts; returns the last ones. `step` is given a step's graph,
+        the states and its parts (of these element types), and returns the next states; it asks for no sizes."""
+        ...
 
-class Operation(Arguments):
+
+class Operation(Arguments, Inference):
     """What layers and functions share."""
 
     examples: ClassVar[tuple[Example, ...]] = ()
@@ -226,6 +234,12 @@ class Operation(Arguments):
     """Inputs (by name) that may be numbers or sizes instead of tensors."""
     sequences: ClassVar[tuple[str, ...]] = ()
     """Inputs (by name) that are lists of tensors."""
+    draws: ClassVar[bool] = False
+    """Whether it draws random numbers, in inference too: two calls give different ones."""
+    keeps: ClassVar[tuple[str, ...] | None] = None
+    """What torch keeps for the backward pass: inputs by name, and `output`; None is every input."""
+    reshapes: ClassVar[bool] = False
+    """Whether the result is the first input in another shape: the same memory, where torch can see it so."""
 
     def infer(self, rules: Rules, *inputs: Any) -> Any:
         """The shape rule: a TensorType, or nested tuples of them for several outputs.
@@ -237,6 +251,16 @@ class Operation(Arguments):
     def macs(self, inputs: Sequence[Operand], output: Any) -> Size:
         """Multiply-accumulates of one call; elementwise work is zero by convention."""
         return 0
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        """What a call allocates and keeps, told operator by operator; returns the result. One operator by default."""
+        if self.reshapes:
+            return m.reshape(inputs[0], m.output.dims)
+        if self.keeps is None:
+            return m.op(m.output, *inputs)
+        by_name = dict(zip(self.input_names(), inputs, strict=False))
+        keeps = [by_name.get(name) for name in self.keeps]
+        return m.op(m.output, *inputs, keeps=keeps, keeps_output="output" in self.keeps)
 
     def derivation(self, inputs: Sequence[Any], output: Any) -> str:
         """How a size came about, for a trace of shapes: `(14 - 5) / 1 + 1 = 10`; empty where that is plain."""
@@ -321,13 +345,17 @@ class Layer(Operation):
             )
         return size
 
-    def weights(self) -> dict[str, Weight]:
-        """Parameters and buffers by torch's names, in torch's order."""
+    def parts(self) -> Mapping[str, Layer]:
+        """Layers of the library that torch's module is made of, complete, by their attributes and in torch's order."""
         return {}
+
+    def weights(self) -> dict[str, Weight]:
+        """Parameters and buffers by torch's names, in torch's order; those of its parts, if it has any."""
+        return {f"{name}.{w}": weight for name, part in self.parts().items() for w, weight in part.weights().items()}
 
     def learns_statistics(self) -> bool:
         """Whether it uses or keeps statistics of the batch in training, which a single step of a scan must not do."""
-        return False
+        return any(part.learns_statistics() for part in self.parts().values())
 
     def torch(self) -> Code:
         """The constructor call; by default `nn.<class>` with inferred sizes and required arguments by position."""
@@ -354,8 +382,6 @@ class Function(Operation):
     """Positional order of inputs and fields where it is not 'inputs, then fields' (`("equation", "*operands")`)."""
     extra: ClassVar[str] = ""
     """The field that collects arguments of unknown names as (name, value) pairs; without one they are errors."""
-    draws: ClassVar[bool] = False
-    """Whether it draws random numbers: two calls give different ones."""
     namespace: ClassVar[str] = "torch"
     """Where torch keeps the function: `torch` or `F`."""
 

@@ -161,6 +161,7 @@ scaled_dot_product_attention: sdpa, attention, flash_attention, dot_product_atte
 rearrange: einops
 cross_entropy: CrossEntropyLoss, CE, xent, categorical_crossentropy
 cross_entropy: sparse_categorical_crossentropy, softmax_cross_entropy, CategoricalCrossentropy, cross_entropy_loss
+cross_entropy: LinearCrossEntropyLoss
 mse_loss: mse, mean_squared_error, l2_loss, l2, squared_error
 l1_loss: l1, mae, mae_loss, mean_absolute_error, absolute_error
 binary_cross_entropy: bce, BCELoss, log_loss
@@ -168,6 +169,11 @@ binary_cross_entropy_with_logits: BCEWithLogitsLoss, bce_with_logits, sigmoid_cr
 nll_loss: nll, negative_log_likelihood
 huber_loss: huber
 smooth_l1_loss: smooth_l1
+kl_div: kld, kl_divergence, kullback_leibler_divergence
+ctc_loss: ctc
+triplet_margin_loss: triplet, triplet_loss
+poisson_nll_loss: poisson
+gaussian_nll_loss: gaussian_nll
 SGD: GradientDescent, Momentum, StochasticGradientDescent, MomentumSGD
 Adam: AdamOptimizer
 AdamW: AdamWeightDecay

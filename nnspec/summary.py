@@ -37,6 +37,8 @@ class Row:
     count: int = 1
     uses: int = 1
     externs: int = 0
+    place: str = ""
+    """The path of the last copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def _summarized(program: ir.Program, entry: ir.Entry, sizes: Mapping[str, int] |
         ),
         tuple(n for n in names if n not in given),
         requires,
-        tuple(_rows(body, weights, entry.module, weights.ties(entry.module), "", 0)),
+        tuple(_rows(body, weights, entry.module, weights.ties(entry.module), ("", ""), 0)),
         whole,
         body.macs,
     )
@@ -149,18 +151,19 @@ def _term(factors: tuple[str, ...], coefficient: int) -> Size:
 
 
 def _rows(
-    part: Part, weights: Weights, module: int | None, aliases: frozenset[str], prefix: str, depth: int
+    part: Part, weights: Weights, module: int | None, aliases: frozenset[str], above: tuple[str, str], depth: int
 ) -> list[Row]:
-    """The rows below a part, equal neighbours with consecutive names folded."""
+    """The rows below a part (`above`: its path, and that of its last copy), equal neighbours with consecutive names
+    folded."""
     found: list[Row] = []
     for run in _runs(part, weights, module, aliases):
         first, inner, excluded = run[0]
         name = first.name if len(run) == 1 else _range(first.name, run[-1][0].name)
-        path = f"{prefix}{name}"
+        path, place = f"{above[0]}{name}", f"{above[1]}{run[-1][0].name}"
         count = first.own if inner is None else weights.below(inner, excluded)
         numbers = (count.parameters, first.macs, len(run), first.uses, count.externs)
-        found.append(Row(path, name, depth, first.kind, first.outputs, *numbers))
-        found += _rows(first, weights, inner, excluded, f"{path}.", depth + 1)
+        found.append(Row(path, name, depth, first.kind, first.outputs, *numbers, place))
+        found += _rows(first, weights, inner, excluded, (f"{path}.", f"{place}."), depth + 1)
     return found
 
 

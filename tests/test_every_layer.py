@@ -29,8 +29,8 @@ def cases() -> list[object]:
 @pytest.mark.parametrize(("kind", "example"), cases())
 def test_an_example_means_the_same_everywhere(kind: str, example: Example) -> None:
     probabilities = example.text.startswith("binary_cross_entropy(")
-    functions = [registry.find("function", name) for name in re.findall(r"\w+(?=\()", example.text)]
-    draws = any(cls.draws for cls in functions if cls is not None)
+    named = re.findall(r"\w+(?=\()", example.text)
+    draws = any(cls.draws for k in KINDS for name in named if (cls := registry.find(k, name)) is not None)
     judge(compile_text(example_spec(kind, example)).program, with_onnx=example.onnx, squeeze=probabilities, draws=draws)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -77,6 +78,25 @@ class View:
             return value
         cast: str = self.node("Cast", value, to=onnx_dtype(dtype))
         return cast
+
+    def scan(
+        self, step: Callable[..., Sequence[str]], states: Sequence[str], parts: Sequence[str], dtypes: Sequence[str]
+    ) -> tuple[str, ...]:
+        """A Scan node whose graph the step makes."""
+        name = f"{self.scope}/Scan".lstrip("/")
+
+        def declared(dtype: str) -> onnx.ValueInfoProto:
+            return onnx.helper.make_tensor_value_info(self._graph.unique(f"{name}/value"), onnx_dtype(dtype), None)
+
+        inner = copy(self)
+        inner._graph = self._graph.inner()
+        own = list(map(declared, dtypes))
+        given = list(map(declared, dtypes[: len(states)]))
+        results = step(inner, *(info.name for info in own))
+        inner._graph.finish([(info.name, result) for info, result in zip(given, results, strict=True)])
+        body = onnx.helper.make_graph(inner._graph.nodes, name, own, given)
+        last = self.node("Scan", *states, *parts, outputs=len(states), body=body, num_scan_inputs=len(parts))
+        return last if isinstance(last, tuple) else (last,)
 
 
 def read_weight(graph: GraphBuilder, weights: Weights, path: str) -> str:

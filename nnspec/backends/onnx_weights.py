@@ -114,6 +114,10 @@ class Weights:
         assert kind is not None
         return np.asarray(self._state[self._names[path]]).astype(numpy_dtype(kind.dtype), copy=False)
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All of them, each under the name that owns it."""
+        return {path: self.array(path) for path in self._members if path in self._names}
+
     def _check(self) -> Iterator[Diagnostic]:
         missing = [path for path in self._members if self.owner(path) == path and path not in self._names]
         # Checkpoints from before this counter existed are complete without it, and inference does not read it.

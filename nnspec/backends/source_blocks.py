@@ -18,6 +18,7 @@ from nnspec.backends.source_line import Line, as_lists
 from nnspec.backends.source_live import count_uses, live_nodes
 from nnspec.backends.source_names import IMPORTED, identifier
 from nnspec.backends.source_plan import Layout, Step
+from nnspec.backends.source_serving import closing, definitions, laid_out, packed, packs, root_names, train_method
 from nnspec.backends.source_steps import Finder
 from nnspec.backends.source_text import Piece, Printer, bracketed, docstring
 from nnspec.ir_nodes import nodes_of
@@ -67,17 +68,16 @@ class Blocks:
 
     def write(self) -> None:
         """Write all classes."""
-        for layer in {type(layer): layer for layer in self._layers.values() if layer.definition}.values():
-            self.classes.append(layer.definition.strip("\n").split("\n"))
-            self.roots |= {root for root in ("torch", "nn", "F") if f"{root}." in layer.definition}
+        self.classes += [text.strip("\n").split("\n") for text in self._defined.values()]
+        self.roots |= root_names(self._defined)
         for group in groups(self._program, self._blocks):
             self._write_group(group)
 
     # --- what there is ---
 
     @cached_property
-    def _defined(self) -> set[str]:
-        return {type(layer).__name__ for layer in self._layers.values() if layer.definition}
+    def _defined(self) -> dict[str, str]:
+        return definitions(self._entry, self._layers.values())
 
     def _name_classes(self) -> dict[Any, list[str]]:
         """Names for classes, by their block: its own; further specialisations are numbered."""
@@ -132,6 +132,13 @@ class Blocks:
             constructor.write()
         self.roots |= {"nn"} | constructor.roots
         methods = [forward_lines(variant) for variant in variants] if layout.base != "Sequential" else []
+        if number == self._entry.module and self._entry.serving is not None:
+            if not constructor.lines:
+                constructor.write()
+            lines, roots = closing(self._entry)
+            constructor.lines += lines
+            self.roots |= roots
+            methods.append(train_method())
         return Draft(number, layout.module, layout.base, constructor.lines, methods)
 
     def _class(self, made: Class, name: str) -> list[str]:
@@ -153,7 +160,7 @@ class Blocks:
             return printer(self._externs.construct(number))
         if layer is None:
             return self._calls[number]
-        piece = printer(layer.torch())
+        piece = printer(packed(layer) if packs(self._entry, layer) else layer.torch())
         piece.words = [name for name, spec in layer.fields.items() if spec.inferred or spec.required]
         piece.defaults = self._options(number, printer)
         return piece
@@ -228,6 +235,7 @@ class Blocks:
             through=layout.values,
             call=express,
             words=self._input_words,
+            served=(lambda names: laid_out(self._entry, method, names)) if is_entry else lambda _: [],
         )
 
     def _input_words(self, step: Step) -> Sequence[str]:

@@ -111,8 +111,9 @@ def written_forward(
     through: Callable[[str], str],
     call: CallCode,
     words: Callable[[Step], Sequence[str]],
+    served: Callable[[Sequence[str]], list[Line]],
 ) -> Forward:
-    """Write what a method computes."""
+    """Write what a method computes; `served` says what becomes of the inputs first."""
     names = unique(method.input_names, {*IMPORTED, *reserved})
     graph = method.graph
     given = Inputs(graph.inputs, names)
@@ -134,9 +135,10 @@ def written_forward(
     body.finish()
     checks = [_check(each, variables, body.symbols) for each in requires]
     reads = [Line(f"{variables[s]} = ", Piece(text)) for s, text in sources.items() if s in body.symbols]
-    roots = body.roots | ({"torch"} if checks else set())
+    layout = served(names)
+    roots = body.roots | ({"torch"} if checks or layout else set())
     is_given = tuple(each is not None for each in graph.inputs)
-    return Forward(tuple(names), is_given, shapes(graph, graph.inputs), [*reads, *checks, *body.lines], roots)
+    return Forward(tuple(names), is_given, shapes(graph, graph.inputs), [*reads, *checks, *layout, *body.lines], roots)
 
 
 def function_lines(graph: ir.Graph, name: str, parameters: Sequence[str]) -> tuple[list[str], set[str]]:

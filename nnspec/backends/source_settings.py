@@ -8,8 +8,9 @@ another one, every parameter is named.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from itertools import groupby
+from typing import Any
 
 from nnspec import ir, registry
 from nnspec.backends.source_line import Line
@@ -77,7 +78,7 @@ class Settings:
         """What the statements for a run of settings fill last, by canonical name; None when torch would refuse."""
         style = self._style(run[0])
         touched: list[tuple[str, int]] = []
-        if style == "layers" and self._has_parts and self._has_wrapped:
+        if style == "layers" and self._has_parts and (self._has_wrapped or self._is_inside(run)):
             return None
         if style == "direct":
             touched = [(path, number) for number in run for path in self._direct(number)]
@@ -253,9 +254,26 @@ class Settings:
         layers = (module for module in found if module.kind == "layer" and len(kinds(module)) == 1)
         return any("." in member.name for module in layers for member in module.members)
 
+    def _is_inside(self, run: Sequence[int]) -> bool:
+        """Whether a library layer is made of layers, some of a kind that these settings are about."""
+        about = {self._settings[number].layer for number in run}
+        modules = [self._modules[number] for number in set(self._below())]
+        return any(
+            _is_made_of(m.name, {n: a.value for n, a in m.arguments.items()}, about)
+            for m in modules
+            if m.kind == "layer"
+        )
+
     @property
     def _has_wrapped(self) -> bool:
         return any(len(kinds(self._modules[number])) > 1 for number in set(self._below()))
+
+
+def _is_made_of(name: str, arguments: Mapping[str, Any], kinds: Set[str]) -> bool:
+    """Whether torch's module of a layer holds modules of these kinds of layers."""
+    cls = registry.find("layer", name)
+    parts = [] if cls is None else cls(**arguments).parts().values()
+    return any(type(part).__name__ in kinds or _is_made_of(type(part).__name__, vars(part), kinds) for part in parts)
 
 
 def filling(printer: Printer, target: str, init: ir.Initializer) -> Piece:

@@ -13,12 +13,24 @@ import torch
 from torch import nn
 
 from nnspec import ir
-from nnspec.backends.source import Written, write_module, write_training
+from nnspec.backends.source import Written, emit_function, write_module, write_training
 from nnspec.backends.source_names import identifier
 from nnspec.backends.torch_extern import ExternError, find_externs, in_words, is_current
-from nnspec.backends.torch_weights import WeightsError, adopt, load_state, load_weights, weights_of
+from nnspec.backends.torch_weights import WeightsError, adopt, load_state, load_weights, save_weights, weights_of
+from nnspec.passes.pipeline import Optimized
 
-__all__ = ["ExternError", "WeightsError", "build", "load_state", "load_weights", "training_functions", "weights_of"]
+__all__ = [
+    "ExternError",
+    "WeightsError",
+    "build",
+    "constant",
+    "load_state",
+    "load_weights",
+    "rewritten",
+    "save_weights",
+    "training_functions",
+    "weights_of",
+]
 
 Function = Callable[..., torch.Tensor]
 
@@ -60,6 +72,19 @@ def training_functions(training: ir.Training) -> tuple[Function, dict[str, Funct
     """The loss and the metrics by name, as functions of `training.names` in order."""
     loss, *metrics = _execute(write_training(training), "training")
     return loss, {metric.name: function for metric, function in zip(training.metrics, metrics, strict=True)}
+
+
+def rewritten(state: Mapping[str, torch.Tensor], optimized: Optimized) -> dict[str, torch.Tensor]:
+    """The weights of an optimized program, from those of the program that it was made of."""
+    found = optimized.weights(state, lambda graph: constant(graph).numpy(), lambda tensor: tensor.cpu().numpy())
+    return {name: value if isinstance(value, torch.Tensor) else torch.as_tensor(value) for name, value in found.items()}
+
+
+def constant(graph: ir.Graph) -> torch.Tensor:
+    """What a closed graph computes."""
+    function = _execute(Written(emit_function(graph, "constant", ()), ("constant",)), "constant")[0]
+    result: torch.Tensor = function()
+    return result
 
 
 def _fresh(model_class: type[nn.Module], seed: int | None) -> nn.Module:
@@ -119,7 +144,8 @@ def _reducer(own: type, source: str, title: str) -> Callable[[Any, Any], Any]:
     def __reduce_ex__(self: Any, protocol: Any) -> Any:
         if type(self) is not own:
             return object.__reduce_ex__(self, protocol)
-        return _revive, (source, title, own.__qualname__), self.__dict__.copy()
+        kept = self.__getstate__() if hasattr(self, "__getstate__") else self.__dict__
+        return _revive, (source, title, own.__qualname__), dict(kept)
 
     return __reduce_ex__
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from nnspec.backends.weight_names import with_current_names
@@ -72,6 +72,11 @@ def weights_of(model: nn.Module) -> dict[str, torch.Tensor]:
     return {names[0]: tensor.detach().contiguous() for names, tensor in _named(model)}
 
 
+def save_weights(model: nn.Module, path: str | Path) -> None:
+    """Write the weights of a module as a file of safetensors."""
+    save_file(weights_of(model), path)
+
+
 def load_state(model: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
     """Copy weights into a module; a tied parameter may come under any of its names."""
     with torch.no_grad():
@@ -84,6 +89,8 @@ def adopt(model: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
     taken: dict[str, torch.Tensor] = {}
     for names, own, tensor in _fitting(model, state):
         value = tensor.detach().to(own.dtype)
+        if not own.is_contiguous():
+            value = torch.empty_like(own, device=value.device).copy_(value)  # in its own memory format
         if isinstance(own, nn.Parameter):
             value = nn.Parameter(value, requires_grad=own.requires_grad)
         taken.update(dict.fromkeys(names, value))

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nnspec.cli.options import extern_option, file_argument, format_option, model_options
+from nnspec.cli.options import Passes, extern_option, file_argument, format_option, model_options
 from nnspec.cli.report import note, reported, warn
 from nnspec.compiler import Compiled
 from nnspec.compiler_input import compile_input, read_input
+from nnspec.compiler_optimize import DEFAULT, Served, serve, write_weights
 from nnspec.compiler_output import (
     build_module,
     check_exportable,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _SUFFIXES = {".py": "torch", ".onnx": "onnx", ".json": "ir"}
 _ONNX_OPTIONS = ("weights", "seed", "opset", "external", "given", "verify")
+_WEIGHTS_OPTIONS = ("weights", "seed")
 _TEXTS: dict[str, Callable[[Compiled], str]] = {"torch": emit_source, "ir": emit_ir}
 
 
@@ -41,8 +43,12 @@ _TEXTS: dict[str, Callable[[Compiled], str]] = {"torch": emit_source, "ir": emit
     "--format", "form", type=click.Choice(["torch", "onnx", "ir"]), help="What to write, whatever PATH ends with."
 )
 @model_options
-@click.option("--weights", metavar="PATH", type=click.Path(), help="ONNX: weights from .safetensors, .pt or .pth.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="ONNX: seed of fresh weights.  [default: 0]")
+@click.option("--weights", metavar="PATH", type=click.Path(), help="Weights from .safetensors, .pt or .pth.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed of fresh weights.  [default for ONNX: 0]")
+@click.option("--optimize", is_flag=True, help="For inference: rewrite the model and its weights to run faster.")
+@click.option(
+    "--passes", metavar="NAME,...", type=Passes(), help="The passes that --optimize takes the model through, instead."
+)
 @click.option("--opset", type=int, metavar="N", help="ONNX: version of the operator set.  [default: 21]")
 @click.option(
     "--external", is_flag=True, help="ONNX: weights in a file of their own, PATH.data, even if they are small."
@@ -62,12 +68,20 @@ def command(file: str, output: str | None, form: str | None, output_format: str,
     nnspec compile net.nns -o net.py                       the same in a file
     nnspec compile net.nns -o net.onnx --weights net.safetensors --verify
     nnspec compile net.nns -o net.json                     the IR
+    nnspec compile net.nns -o fast.py --optimize --weights net.safetensors
+
+    The last writes fast.safetensors too: an optimized model has other weights, which only nnspec works out.
     """
     form = form or _format_of(output)
-    onnx_options = [name for name in _ONNX_OPTIONS if options[name]]
+    passes = options["passes"] or (DEFAULT if options["optimize"] else None)
+    takes_weights = _WEIGHTS_OPTIONS if passes and output not in (None, "-") else ()
+    onnx_options = [
+        name for name in _ONNX_OPTIONS if options[name] not in (None, False, ()) and name not in takes_weights
+    ]
     if form != "onnx" and onnx_options:
         option = onnx_options[0].replace("given", "with")
-        raise click.UsageError(f"--{option} is for ONNX, such as `-o net.onnx`")
+        other = ", or for a file with --optimize" if option in _WEIGHTS_OPTIONS else ""
+        raise click.UsageError(f"--{option} is for ONNX, such as `-o net.onnx`{other}")
     if form == "onnx" and output in (None, "-"):
         raise click.UsageError("an ONNX model goes to a file, such as `-o net.onnx`")
     if options["weights"] and options["seed"] is not None:
@@ -79,17 +93,31 @@ def command(file: str, output: str | None, form: str | None, output_format: str,
         allow_extern=options["allow_extern"],
     )
     warn(compiled, output_format)
+    served = None if passes is None else serve(compiled, passes)
     if form == "onnx":
         assert output is not None
-        _write_onnx(compiled, Path(output), **{name: options[name] for name in _ONNX_OPTIONS})
+        _write_onnx(compiled, served, Path(output), **{name: options[name] for name in _ONNX_OPTIONS})
         return
-    text = _TEXTS[form](compiled)
-    if output in (None, "-"):
+    text = _TEXTS[form](compiled if served is None else served.compiled)
+    if output is None or output == "-":
         sys.stdout.write(text)
-    else:
-        assert output is not None
-        write_text(Path(output), text)
-        note(f"wrote {output}")
+        return
+    write_text(Path(output), text)
+    note(f"wrote {output}")
+    if served is not None:
+        _write_served(served, Path(output), options["weights"], options["seed"])
+
+
+def _write_served(served: Served, path: Path, weights: str | None, seed: int | None) -> None:
+    """The weights of an optimized model, beside its source or IR."""
+    if weights is None and seed is None:
+        note("its weights are other ones than the spec's: --weights FILE works them out and writes them beside it")
+        return
+    target = path.with_suffix(".safetensors")
+    if weights is not None and target.exists() and target.samefile(weights):
+        raise click.UsageError(f"the weights would replace `{weights}`, which they are made of: choose another name")
+    write_weights(served.module(weights=weights, seed=seed), target)
+    note(f"wrote {target}")
 
 
 def _format_of(output: str | None) -> str:
@@ -104,6 +132,7 @@ def _format_of(output: str | None) -> str:
 
 def _write_onnx(
     compiled: Compiled,
+    served: Served | None,
     path: Path,
     *,
     weights: str | None,
@@ -123,7 +152,9 @@ def _write_onnx(
     else:
         module = build_module(compiled, weights=weights) if verify else None
         state = read_arrays(weights)
-    for written in write_onnx(compiled, state, path, opset=opset, external=external, given=given):
+    result = compiled if served is None else served.compiled
+    state = state if served is None else served.arrays(state)
+    for written in write_onnx(result, state, path, opset=opset, external=external, given=given):
         note(f"wrote {written}")
     for name in compiled.program.main.optional:
         if name not in given:

@@ -51,6 +51,30 @@ class Sizes(click.ParamType):  # type: ignore[type-arg]  # generic in the newest
         return sizes
 
 
+class Passes(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only
+    """`remove-identities,fold-batch-norm`: passes by name."""
+
+    name = "passes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """The names."""
+        from nnspec.compiler_optimize import PASSES
+
+        names = tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else tuple(value)
+        for name in names:
+            if name not in PASSES:
+                self.fail(f"no pass is called `{name}`; there are {', '.join(PASSES)}", param, ctx)
+        return names
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The passes that are not named yet."""
+        from nnspec.compiler_optimize import PASSES
+
+        before, comma, start = incomplete.rpartition(",")
+        names = [name for name in PASSES if name.startswith(start) and name not in before.split(",")]
+        return [CompletionItem(before + comma + name) for name in names]
+
+
 def merged(sizes: tuple[dict[str, int], ...]) -> dict[str, int]:
     """Several `--size` options as one; the last wins."""
     return {name: size for each in sizes for name, size in each.items()}

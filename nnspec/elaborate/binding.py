@@ -68,15 +68,15 @@ def _bind_layer(frame: Frame, cls: type[Layer], node: ast.Call) -> LayerRecipe:
     names = [n for n, f in cls.fields.items() if not f.keyword]
     given: dict[str, tuple[Any, ast.Argument]] = {}
     ties: dict[str, ast.Argument] = {}
-    wrapped: LayerRecipe | None = None
+    inner: dict[str, LayerRecipe] = {}
     for name, argument in pair_up(cls.__name__, names, node.arguments, open_names=True):
         if name not in cls.fields:
             ties[name] = argument
             continue
         value = evaluate(frame, argument.value)
-        if cls.fields[name].kind == "Layer":
-            wrapped = _wrapped(cls, value, argument.value.span)
-            value = ir.Record(type(wrapped.layer).__name__, dict(wrapped.layer.given()))
+        if _holds_layer(cls, name) and (value is not None or cls.fields[name].required):
+            inner[name] = _wrapped(cls, value, argument.value.span)
+            value = ir.Record(type(inner[name].layer).__name__, dict(inner[name].layer.given()))
         if name in _OPTIONAL and argument.name and param_ref(value, argument.value.span) is not None:
             ties[name] = argument  # there is one, and this is it
         else:
@@ -87,12 +87,12 @@ def _bind_layer(frame: Frame, cls: type[Layer], node: ast.Call) -> LayerRecipe:
     values = check_fields(cls.__name__, cls.fields, given)
     _check_required(cls, cls.fields, values, node)
     recipe = LayerRecipe(cls(**values), node.span)
-    if wrapped is not None:
-        _inherit(recipe, wrapped)
+    for name, wrapped in inner.items():
+        _inherit(recipe, name, wrapped)
     recipe.ordered = tuple(name for name, (_, argument) in given.items() if argument.name is None)
     for name, (_, argument) in given.items():
         recipe.spans[name] = argument.span
-        if not isinstance(argument.value, (ast.Number, ast.Constant, ast.String)) and cls.fields[name].kind != "Layer":
+        if not isinstance(argument.value, (ast.Number, ast.Constant, ast.String)) and not _holds_layer(cls, name):
             recipe.exprs[name] = frame.session.text(argument.value.span)
     for name, argument in ties.items():
         _bind_tie(frame, recipe, name, argument)
@@ -113,15 +113,21 @@ def _wrapped(cls: type[Layer], value: Any, span: Span) -> LayerRecipe:
     return value
 
 
-def _inherit(recipe: LayerRecipe, wrapped: LayerRecipe) -> None:
-    """A wrapper keeps the ties of the layer in it, and the places of its arguments."""
-    computed = getattr(recipe.layer, "name", "")
-    if computed in wrapped.ties:
-        message = f"`{computed}` of `{wrapped.title}` is tied, and `{type(recipe.layer).__name__}` would compute it"
+def _holds_layer(cls: type[Layer], name: str) -> bool:
+    """Whether an argument is a layer."""
+    return cls.fields[name].kind in ("Layer", "Layer | None")
+
+
+def _inherit(recipe: LayerRecipe, name: str, inner: LayerRecipe) -> None:
+    """What holds a layer keeps its ties, and the places of its arguments; a part's own parameters bear its name."""
+    wraps = name == "layer"
+    computed = getattr(recipe.layer, "name", "") if wraps else ""
+    if computed in inner.ties:
+        message = f"`{computed}` of `{inner.title}` is tied, and `{type(recipe.layer).__name__}` would compute it"
         helps = ("wrap the layer that owns it",)
-        raise Fault(error("NNS311", message, wrapped.spans[computed], "tied here", helps=helps))
-    recipe.ties.update(wrapped.ties)
-    recipe.spans.update(wrapped.spans)
+        raise Fault(error("NNS311", message, inner.spans[computed], "tied here", helps=helps))
+    recipe.ties.update({tie if wraps else f"{name}.{tie}": owner for tie, owner in inner.ties.items()})
+    recipe.spans.update({argument: span for argument, span in inner.spans.items() if argument not in recipe.spans})
 
 
 def _bind_tie(frame: Frame, recipe: LayerRecipe, name: str, argument: ast.Argument) -> None:

@@ -262,6 +262,7 @@ def _split_arguments(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is given to a function, sorted into inputs and options."""
     order = _order(cls)
+    known = dict.fromkeys((*order, *cls.input_names(), *cls.fields))
     positional = [(v, span) for v in flowing[0]]
     positional += [(operand_value(frame, a.value), a.value.span) for a in arguments if a.name is None]
     if cls.sequences and not flowing[0]:
@@ -287,9 +288,9 @@ def _split_arguments(
         value = operand_value(frame, argument.value)
         if argument.name in given:
             raise Fault(error("NNS306", f"`{cls.__name__}` is given `{argument.name}` twice", argument.span))
-        if argument.name not in order and argument.name not in cls.fields:
+        if argument.name not in known:
             if not extra:
-                raise unknown_argument(cls.__name__, [o.lstrip("*") for o in order], argument)
+                raise unknown_argument(cls.__name__, [name.lstrip("*") for name in known], argument)
             size = Field()
             size.name, size.kind = argument.name, "Size"
             extras.append((argument.name, check_value(cls.__name__, size, value, argument.value.span)))

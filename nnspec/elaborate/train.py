@@ -57,6 +57,22 @@ def elaborate_train(
     return None
 
 
+def chosen_optimizer(session: Session, node: ast.Train, entry: ir.Entry, recipe: BlockRecipe) -> ir.Record | None:
+    """The optimizer that a section names; faults in the section are not reported, and mean that there is none."""
+    section = Section(session, node, (entry, session.methods[entry.methods["infer"]], recipe), Path(), {})
+    for statement in node.body.statements:
+        if isinstance(statement, ast.Assign) and isinstance(statement.target, ast.Name):
+            section.settings.setdefault(statement.target.id, statement)
+            section.bindings.append(statement)
+    _bind_numbers(section)
+    with suppress(Fault, Silent):
+        written_as = section.settings.get("optimizer")
+        if written_as is not None:
+            value = _bind_object(section, "optimizer", "optimizer", "an optimizer", written_as.value)
+            return _record(section, "optimizer", value)
+    return None
+
+
 def _elaborate(section: Section, to_run: bool) -> ir.Training | None:
     _collect(section)
     _check_overrides(section)

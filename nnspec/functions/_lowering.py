@@ -15,6 +15,14 @@ END = 2**63 - 1
 _NARROW = {"int8": (2**8, -(2**7)), "int16": (2**16, -(2**15)), "uint8": (2**8, 0)}
 """How many numbers a type holds, and the least of them."""
 
+LARGEST = {
+    "float16": 65504.0,
+    "bfloat16": float.fromhex("0x1.fep127"),
+    "float32": float.fromhex("0x1.fffffep127"),
+    "float64": float.fromhex("0x1.fffffffffffffp1023"),
+}
+"""The largest number of a type."""
+
 
 def kind(g: OnnxGraph, value: Any) -> TensorType | Scalar:
     """The type of an operand: a value of the graph, a number, or a size."""
@@ -52,6 +60,26 @@ def computed(g: OnnxGraph, op: str, operands: Sequence[Any], dtype: str, **attri
 def narrowed(g: OnnxGraph, y: str, dtype: str) -> str:
     """A result that was computed in `wide(dtype)` as one of that type."""
     return y if wide(dtype) == dtype else g.cast(y, dtype)
+
+
+def towards_zero(g: OnnxGraph, x: str) -> str:
+    """Floats without what stands behind the point."""
+    return str(g.node("Mul", g.node("Sign", x), g.node("Floor", g.node("Abs", x))))
+
+
+def polynomial(g: OnnxGraph, x: str, coefficients: Sequence[float], dtype: str) -> str:
+    """The value of a polynomial, its coefficients given from the constant up (Horner's way)."""
+    y = g.constant(coefficients[-1], dtype)
+    for coefficient in coefficients[-2::-1]:
+        y = g.node("Add", g.node("Mul", y, x), g.constant(coefficient, dtype))
+    return y
+
+
+def negative(g: OnnxGraph, x: str, dtype: str) -> str:
+    """Where the sign of floats is a minus, that of zero too."""
+    zero = g.constant(0.0, dtype)
+    shown = g.node("Where", g.node("Equal", x, zero), g.node("Reciprocal", x), x)
+    return str(g.node("Less", shown, zero))
 
 
 def reshaped(g: OnnxGraph, x: str, before: Sequence[Size], after: Sequence[Size]) -> str:

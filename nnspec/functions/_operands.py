@@ -40,6 +40,13 @@ def _combine(higher: str | None, lower: str | None) -> str | None:
     return promote(higher, lower) if category(lower) > category(higher) else higher
 
 
+def category_of(operand: Operand) -> int:
+    """0 for bools, 1 for integers, 2 for floats, whether in a tensor or one number."""
+    if isinstance(operand, TensorType):
+        return category(operand.dtype)
+    return operand.kind if isinstance(operand, Scalar) else 0
+
+
 def expect_tensors(function: Operation, operands: Sequence[Operand]) -> None:
     """Refuse operands that are neither tensors nor numbers, and operations between numbers alone."""
     if not any(isinstance(x, TensorType) for x in operands):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from nnspec.arguments import arg
 from nnspec.functions._operands import as_float, axis, expect_numbers
@@ -11,6 +11,9 @@ from nnspec.layers._expect import expect_float, expect_tensor
 from nnspec.layers.activation import ELU, GELU, Hardswish, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from nnspec.layers.softmax import LogSoftmax, Softmax, Softmin
 from nnspec.types import DType, TensorType
+
+if TYPE_CHECKING:
+    from nnspec.layer_memory import Tape
 
 
 class _Activation(Function):
@@ -34,6 +37,7 @@ class relu(_Activation):
 
     layer = ReLU
 
+    keeps = ("output",)
     examples = (
         Example("relu(x)", x="float[N, 8]"),
         Example("relu(x)", x="int[T]"),
@@ -150,6 +154,7 @@ class sigmoid(_Squashing):
 
     layer = Sigmoid
 
+    keeps = ("output",)
     examples = (
         Example("sigmoid(x)", x="float[N, 8]"),
         Example("sigmoid(x)", x="int[T]"),
@@ -164,6 +169,7 @@ class tanh(_Squashing):
 
     layer = Tanh
 
+    keeps = ("output",)
     examples = (
         Example("tanh(x)", x="float[N, 8]"),
         Example("tanh(x)", x="int[T]"),
@@ -182,6 +188,10 @@ class _Softmax(_Activation):
         x = expect_tensor(self, x) if self.dtype else expect_float(self, x)
         axis(self, x, self.dim)
         return x.with_dtype(self.dtype or x.dtype)
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        x = inputs[0] if inputs[0].type == m.output else m.op(m.output, *inputs, keeps=())
+        return self.layer(dim=self.dim).memory(m, x)
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         y = g.cast(x, self.dtype) if self.dtype else x

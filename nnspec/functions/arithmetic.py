@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from math import copysign
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from nnspec.arguments import arg
 from nnspec.dims import Dim
-from nnspec.functions._lowering import choose, computed, kind, narrowed, tensor
+from nnspec.functions._elementwise import Pair
+from nnspec.functions._lowering import choose, computed, kind, narrowed, tensor, towards_zero, wide
 from nnspec.functions._operands import as_float, broadcast, expect_numbers, expect_tensors, result_type
-from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, infix, prefix
+from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call, infix, prefix
 from nnspec.layers._expect import expect_tensor
 from nnspec.types import Operand, Scalar, TensorType, is_float
 
+if TYPE_CHECKING:
+    from nnspec.layer_memory import Tape
 
-class _Binary(Function):
+
+class _Binary(Pair):
     """An operator between two tensors, or a tensor and a number; shapes broadcast, types are promoted."""
 
     scalars = ("x", "other")
     sign: ClassVar[str]
     """The operator, in Python and in the language."""
-    op: ClassVar[str] = ""
-    """The operator in ONNX."""
 
-    def infer(self, rules: Rules, x: Operand, other: Operand) -> TensorType:
-        expect_tensors(self, (x, other))
-        dtype = self.result(x, other)
-        return TensorType(dtype, broadcast(rules, x, other))
+    def neutral(self, dtype: str) -> float | None:
+        """The number that leaves a tensor of that type as it is to the bit, where it stands on the right."""
+        return None
 
-    def result(self, x: Operand, other: Operand) -> str:
-        """The element type of the result."""
-        return result_type(x, other)
+    def gives_back(self, inputs: Sequence[Any], output: Any) -> int | None:
+        x, other = inputs
+        number = self.neutral(output.dtype)
+        if number is None or not isinstance(other, Scalar) or isinstance(other.value, Dim):
+            return None
+        return 0 if other.value == number and copysign(1, other.value) == 1 and output == x else None
 
     def torch(self, *inputs: Any) -> Code:
-        return infix(self.sign, *inputs)
-
-    def onnx(self, g: OnnxGraph, x: Any, other: Any) -> Any:
-        return computed(g, self.op, (x, other), self.result(kind(g, x), kind(g, other)))
+        options = self.options()
+        # torch's functions take the options that operators lack.
+        return call(f"torch.{type(self).__name__}", *inputs, **options) if options else infix(self.sign, *inputs)
 
     def _refuse(self, x: Operand, other: Operand, why: str) -> ShapeError:
         return ShapeError(
@@ -51,14 +57,41 @@ class _Binary(Function):
         return dtype
 
 
-class add(_Binary):
+class _Sum(_Binary):
+    """A sum or difference, whose second operand may be scaled."""
+
+    alpha: int | float = arg(1, doc="multiply `other` by this before", keyword=True)
+
+    def result(self, x: Operand, other: Operand) -> str:
+        dtype = result_type(x, other)
+        if isinstance(x, Scalar) and self.options():
+            name = type(self).__name__
+            raise ShapeError(f"`{name}` with an alpha takes a tensor first, not the number {x}", code="NNS402", input=0)
+        if isinstance(self.alpha, float) and not is_float(dtype):
+            raise self._refuse(x, other, f"alpha {self.alpha} is a float")
+        return dtype
+
+    def lowered(self, g: OnnxGraph, x: Any, other: Any, dtype: str) -> Any:
+        if self.alpha == 1:
+            return super().lowered(g, x, other, dtype)
+        if dtype == "bool":
+            scaled = tensor(g, other, dtype) if self.alpha else g.constant(False, dtype)
+            return g.node(self.of_bools, tensor(g, x, dtype), scaled)
+        scaled = g.node("Mul", tensor(g, other, dtype), tensor(g, self.alpha, dtype))
+        return narrowed(g, g.node(self.op, tensor(g, x, dtype), scaled), dtype)
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        return m.op(m.output, *inputs, keeps=(), passes=True)
+
+
+class add(_Sum):
     """The sum `x + other`, broadcast: [N, D] and [D] to [N, D]. Bools are or-ed.
 
     Source: `torch.add`.
     """
 
     sign = "+"
-    op = "Add"
+    op, of_bools = "Add", "Or"
 
     examples = (
         Example("x + y", x="float[N, 8]", y="float[N, 8]"),
@@ -67,14 +100,15 @@ class add(_Binary):
         Example("x + 0.5", x="int[N]"),
         Example("T + x", x="float[N, T]"),
         Example("add(x, y)", x="bool[N]", y="bool[N]"),
+        Example("add(x, y, alpha=0.5)", x="float[N, 3]", y="int[3]"),
+        Example("add(x, 7, alpha=-2)", x="int8[N]"),
     )
 
-    def onnx(self, g: OnnxGraph, x: Any, other: Any) -> Any:
-        dtype = self.result(kind(g, x), kind(g, other))
-        return computed(g, "Or" if dtype == "bool" else "Add", (x, other), dtype)
+    def neutral(self, dtype: str) -> float | None:
+        return None if is_float(dtype) else 0  # -0.0 + 0 is 0.0
 
 
-class sub(_Binary):
+class sub(_Sum):
     """The difference `x - other`, broadcast.
 
     Source: `torch.sub`.
@@ -88,14 +122,18 @@ class sub(_Binary):
         Example("1 - x", x="float64[N]"),
         Example("sub(x, y)", x="uint8[N]", y="int8[N]"),
         Example("x - T", x="int32[N, T]"),
+        Example("sub(x, y, alpha=3)", x="float[N, 3]", y="float[N, 1]"),
     )
+
+    def neutral(self, dtype: str) -> float | None:
+        return 0 if self.alpha == 1 else None
 
     def result(self, x: Operand, other: Operand) -> str:
         for operand in (x, other):
             bools = operand.dtype == "bool" if isinstance(operand, TensorType) else False
             if bools or (isinstance(operand, Scalar) and operand.kind == 0):
                 raise self._refuse(x, other, "bools cannot be subtracted")
-        return result_type(x, other)
+        return super().result(x, other)
 
 
 class mul(_Binary):
@@ -105,7 +143,7 @@ class mul(_Binary):
     """
 
     sign = "*"
-    op = "Mul"
+    op, of_bools = "Mul", "And"
 
     examples = (
         Example("x * y", x="float[N, T, 8]", y="float[N, T, 1]"),
@@ -115,16 +153,22 @@ class mul(_Binary):
         Example("mul(x, N)", x="int[N]"),
     )
 
-    def onnx(self, g: OnnxGraph, x: Any, other: Any) -> Any:
-        dtype = self.result(kind(g, x), kind(g, other))
-        return computed(g, "And" if dtype == "bool" else "Mul", (x, other), dtype)
+    def neutral(self, dtype: str) -> float | None:
+        return 1
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        return m.product(m.output, *inputs)
 
 
 class div(_Binary):
-    """The quotient `x / other`, broadcast; a float for integers too.
+    """The quotient `x / other`, broadcast; a float for integers too, unless it is rounded.
 
     Source: `torch.div`.
     """
+
+    rounding_mode: Literal["trunc", "floor"] | None = arg(
+        None, doc="round it towards zero, or down, which leaves integers integers", keyword=True
+    )
 
     sign = "/"
     op = "Div"
@@ -135,10 +179,34 @@ class div(_Binary):
         Example("1.0 / x", x="float[N]"),
         Example("x / T", x="float[N, T]"),
         Example("div(x, y)", x="int[N]", y="int[]"),
+        Example('div(x, 3, rounding_mode="trunc")', x="int8[N]"),
+        Example('div(x, y, rounding_mode="trunc")', x="float[N, 4]", y="float[4]"),
+        Example('div(x, y, rounding_mode="floor")', x="float[N, 4]", y="float[N, 1]"),
     )
 
+    def neutral(self, dtype: str) -> float | None:
+        return None if self.rounding_mode else 1
+
     def result(self, x: Operand, other: Operand) -> str:
-        return as_float(result_type(x, other))
+        if self.rounding_mode is None:
+            return as_float(result_type(x, other))
+        if isinstance(x, Scalar):
+            raise ShapeError(
+                f"`div` with a rounding mode takes a tensor first, not the number {x}", code="NNS402", input=0
+            )
+        return self._expect_not_bool(x, other)
+
+    def lowered(self, g: OnnxGraph, x: Any, other: Any, dtype: str) -> Any:
+        if self.rounding_mode == "floor":
+            return floor_divide().lowered(g, x, other, dtype)
+        y = super().lowered(g, x, other, dtype)
+        # Div of integers rounds towards zero by itself.
+        return towards_zero(g, y) if self.rounding_mode and is_float(dtype) else y
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        x, other = inputs
+        floored = self.rounding_mode is not None
+        return m.op(m.output, x, other, keeps=() if floored else [other, x if m.flows_to(other) else None])
 
 
 class floor_divide(_Binary):
@@ -149,6 +217,7 @@ class floor_divide(_Binary):
 
     sign = "//"
 
+    keeps = ()
     examples = (
         Example("x // 3", x="int[N]"),
         Example("x // y", x="float[N, 4]", y="float[4]"),
@@ -158,8 +227,7 @@ class floor_divide(_Binary):
     def result(self, x: Operand, other: Operand) -> str:
         return self._expect_not_bool(x, other)
 
-    def onnx(self, g: OnnxGraph, x: Any, other: Any) -> Any:
-        dtype = self.result(kind(g, x), kind(g, other))
+    def lowered(self, g: OnnxGraph, x: Any, other: Any, dtype: str) -> Any:
         a, b = tensor(g, x, dtype), tensor(g, other, dtype)
         if is_float(dtype):
             return _floor_of_floats(g, a, b, dtype)
@@ -192,6 +260,7 @@ class remainder(_Binary):
     """
 
     sign = "%"
+    op = "Mod"
 
     examples = (
         Example("x % 3", x="int[N]"),
@@ -203,11 +272,10 @@ class remainder(_Binary):
     def result(self, x: Operand, other: Operand) -> str:
         return self._expect_not_bool(x, other)
 
-    def onnx(self, g: OnnxGraph, x: Any, other: Any) -> Any:
-        dtype = self.result(kind(g, x), kind(g, other))
+    def lowered(self, g: OnnxGraph, x: Any, other: Any, dtype: str) -> Any:
         if is_float(dtype):
             return _signed_remainder(g, tensor(g, x, dtype), tensor(g, other, dtype), dtype)
-        return computed(g, "Mod", (x, other), dtype)
+        return super().lowered(g, x, other, dtype)
 
 
 class pow(_Binary):
@@ -217,6 +285,7 @@ class pow(_Binary):
     """
 
     sign = "**"
+    op = "Pow"
 
     examples = (
         Example("x ** 2", x="float[N, 8]"),
@@ -227,6 +296,9 @@ class pow(_Binary):
         Example("pow(x, -1)", x="float[N]"),
     )
 
+    def neutral(self, dtype: str) -> float | None:
+        return 1
+
     _MOST_PRODUCTS: ClassVar[int] = 8
 
     def result(self, x: Operand, other: Operand) -> str:
@@ -235,16 +307,24 @@ class pow(_Binary):
             raise self._refuse(x, other, "integers have no negative powers")
         return dtype
 
-    def onnx(self, g: OnnxGraph, x: Any, other: Any) -> Any:
-        dtype = self.result(kind(g, x), kind(g, other))
+    def lowered(self, g: OnnxGraph, x: Any, other: Any, dtype: str) -> Any:
         exact = isinstance(other, int) and 1 <= other <= self._MOST_PRODUCTS
         if is_float(dtype) or not exact:
-            return computed(g, "Pow", (x, other), dtype)
+            y = super().lowered(g, x, other, dtype)
+            return y if is_float(dtype) or not isinstance(other, str) else self._negative(g, x, other, dtype, y)
         # Run-times take powers of integers through floats, which lose digits.
         factor = y = tensor(g, x, dtype)
         for _ in range(other - 1):
             y = g.node("Mul", y, factor)
         return narrowed(g, y, dtype)
+
+    def _negative(self, g: OnnxGraph, x: Any, other: str, dtype: str, y: str) -> str:
+        """Powers of whole numbers, of which those that are negative leave something of 1 and -1 alone."""
+        base, power, one = tensor(g, x, dtype), tensor(g, other, dtype), tensor(g, 1, dtype)
+        sign = g.node("Pow", base, g.node("Mod", power, tensor(g, 2, dtype)))
+        left = g.node("Where", g.node("Equal", g.node("Abs", base), one), sign, tensor(g, 0, dtype))
+        negative = g.node("Less", power, tensor(g, 0, dtype))
+        return str(g.cast(g.node("Where", negative, left, g.cast(y, wide(dtype))), dtype))
 
 
 class neg(Function):
@@ -253,6 +333,7 @@ class neg(Function):
     Source: `torch.neg`.
     """
 
+    keeps = ()
     examples = (
         Example("-x", x="float[N, 8]"),
         Example("-x", x="int[T]"),
@@ -296,6 +377,9 @@ class where(Function):
                 helps=("compare it: `x != 0`",),
             )
         return TensorType(result_type(x, other), broadcast(rules, condition, x, other))
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        return m.op(m.output, *inputs, keeps=inputs[:1])
 
     def onnx(self, g: OnnxGraph, condition: str, x: Any, other: Any) -> Any:
         return choose(g, condition, x, other, result_type(kind(g, x), kind(g, other)))

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnspec.arguments import arg
 from nnspec.dims import Size, show
 from nnspec.functions._lowering import reshaped, tensor
 from nnspec.functions._operands import quotient_text, same_type, shape_text
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, Unsupported, call
+from nnspec.layers._attention_memory import remember_dot_product
 from nnspec.layers._expect import expect_float, expect_tensor, volume
 from nnspec.layers._lowering import reduce
 from nnspec.types import Operand, TensorType, show_dtype
+
+if TYPE_CHECKING:
+    from nnspec.layer_memory import Tape
 
 
 class scaled_dot_product_attention(Function):
@@ -60,15 +64,19 @@ class scaled_dot_product_attention(Function):
         ),
     )
 
+    def is_random(self) -> bool:
+        return self.dropout_p > 0
+
     def infer(
         self, rules: Rules, query: TensorType, key: TensorType, value: TensorType, attn_mask: TensorType | None = None
     ) -> TensorType:
         operands = [expect_float(self, x, i) for i, x in enumerate((query, key, value))]
         dtype = same_type(self, operands)
         for position, x in enumerate(operands):
-            if x.rank < (3 if self.enable_gqa else 2) or x.rank != query.rank:
+            if x.rank < (3 if self.enable_gqa else 2):
+                layout = "[..., heads, length, width]" if self.enable_gqa else "[..., length, width]"
                 raise ShapeError(
-                    "`scaled_dot_product_attention` needs query, key and value of one rank, [..., length, width], "
+                    f"`scaled_dot_product_attention` needs query, key and value {layout}, "
                     f"but they are {query}, {key} and {value}",
                     code="NNS402",
                     input=position,
@@ -126,6 +134,14 @@ class scaled_dot_product_attention(Function):
                 at="is_causal",
                 helps=("put both into the mask",),
             )
+        if mask.rank < 2 and len(scores) == 4:
+            raise ShapeError(
+                f"a mask of `scaled_dot_product_attention` needs two dimensions or more here, but it is {mask}",
+                code="NNS402",
+                label=f"should be {shape_text((1, scores[-1]))}",
+                input=3,
+                helps=("`mask[none]` has a dimension more",) if mask.rank else (),
+            )
         if mask.rank > len(scores) or any(
             size != 1 and rules.equal(size, wanted) is False
             for size, wanted in zip(mask.dims[::-1], scores[::-1], strict=False)
@@ -147,6 +163,11 @@ class scaled_dot_product_attention(Function):
         assert isinstance(key, TensorType)
         assert isinstance(output, TensorType)
         return volume(output.dims[:-1]) * key.dims[-2] * (query.dims[-1] + output.dims[-1])
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        query, key, value, mask = (*inputs, None)[:4]
+        drops = self.dropout_p > 0
+        return remember_dot_product(m, m.output, query, key, value, mask, causal=self.is_causal, drops=drops)
 
     def torch(self, *inputs: Any) -> Code:
         query, key, value, *mask = inputs

@@ -100,6 +100,13 @@ class ClassLoss(Function):
 
     def _check_probabilities(self, rules: Rules, x: TensorType, target: TensorType, at: int) -> None:
         same_type(self, (x, target))
+        if self.ignore_index >= 0:
+            raise ShapeError(
+                f"`{type(self).__name__}` cannot ignore class {self.ignore_index} of a target of probabilities",
+                code="NNS304",
+                at="ignore_index",
+                helps=("a probability of 0 for all classes of a sample takes it out of the sum",),
+            )
         if at != min(1, x.rank - 1):
             raise ShapeError(
                 f"`{type(self).__name__}` takes a target of probabilities with the classes in dimension 1 only",

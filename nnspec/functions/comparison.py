@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from nnspec.functions._elementwise import Pair
 from nnspec.functions._lowering import kind, tensor
-from nnspec.functions._operands import broadcast, expect_tensors, result_type
+from nnspec.functions._operands import result_type
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, infix
 from nnspec.layers._expect import expect_tensor
 from nnspec.types import Operand, TensorType
 
 
-class _Comparison(Function):
+class _Comparison(Pair):
     """A comparison between two tensors, or a tensor and a number; shapes broadcast, the result is of bools."""
 
     scalars = ("x", "other")
+    keeps = ()
     sign: ClassVar[str]
-    op: ClassVar[str]
     negated: ClassVar[bool] = False
 
-    def infer(self, rules: Rules, x: Operand, other: Operand) -> TensorType:
-        expect_tensors(self, (x, other))
-        return TensorType("bool", broadcast(rules, x, other))
+    def result(self, x: Operand, other: Operand) -> str:
+        return "bool"
 
     def torch(self, *inputs: Any) -> Code:
         return infix(self.sign, *inputs)
 
-    def onnx(self, g: OnnxGraph, x: Any, other: Any) -> Any:
+    def lowered(self, g: OnnxGraph, x: Any, other: Any, dtype: str) -> Any:
         dtype = result_type(kind(g, x), kind(g, other))
         # Bools have an order in torch, false before true.
         compute = "int32" if dtype == "bool" else dtype
@@ -128,15 +128,15 @@ class ge(_Comparison):
     )
 
 
-class _Logic(Function):
+class _Logic(Pair):
     """Logic of two tensors; numbers that are not zero count as true."""
 
-    op: ClassVar[str]
+    keeps = ()
 
-    def infer(self, rules: Rules, x: TensorType, other: TensorType) -> TensorType:
-        return TensorType("bool", broadcast(rules, expect_tensor(self, x), expect_tensor(self, other, 1)))
+    def result(self, x: Operand, other: Operand) -> str:
+        return "bool"
 
-    def onnx(self, g: OnnxGraph, x: str, other: str) -> Any:
+    def lowered(self, g: OnnxGraph, x: str, other: str, dtype: str) -> Any:
         return g.node(self.op, g.cast(x, "bool"), g.cast(other, "bool"))
 
 
@@ -174,6 +174,7 @@ class logical_not(Function):
     Source: `torch.logical_not`.
     """
 
+    keeps = ()
     examples = (
         Example("logical_not(x)", x="bool[N, T]"),
         Example("logical_not(x)", x="int[N]"),

@@ -47,6 +47,7 @@ class cumsum(_Cumulative):
     Source: `torch.cumsum`.
     """
 
+    keeps = ()
     examples = (
         Example("cumsum(x, 1)", x="float[N, T]"),
         Example("cumsum(x, dim=-1)", x="bool[N, T]"),

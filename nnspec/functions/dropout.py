@@ -6,7 +6,7 @@ from typing import Any
 
 from nnspec.functions._layer_form import LayerForm
 from nnspec.layer import Code, Example, Ref, call
-from nnspec.layers.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d
+from nnspec.layers.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 
 
 class _Dropout(LayerForm):
@@ -89,4 +89,19 @@ class alpha_dropout(_Dropout):
     examples = (
         Example("alpha_dropout(x)", x="float[N, 8]"),
         Example("alpha_dropout(x, 0.1)", x="float[N, T, 8]"),
+    )
+
+
+class feature_alpha_dropout(_Dropout):
+    """Sets whole channels to the lowest value of `selu` with probability `p` while training: [N, C, ...].
+
+    Source: `torch.nn.functional.feature_alpha_dropout`.
+    """
+
+    layer = FeatureAlphaDropout
+    fields = FeatureAlphaDropout.fields
+
+    examples = (
+        Example("feature_alpha_dropout(x)", x="float[N, 4, L]"),
+        Example("feature_alpha_dropout(x, p=0.1)", x="float[N, 8]"),
     )

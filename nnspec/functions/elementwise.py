@@ -2,48 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from nnspec.arguments import arg
+from nnspec.functions._elementwise import Real
 from nnspec.functions._lowering import choose, computed, kind, narrowed, tensor
-from nnspec.functions._operands import (
-    as_float,
-    broadcast,
-    expect_numbers,
-    expect_tensors,
-    result_type,
-)
+from nnspec.functions._operands import broadcast, category_of, expect_numbers, expect_tensors, result_type
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, method, torch_dtype
 from nnspec.layers._expect import expect_tensor
-from nnspec.types import DType, Operand, Scalar, TensorType, category, show_dtype
+from nnspec.types import DType, Operand, Scalar, TensorType, category, is_float, show_dtype
+
+if TYPE_CHECKING:
+    from nnspec.layer_memory import Tape
 
 
-class _Real(Function):
-    """A function of real numbers; integers and bools become float."""
-
-    op: ClassVar[str] = ""
-
-    def infer(self, rules: Rules, x: TensorType) -> TensorType:
-        x = expect_tensor(self, x)
-        return x.with_dtype(as_float(x.dtype))
-
-    def onnx(self, g: OnnxGraph, x: str) -> Any:
-        return g.node(self.op or type(self).__name__.capitalize(), g.cast(x, as_float(g.type(x).dtype)))
-
-
-class exp(_Real):
+class exp(Real):
     """`e ** x`, in the same shape; integers become float.
 
     Source: `torch.exp`.
     """
 
+    keeps = ("output",)
     examples = (
         Example("exp(x)", x="float[N, 8]"),
         Example("exp(x)", x="int[T]"),
     )
 
 
-class log(_Real):
+class log(Real):
     """The natural logarithm, in the same shape; integers become float.
 
     Source: `torch.log`.
@@ -55,34 +42,36 @@ class log(_Real):
     )
 
 
-class sqrt(_Real):
+class sqrt(Real):
     """The square root, in the same shape; integers become float.
 
     Source: `torch.sqrt`.
     """
 
+    keeps = ("output",)
     examples = (
         Example("sqrt(x)", x="float[N, 8]"),
         Example("sqrt(x)", x="uint8[T]"),
     )
 
 
-class rsqrt(_Real):
+class rsqrt(Real):
     """One by the square root, in the same shape; integers become float.
 
     Source: `torch.rsqrt`.
     """
 
+    keeps = ("output",)
     examples = (
         Example("rsqrt(x)", x="float[N, 8]"),
         Example("rsqrt(x)", x="int[T]"),
     )
 
-    def onnx(self, g: OnnxGraph, x: str) -> Any:
-        return g.node("Reciprocal", g.node("Sqrt", g.cast(x, as_float(g.type(x).dtype))))
+    def lowered(self, g: OnnxGraph, x: str, dtype: str) -> str:
+        return str(g.node("Reciprocal", g.node("Sqrt", x)))
 
 
-class sin(_Real):
+class sin(Real):
     """The sine, in the same shape; integers become float.
 
     Source: `torch.sin`.
@@ -94,7 +83,7 @@ class sin(_Real):
     )
 
 
-class cos(_Real):
+class cos(Real):
     """The cosine, in the same shape; integers become float.
 
     Source: `torch.cos`.
@@ -180,6 +169,7 @@ class masked_fill(Function):
 
     scalars = ("value",)
 
+    keeps = ("mask",)
     examples = (
         Example("masked_fill(x, m, -inf)", x="float[N, T, T]", m="bool[T, T]"),
         Example("masked_fill(x, m, 0)", x="int8[N, 1]", m="bool[3]"),
@@ -208,8 +198,7 @@ class masked_fill(Function):
                 input=2,
                 helps=("`where(mask, value, x)` takes values from a tensor",),
             )
-        of = category(value.dtype) if isinstance(value, TensorType) else value.kind if isinstance(value, Scalar) else 0
-        if of > category(x.dtype):
+        if category_of(value) > category(x.dtype):
             raise ShapeError(
                 f"`masked_fill` cannot put {value} into a tensor of type {show_dtype(x.dtype)}",
                 code="NNS406",
@@ -222,7 +211,6 @@ class masked_fill(Function):
         return method("masked_fill", *inputs)
 
     def onnx(self, g: OnnxGraph, x: str, mask: str, value: Any) -> Any:
-
         return choose(g, mask, value, x, g.type(x).dtype)
 
 
@@ -240,11 +228,32 @@ class detach(Function):
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         return expect_tensor(self, x)
 
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        return m.detach(inputs[0])
+
+    def gives_back(self, inputs: Sequence[Any], output: Any) -> int:
+        return 0
+
     def torch(self, *inputs: Any) -> Code:
         return method("detach", *inputs)
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         return x
+
+
+class clone(detach):
+    """x itself, in memory of its own.
+
+    Source: `torch.clone`.
+    """
+
+    examples = (
+        Example("clone(x)", x="float[N, 8]"),
+        Example("clone(x)", x="int[T]"),
+    )
+
+    def torch(self, *inputs: Any) -> Code:
+        return method("clone", *inputs)
 
 
 class to(Function):
@@ -264,6 +273,13 @@ class to(Function):
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         return expect_tensor(self, x).with_dtype(self.dtype)
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        return inputs[0] if inputs[0].type == m.output else m.op(m.output, *inputs, keeps=())
+
+    def gives_back(self, inputs: Sequence[Any], output: Any) -> int | None:
+        # A module may go to another float type (`half()`), and then this is what keeps its own.
+        return 0 if output == inputs[0] and not is_float(self.dtype) else None
 
     def torch(self, *inputs: Any) -> Code:
         return method("to", *inputs, torch_dtype(self.dtype))
@@ -287,6 +303,9 @@ class type_as(Function):
 
     def infer(self, rules: Rules, x: TensorType, other: TensorType) -> TensorType:
         return expect_tensor(self, x).with_dtype(expect_tensor(self, other, 1).dtype)
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        return inputs[0] if inputs[0].type == m.output else m.op(m.output, inputs[0], keeps=())
 
     def torch(self, *inputs: Any) -> Code:
         return method("type_as", *inputs)

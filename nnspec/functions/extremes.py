@@ -6,31 +6,18 @@ from typing import Any, ClassVar
 
 from nnspec.arguments import arg
 from nnspec.dims import Size, show
-from nnspec.functions._lowering import computed, kind, wide
+from nnspec.functions._elementwise import Pair
+from nnspec.functions._lowering import computed, kind
 from nnspec.functions._operands import axis, broadcast, expect_numbers, expect_tensors, result_type
-from nnspec.functions.reduction import argmax
-from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
-from nnspec.layers._lowering import reduce
-from nnspec.types import Operand, TensorType
+from nnspec.functions._positions import as_scalar, as_vector, listed
+from nnspec.functions._reduction import Choice, extreme, nan_first, place_of
+from nnspec.functions.reduction import amax, amin, argmax
+from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, call
+from nnspec.layers._expect import expect_tensor
+from nnspec.types import Operand, TensorType, is_float
 
 
-class _OfPair(Function):
-    """One of two elements, broadcast; types are promoted."""
-
-    op: ClassVar[str]
-    of_bools: ClassVar[str]
-
-    def infer(self, rules: Rules, x: TensorType, other: TensorType) -> TensorType:
-        expect_tensors(self, (x,))
-        expect_tensors(self, (other,))
-        return TensorType(result_type(x, other), broadcast(rules, x, other))
-
-    def onnx(self, g: OnnxGraph, x: Any, other: Any) -> Any:
-        dtype = result_type(kind(g, x), kind(g, other))
-        return computed(g, self.of_bools if dtype == "bool" else self.op, (x, other), dtype)
-
-
-class maximum(_OfPair):
+class maximum(Pair):
     """The larger of two elements, broadcast: [N, D] and [D] to [N, D].
 
     Source: `torch.maximum`.
@@ -45,7 +32,7 @@ class maximum(_OfPair):
     )
 
 
-class minimum(_OfPair):
+class minimum(Pair):
     """The smaller of two elements, broadcast: [N, D] and [D] to [N, D].
 
     Source: `torch.minimum`.
@@ -108,58 +95,18 @@ class clamp_max(_Bound):
         return TensorType(result_type(x, max), broadcast(rules, x, max))
 
 
-class _Extreme(Function):
+class _Extreme(Choice):
     """An extreme of all elements; with `dim` of those along it, as a pair with its places."""
 
-    dim: int | None = arg(None, doc="the dimension to look along; all elements when left out")
-    keepdim: bool = arg(False, doc="keep the reduced dimension, with size 1")
-
     op: ClassVar[str]
-    sign: ClassVar[int]
-
-    def infer(self, rules: Rules, x: TensorType) -> Any:
-        x = expect_numbers(self, x)
-        if self.dim is None:
-            if self.keepdim:
-                raise ShapeError(
-                    f"`{type(self).__name__}(keepdim=true)` needs a dimension", code="NNS405", at="keepdim"
-                )
-            return x.with_dims()
-        gone = axis(self, x, self.dim)
-        kept: tuple[Size, ...] = (1,) if self.keepdim and x.rank else ()
-        y = x.with_dims(*x.dims[:gone], *kept, *x.dims[gone + 1 :])
-        return y, y.with_dtype("int64")
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
-        dtype, rank = g.type(x).dtype, g.type(x).rank
-        compute = wide(dtype)
-        y = g.cast(x, compute)
-        axes = list(range(rank)) if self.dim is None else [self.dim]
-        extreme = reduce(g, self.op, y, axes, keepdims=self.keepdim) if rank else y
-        extreme = extreme if compute == dtype else g.cast(extreme, dtype)
+        kind = g.type(x)
+        gone = () if not kind.rank else range(kind.rank) if self.dim is None else (self.dim,)
+        y = extreme(g, self.op, x, gone, kind.dtype, keepdims=self.keepdim)
         if self.dim is None:
-            return extreme
-        return extreme, place_of(g, x, self.dim, keep=self.keepdim, sign=self.sign)
-
-
-def place_of(g: OnnxGraph, x: str, dim: int | None, *, keep: bool, sign: int) -> str:
-    """Where the largest (or smallest) element stands, the first of equals."""
-    if sign > 0:
-        return str(argmax(dim=dim, keepdim=keep).onnx(g, x))
-    dtype, rank = g.type(x).dtype, g.type(x).rank
-    y = g.cast(x, "int64" if wide(dtype) == "int32" else dtype)
-    if dim is None or not rank:
-        flat = g.node("Reshape", y, g.constant([-1]))
-        place = _first(g, flat, 0, dtype, keep=False)
-        return str(g.node("Reshape", place, g.constant([1] * rank))) if keep and rank else place
-    return _first(g, y, dim, dtype, keep=keep)
-
-
-def _first(g: OnnxGraph, x: str, dim: int, dtype: str, *, keep: bool) -> str:
-    if dtype in ("float16", "float32", "float64"):
-        return str(g.node("ArgMin", x, axis=dim, keepdims=int(keep)))
-    _, place = g.node("TopK", x, g.constant([1]), outputs=2, axis=dim, largest=0)
-    return str(place if keep else g.node("Squeeze", place, g.constant([dim])))
+            return y
+        return y, place_of(g, x, self.dim, keepdim=self.keepdim, largest=self.op == "ReduceMax")
 
 
 class max(_Extreme):
@@ -168,7 +115,7 @@ class max(_Extreme):
     [N, D] to a pair of [N] and int[N] for `dim=1`; `amax` gives the first alone. Source: `torch.max`.
     """
 
-    op, sign = "ReduceMax", 1
+    op = "ReduceMax"
 
     examples = (
         Example("max(x)", x="float[N, 8]"),
@@ -183,7 +130,7 @@ class min(_Extreme):
     [N, D] to a pair of [N] and int[N] for `dim=1`; `amin` gives the first alone. Source: `torch.min`.
     """
 
-    op, sign = "ReduceMin", -1
+    op = "ReduceMin"
 
     examples = (
         Example("min(x)", x="float[N, 8]"),
@@ -198,6 +145,7 @@ class argmin(Function):
     Without `dim` it is the position among all elements in order. Source: `torch.argmin`.
     """
 
+    keeps = ()
     dim: int | None = arg(None, doc="the dimension to look along; all elements in order when left out")
     keepdim: bool = arg(False, doc="keep the reduced dimension, with size 1")
 
@@ -211,7 +159,7 @@ class argmin(Function):
         return argmax(**self.__dict__).infer(rules, x)
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
-        return place_of(g, x, self.dim, keep=self.keepdim, sign=-1)
+        return place_of(g, x, self.dim, keepdim=self.keepdim, largest=False)
 
 
 class _Ordering(Function):
@@ -220,15 +168,18 @@ class _Ordering(Function):
     def along(self, x: TensorType) -> int:
         """The dimension."""
         dim: int = self.__dict__["dim"]
-        return axis(self, expect_numbers(self, x), dim)
+        return axis(self, x, dim)
 
     def ordered(self, g: OnnxGraph, x: str, count: str, *, largest: bool) -> tuple[str, str]:
         """Values and places."""
-        dtype = g.type(x).dtype
-        compute = "int64" if wide(dtype) == "int32" else dtype
-        at = self.along(g.type(x))
-        y, places = g.node("TopK", g.cast(x, compute), count, outputs=2, axis=at, largest=int(largest))
-        return (y if compute == dtype else g.cast(y, dtype)), places
+        kind_ = g.type(x)
+        compute = kind_.dtype if is_float(kind_.dtype) else "int64"
+        row, at = as_vector(g, g.cast(x, compute), kind_.rank), self.along(kind_)
+        y, places = g.node("TopK", nan_first(g, row, compute), count, outputs=2, axis=at, largest=int(largest))
+        if is_float(compute):
+            y = g.node("GatherElements", row, places, axis=at)
+        y = y if compute == kind_.dtype else g.cast(y, kind_.dtype)
+        return as_scalar(g, y, kind_.rank), as_scalar(g, places, kind_.rank)
 
 
 class topk(_Ordering):
@@ -240,20 +191,23 @@ class topk(_Ordering):
     k: Size = arg(doc="how many")
     dim: int = arg(-1, doc="the dimension to look along")
     largest: bool = arg(True, doc="the largest, or else the smallest")
+    sorted: bool = arg(True, doc="in order; false leaves the order to torch, and ONNX gives them in order all the same")
 
     examples = (
         Example("topk(x, 2)", x="float[N, 8]"),
+        Example("topk(x, 1)", x="float[]"),
         Example("topk(x, k=K, dim=1, largest=false)", x="float[N, 6, T]", y="float[K]", assume="K <= 6"),
     )
 
     def infer(self, rules: Rules, x: TensorType) -> tuple[TensorType, TensorType]:
-        at = self.along(x)
-        if not x.rank:
-            raise ShapeError("`topk` needs a dimension to look along", code="NNS402", input=0)
+        at = self.along(expect_numbers(self, x))
+        dims = listed(x)
         name = f"`topk` cannot find {show(self.k)} elements in dimension {at} of {x}"
         rules.require_at_least(self.k, 0, name, code="NNS411", at="k")
-        rules.require_at_least(x.dims[at], self.k, name, code="NNS411", at="k")
-        y = x.with_dims(*x.dims[:at], self.k, *x.dims[at + 1 :])
+        rules.require_at_least(dims[at], self.k, name, code="NNS411", at="k")
+        if not x.rank:
+            rules.require_at_least(self.k, 1, name, code="NNS411", at="k")
+        y = x.with_dims(*dims[:at], self.k, *dims[at + 1 :]) if x.rank else x
         return y, y.with_dtype("int64")
 
     def torch(self, *inputs: Any) -> Code:
@@ -272,6 +226,7 @@ class sort(_Ordering):
 
     dim: int = arg(-1, doc="the dimension to sort along")
     descending: bool = arg(False, doc="the largest first")
+    stable: bool = arg(False, doc="whether equals must keep their order, as they do in any case", keyword=True)
 
     examples = (
         Example("sort(x)", x="float[N, 8]"),
@@ -279,11 +234,11 @@ class sort(_Ordering):
     )
 
     def infer(self, rules: Rules, x: TensorType) -> tuple[TensorType, TensorType]:
-        self.along(x)
+        self.along(expect_tensor(self, x))
         return x, x.with_dtype("int64")
 
     def torch(self, *inputs: Any) -> Code:
-        return call("torch.sort", *inputs, **self.options(), stable=True)
+        return call("torch.sort", *inputs, **(self.options() | {"stable": True}))
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         kind_ = g.type(x)
@@ -307,7 +262,49 @@ class argsort(sort):
         return super().infer(rules, x)[1]
 
     def torch(self, *inputs: Any) -> Code:
-        return call("torch.argsort", *inputs, **self.options(), stable=True)
+        return call("torch.argsort", *inputs, **(self.options() | {"stable": True}))
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         return super().onnx(g, x)[1]
+
+
+class msort(Function):
+    """Elements in order along the first dimension; `sort` says where they stood as well.
+
+    Source: `torch.msort`.
+    """
+
+    examples = (
+        Example("msort(x)", x="float[8, N]"),
+        Example("msort(x)", x="int8[N]"),
+        Example("msort(x)", x="bool[]"),
+    )
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        return expect_tensor(self, x)
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        return sort(dim=0).onnx(g, x)[0]
+
+
+class aminmax(Function):
+    """The smallest and the largest element, of all or along a dimension: [N, D] to a pair of [N] for `dim=1`.
+
+    Source: `torch.aminmax`.
+    """
+
+    dim: int | None = arg(None, doc="the dimension to reduce; all of them when left out", keyword=True)
+    keepdim: bool = arg(False, doc="keep the reduced dimensions, with size 1", keyword=True)
+
+    examples = (
+        Example("aminmax(x)", x="float[N, 8]"),
+        Example("aminmax(x, dim=1, keepdim=true)", x="int8[N, 8]"),
+        Example("aminmax(x, keepdim=true)", x="bool[N, 8]"),
+    )
+
+    def infer(self, rules: Rules, x: TensorType) -> tuple[TensorType, TensorType]:
+        least = amin(dim=self.dim, keepdim=self.keepdim).infer(rules, x)
+        return least, least
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        return tuple(one(dim=self.dim, keepdim=self.keepdim).onnx(g, x) for one in (amin, amax))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nnspec.arguments import arg
 from nnspec.dims import Dim, Size, show
 from nnspec.functions._lowering import END
+from nnspec.functions._positions import joint
 from nnspec.layer import Code, Example, Function, OnnxGraph, Ref, Rules, ShapeError, index
 from nnspec.layers._expect import expect_tensor
 from nnspec.types import TensorType, is_int
+
+if TYPE_CHECKING:
+    from nnspec.layer_memory import Tape
 
 _WHOLE = ("slice", None, None, None)
 
@@ -62,9 +66,9 @@ class getitem(Function):
             elif at is None:
                 dims.append(1)
             elif isinstance(item, tuple):
-                dims.append(_sliced(rules, x, at, *item[1:]))
+                dims.append(sliced(rules, x, at, *item[1:]))
             else:
-                _check_index(rules, x, at, item)
+                check_index(rules, x, at, item)
         if picked:
             shape = rules.broadcast(*(t.dims for t in indices))
             dims = _inserted(dims, picked, shape)
@@ -95,6 +99,18 @@ class getitem(Function):
                 plan.append(_Step(item, axis))
                 axis += 1
         return plan
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        x, *tensors = inputs
+        steps: list[int] = []
+        for item, at in self._plan(x.type):
+            if at is None:
+                steps.append(0)
+            elif item == "tensor":
+                return m.op(m.output, x, keeps=tensors)
+            elif isinstance(item, tuple):
+                steps.append(x.strides[at] * (1 if item[3] is None else m.size(item[3])))
+        return m.view(x, m.output.dims, steps, passes=False)
 
     def torch(self, *inputs: Any) -> Code:
         x, *tensors = inputs
@@ -135,7 +151,7 @@ def _expect_index(function: Function, operand: Any, position: int) -> TensorType
     return x
 
 
-def _check_index(rules: Rules, x: TensorType, at: int, item: Any) -> None:
+def check_index(rules: Rules, x: TensorType, at: int, item: Any) -> None:
     size = x.dims[at]
     if not isinstance(item, (int, Dim)) or isinstance(item, bool):
         raise ShapeError(f"a tensor cannot be indexed by {item!r}", code="NNS405", label="not a whole number")
@@ -148,7 +164,7 @@ def _check_index(rules: Rules, x: TensorType, at: int, item: Any) -> None:
     rules.require_at_least(size, item + 1, message, **error)
 
 
-def _sliced(rules: Rules, x: TensorType, at: int, start: Any, stop: Any, step: Any) -> Size:
+def sliced(rules: Rules, x: TensorType, at: int, start: Any, stop: Any, step: Any) -> Size:
     """The size that a slice leaves; its bounds must lie in the dimension."""
     size = x.dims[at]
     if start is None and stop is None and step is None:
@@ -227,7 +243,7 @@ def _lower_picks(g: OnnxGraph, x: str, rank: int, picked: Sequence[int], tensors
     if list(picked) != list(range(len(picked))):
         x = g.node("Transpose", x, perm=[*picked, *rest])
     shapes = [g.type(t).dims for t in tensors]
-    shape = _joint(shapes)
+    shape = joint(shapes)
     columns = []
     for tensor, dims in zip(tensors, shapes, strict=True):
         wide = tensor if tuple(dims) == shape else g.node("Expand", tensor, g.shape(shape))
@@ -238,10 +254,3 @@ def _lower_picks(g: OnnxGraph, x: str, rank: int, picked: Sequence[int], tensors
         return y
     order = [*range(count, count + place), *range(count), *range(count + place, count + len(rest))]
     return str(g.node("Transpose", y, perm=order))
-
-
-def _joint(shapes: Sequence[Sequence[Size]]) -> tuple[Size, ...]:
-    """The broadcast of shapes that are known to broadcast."""
-    rank = max(map(len, shapes))
-    columns = ([s[axis] for s in shapes if len(s) >= -axis] for axis in range(-rank, 0))
-    return tuple(next((d for d in column if d != 1), 1) for column in columns)

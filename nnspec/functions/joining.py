@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnspec.arguments import arg
 from nnspec.dims import Dim, Size, divide_exact, show
@@ -11,6 +11,9 @@ from nnspec.functions._operands import axis, expect_tensors, result_type, shape_
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
 from nnspec.layers._expect import expect_tensor
 from nnspec.types import TensorType
+
+if TYPE_CHECKING:
+    from nnspec.layer_memory import Tape
 
 _MOST_PIECES = 10_000
 
@@ -20,6 +23,7 @@ class _Join(Function):
 
     sequences = ("tensors",)
 
+    keeps = ()
     dim: int = arg(0, doc="the dimension to join along")
 
     def _list(self, tensors: Any) -> tuple[TensorType, ...]:
@@ -153,6 +157,9 @@ class _Pieces(Function):
             return (x,)
         parts: tuple[str, ...] = g.node("Split", x, g.shape(sizes), outputs=len(sizes), axis=at)
         return parts
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        return m.pieces(inputs[0], self._axis(inputs[0].type), m.output)
 
 
 class chunk(_Pieces):

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from nnspec.arguments import arg
 from nnspec.dims import Dim, Size
+from nnspec.functions._positions import as_vector, listed
 from nnspec.functions.creation import DEVICE, checked_sizes
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call, torch_dtype
 from nnspec.layers._expect import expect_tensor
@@ -16,6 +17,7 @@ from nnspec.types import DType, TensorType
 class _Like(Function):
     """One number everywhere, in the shape of another tensor."""
 
+    keeps = ()
     dtype: DType | None = arg(None, doc="the element type, that of x when left out", keyword=True)
 
     number: int = 0
@@ -61,6 +63,7 @@ class full_like(Function):
     Source: `torch.full_like`.
     """
 
+    keeps = ()
     fill_value: bool | Size | float = arg(doc="the number")
     dtype: DType | None = arg(None, doc="the element type, that of x when left out", keyword=True)
 
@@ -173,16 +176,18 @@ class meshgrid(Function):
         Example("meshgrid(x, y)", x="float[H]", y="float[W]"),
         Example('meshgrid(x, y, indexing="xy")', x="float[H]", y="float[W]"),
         Example("meshgrid(x, y, z)", x="int[3]", y="int[T]", z="int[2]"),
+        Example("meshgrid(x, y)", x="float[]", y="float[W]"),
+        Example("meshgrid(x)", x="float[W]"),
     )
 
     def infer(self, rules: Rules, *tensors: TensorType) -> tuple[TensorType, ...]:
         if not tensors:
             raise ShapeError("`meshgrid` needs vectors", code="NNS402")
         for position, x in enumerate(tensors):
-            if expect_tensor(self, x, position).rank != 1 or x.dtype != tensors[0].dtype:
+            if expect_tensor(self, x, position).rank > 1 or x.dtype != tensors[0].dtype:
                 wrong = f"`meshgrid` needs vectors of one type, but they are {', '.join(map(str, tensors))}"
-                raise ShapeError(wrong, code="NNS402" if x.rank != 1 else "NNS406", input=position)
-        dims = self._order([x.dims[0] for x in tensors])
+                raise ShapeError(wrong, code="NNS402" if x.rank > 1 else "NNS406", input=position)
+        dims = self._order([listed(x)[0] for x in tensors])
         return tuple(x.with_dims(*dims) for x in tensors)
 
     def _order(self, items: Sequence[Any]) -> list[Any]:
@@ -192,11 +197,12 @@ class meshgrid(Function):
         return call("torch.meshgrid", *inputs, indexing=self.indexing)
 
     def onnx(self, g: OnnxGraph, *tensors: str) -> Any:
-        whole = g.shape(self._order([g.type(x).dims[0] for x in tensors]))
+        whole = g.shape(self._order([listed(g.type(x))[0] for x in tensors]))
         places = self._order(range(len(tensors)))
         grids = []
         for position, x in enumerate(tensors):
             others = [i for i, place in enumerate(places) if place != position]
-            column = g.node("Unsqueeze", x, g.constant(others)) if others else x
+            vector = as_vector(g, x, g.type(x).rank)
+            column = g.node("Unsqueeze", vector, g.constant(others)) if others else vector
             grids.append(g.node("Expand", column, whole))
-        return tuple(grids) if len(grids) != 1 else grids[0]
+        return tuple(grids)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nnspec.arguments import arg
 from nnspec.functions._operands import shape_text
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
 from nnspec.layers._expect import expect_divisor, expect_float
-from nnspec.layers.norm import filled, grouped_norm, root_mean_square_norm
+from nnspec.layers.norm import filled, grouped_norm, remember_root_mean_square, root_mean_square_norm
 from nnspec.types import TensorType
+
+if TYPE_CHECKING:
+    from nnspec.layer_memory import Tape
 
 
 class _Normalization(Function):
@@ -84,6 +87,11 @@ class layer_norm(_Trailing):
     ) -> TensorType:
         return self.checked(rules, x, weight=weight, bias=bias)
 
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        x = inputs[0].type
+        each = x.with_dims(*x.dims[: x.rank - len(self.normalized_shape)])
+        return m.op(m.output, *inputs, extra=[each, each])
+
     def onnx(self, g: OnnxGraph, x: str, weight: str | None = None, bias: str | None = None) -> Any:
         shape, dtype = self.normalized_shape, g.type(x).dtype
         scale = weight or filled(g, 1.0, shape, dtype)
@@ -108,6 +116,11 @@ class rms_norm(_Trailing):
 
     def infer(self, rules: Rules, x: TensorType, weight: TensorType | None = None) -> TensorType:
         return self.checked(rules, x, weight=weight)
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        y = remember_root_mean_square(m, inputs[0], len(self.normalized_shape))
+        weight = inputs[1] if len(inputs) > 1 else None
+        return y if weight is None else m.op(m.output, y, weight)
 
     def onnx(self, g: OnnxGraph, x: str, weight: str | None = None) -> Any:
         return root_mean_square_norm(g, x, len(self.normalized_shape), weight, self.eps)
@@ -157,6 +170,11 @@ class group_norm(_Normalization):
                 f"`group_norm` must know the number of channels, but its input is {x}", code="NNS405", input=0
             )
         return channels
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        x = inputs[0].type
+        each = x.with_dims(x.dims[0], self.num_groups)
+        return m.op(m.output, *inputs, extra=[each, each])
 
     def onnx(self, g: OnnxGraph, x: str, weight: str | None = None, bias: str | None = None) -> Any:
         kind = g.type(x)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Any
+from typing import Any, Literal
 
 from nnspec.arguments import arg
 from nnspec.dims import Size
 from nnspec.functions._operands import axes, axis, broadcast, result_type
-from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
+from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, call
 from nnspec.layers._expect import expect_float
 from nnspec.layers._lowering import reduce
 from nnspec.types import TensorType, is_float
@@ -20,7 +20,9 @@ class norm(Function):
     Source: `torch.norm`.
     """
 
-    p: float = arg(2.0, doc="the power: 2 for the root of the sum of squares, 1 for the sum, inf for the largest")
+    p: float | Literal["fro"] = arg(
+        2.0, doc='the power: 2 (or "fro") for the root of the sum of squares, 1 for the sum, inf for the largest'
+    )
     dim: int | tuple[int, ...] | None = arg(None, doc="the dimensions to measure along; all of them when left out")
     keepdim: bool = arg(False, doc="keep the reduced dimensions, with size 1")
 
@@ -31,6 +33,7 @@ class norm(Function):
         Example("norm(x, inf, 1)", x="float[N, 8]"),
         Example("norm(x, 0, dim=-1)", x="float[]"),
         Example("norm(x, 3, dim=0)", x="float64[5, N]"),
+        Example('norm(x, "fro", (1, 2))', x="float[N, 3, 4]"),
     )
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
@@ -43,14 +46,16 @@ class norm(Function):
 
     def torch(self, *inputs: Any) -> Code:
         options = self.options()
-        p = (options.pop("p"),) if "p" in options else ()
+        p = (options.pop("p"),) if options.get("p", "fro") != "fro" else ()
+        options.pop("p", None)
         if "dim" not in options and "keepdim" in options:
             options = {"dim": None} | options
         return call("torch.linalg.vector_norm", *inputs, *p, **options)
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         kind = g.type(x)
-        return length(g, x, self.p, _gone(self, kind, self.dim), kind.dtype, keepdims=self.keepdim)
+        p = 2.0 if isinstance(self.p, str) else self.p
+        return length(g, x, p, _gone(self, kind, self.dim), kind.dtype, keepdims=self.keepdim)
 
 
 def _gone(function: Function, x: TensorType, dim: int | tuple[int, ...] | None) -> tuple[int, ...]:
@@ -120,13 +125,12 @@ class cosine_similarity(Function):
     examples = (
         Example("cosine_similarity(x, y)", x="float[N, 8]", y="float[N, 8]"),
         Example("cosine_similarity(x, y, dim=-1)", x="float[N, 1, 8]", y="float[N, T, 8]"),
+        Example("cosine_similarity(x, y, dim=0)", x="float[]", y="float[]"),
     )
 
     def infer(self, rules: Rules, x1: TensorType, x2: TensorType) -> TensorType:
         dtype = result_type(expect_float(self, x1), expect_float(self, x2, 1))
         whole = TensorType(dtype, broadcast(rules, x1, x2))
-        if not whole.rank:
-            raise ShapeError(f"`cosine_similarity` needs vectors, but its inputs are {x1} and {x2}", code="NNS402")
         gone = axis(self, whole, self.dim)
         return whole.with_dims(*whole.dims[:gone], *whole.dims[gone + 1 :])
 
@@ -134,7 +138,7 @@ class cosine_similarity(Function):
         kinds = [g.type(x1), g.type(x2)]
         dtype = result_type(*kinds)
         assert is_float(dtype)
-        rank = max(kind.rank for kind in kinds)
+        rank = max(1, *(kind.rank for kind in kinds))
         gone = self.dim % rank - rank
         # A size of 1 is repeated along the other's vectors before torch measures their length.
         sizes = [kind.dims[gone] if -gone <= kind.rank else 1 for kind in kinds]
@@ -146,4 +150,5 @@ class cosine_similarity(Function):
             if size != whole:
                 root = g.node("Mul", root, g.node("Sqrt", g.cast(g.size(whole), dtype)))
             units.append(g.node("Div", y, g.node("Max", root, g.constant(self.eps, dtype))))
-        return reduce(g, "ReduceSum", g.node("Mul", *units), [gone], keepdims=False)
+        product = g.node("Mul", *units)
+        return reduce(g, "ReduceSum", product, [gone], keepdims=False) if any(kind.rank for kind in kinds) else product

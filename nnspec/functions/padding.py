@@ -18,6 +18,7 @@ class pad(Function):
     Source: `torch.nn.functional.pad`.
     """
 
+    keeps = ()
     pad: tuple[Size, ...] = arg(doc="in front of and behind the last dimension, then the one before it, and so on")
     mode: Literal["constant", "reflect", "replicate", "circular"] = arg("constant", doc="what is put there")
     value: float | None = arg(None, doc="the number for mode constant; none: 0")
@@ -30,6 +31,8 @@ class pad(Function):
         Example('pad(x, (2, 1), mode="reflect")', x="float[N, 3, L]"),
         Example('pad(x, (1, 1, 2, 0), "replicate")', x="float[N, 3, H, W]"),
         Example('pad(x, (1, 2), mode="circular")', x="float[3, L]"),
+        Example('pad(x, (-1, 2), mode="reflect")', x="float[2, 3, 5]"),
+        Example('pad(x, (2, -2, -1, 1), mode="replicate")', x="float[N, 3, 4, 5]"),
         Example("pad(x, (1, 0), value=1)", x="bool[N, T]"),
     )
 

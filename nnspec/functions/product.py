@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnspec.dims import Size, show
 from nnspec.functions._lowering import computed
@@ -11,6 +11,9 @@ from nnspec.functions._operands import expect_numbers, result_type, same_type, s
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, infix
 from nnspec.layers._expect import expect_tensor, volume
 from nnspec.types import Operand, TensorType
+
+if TYPE_CHECKING:
+    from nnspec.layer_memory import Tape
 
 
 class matmul(Function):
@@ -60,6 +63,9 @@ class matmul(Function):
         x = inputs[0]
         assert isinstance(x, TensorType)
         return volume(output.dims) * x.dims[-1]
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        return m.matmul(m.output, *inputs)
 
     def torch(self, *inputs: Any) -> Code:
         return infix("@", *inputs)

@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 
 from nnspec.arguments import arg
 from nnspec.dims import Size
+from nnspec.functions._operands import axis
 from nnspec.functions.creation import DEVICE, checked_sizes
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call, torch_dtype
-from nnspec.layers._expect import expect_tensor
+from nnspec.layers._expect import expect_float, expect_tensor
 from nnspec.types import DType, TensorType, is_float, show_dtype
 
 
@@ -112,6 +113,47 @@ class randn_like(_DrawnLike):
         Example("randn_like(x)", x="float[N, 8]"),
         Example("randn_like(x, dtype=float)", x="bool[N]"),
     )
+
+
+class gumbel_softmax(Function):
+    """A draw of one class from those whose scores lie along `dim`: a softmax of `(x + noise) / tau`, the shape stays.
+
+    With `hard` it is 1 for the class that is drawn and 0 for the others, while gradients flow as through the softmax.
+    Source: `torch.nn.functional.gumbel_softmax`; Jang, Gu and Poole (arXiv:1611.01144).
+    """
+
+    namespace = "F"
+    draws = True
+    order = ("logits", "tau", "hard")
+
+    tau: float = arg(1.0, gt=0, doc="the temperature: the lower, the nearer to one class alone")
+    hard: bool = arg(False, doc="give one class alone")
+    dim: int = arg(-1, doc="the dimension that the classes stand in", keyword=True)
+
+    examples = (
+        Example("gumbel_softmax(x)", x="float[N, 8]"),
+        Example("gumbel_softmax(x, 0.5, hard=true, dim=1)", x="float[N, 4, T]"),
+    )
+
+    def infer(self, rules: Rules, logits: TensorType) -> TensorType:
+        axis(self, expect_float(self, logits), self.dim)
+        return logits
+
+    def onnx(self, g: OnnxGraph, logits: str) -> Any:
+        kind = g.type(logits)
+        at = self.dim % max(kind.rank, 1)
+        if not kind.rank:
+            return g.node("Exp", g.node("Sub", logits, logits))
+        # The logarithms of 0 and 1 have no use here.
+        drawn = _draw(g, "RandomUniformLike", g.shape(kind.dims), "float32")
+        inside = g.node("Clip", drawn, g.constant(1e-30, "float32"), g.constant(1 - 2**-24, "float32"))
+        noise = g.cast(g.node("Neg", g.node("Log", g.node("Neg", g.node("Log", inside)))), kind.dtype)
+        scores = g.node("Div", g.node("Add", logits, noise), g.constant(self.tau, kind.dtype))
+        if not self.hard:
+            return g.node("Softmax", scores, axis=at)
+        classes = g.node("Range", g.constant(0), g.size(kind.dims[at]), g.constant(1))
+        column = g.node("Reshape", classes, g.constant([-1, *[1] * (kind.rank - 1 - at)]))
+        return g.cast(g.node("Equal", g.node("ArgMax", scores, axis=at), column), kind.dtype)
 
 
 class bernoulli(Function):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from nnspec.arguments import arg
 from nnspec.dims import Size, show
@@ -14,6 +14,9 @@ from nnspec.layer import Code, Example, Function, OnnxGraph, Ref, Rules, call, m
 from nnspec.layers._expect import expect_tensor, volume
 from nnspec.layers._lowering import reduce as reduce_axes
 from nnspec.types import TensorType
+
+if TYPE_CHECKING:
+    from nnspec.layer_memory import Tape
 
 
 class _Patterned(Function):
@@ -146,6 +149,14 @@ class rearrange(_Patterned):
         known, result = self.known(rules, x)
         return x.with_dims(*(rules.simplify(volume(known[n] for n in group)) for group in result))
 
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        _, groups, result = self.matched(inputs[0].type)
+        known = self.sizes_at_run_time(inputs[0].type)
+        before, after = atoms(tuple(groups)), atoms(tuple(result))
+        y = m.reshape(inputs[0], [m.size(known[name]) for name in before])
+        y = m.permute(y, [before.index(name) for name in after])
+        return m.reshape(y, m.output.dims)
+
     def torch(self, *inputs: Any) -> Code | Ref:
         """Plain torch: dimensions of size 1 dropped, groups taken apart, put in order, put together, 1s added."""
         pattern = self.read()
@@ -186,6 +197,16 @@ class repeat(_Patterned):
         x = expect_tensor(self, x)
         known, result = self.known(rules, x)
         return x.with_dims(*(rules.simplify(volume(known[n] for n in group)) for group in result))
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        pattern, groups, result = self.matched(inputs[0].type)
+        known = self.sizes_at_run_time(inputs[0].type)
+        before, after = atoms(tuple(groups)), atoms(tuple(result))
+        kept = [name for name in after if name in before]
+        y = m.reshape(inputs[0], [m.size(known[name]) for name in before])
+        y = m.permute(y, [before.index(name) for name in kept])
+        y = m.reshape(y, [m.size(known[name]) if name in before else 1 for name in after])
+        return m.reshape(m.expand(y, [m.size(known[name]) for name in after]), m.output.dims)
 
     def torch(self, *inputs: Any) -> Code | Ref:
         """As `rearrange`, with new dimensions expanded (or copied, where `...` hides how many dimensions there are)."""

@@ -2,65 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from nnspec.arguments import arg
-from nnspec.dims import Size
-from nnspec.functions._lowering import wide
-from nnspec.functions._operands import axes, axis, expect_numbers
+from nnspec.functions._operands import as_float, axis, expect_numbers
+from nnspec.functions._reduction import Reduction, extreme, left, place_of
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
-from nnspec.layers._expect import expect_float, expect_tensor
 from nnspec.layers._lowering import reduce
 from nnspec.types import DType, TensorType, is_float, show_dtype
 
 
-class _Reduction(Function):
-    """What all reductions share."""
-
-    dim: int | tuple[int, ...] | None = arg(None, doc="the dimensions to reduce; all of them when left out")
-    keepdim: bool = arg(False, doc="keep the reduced dimensions, with size 1")
-
-    op: ClassVar[str]
-
-    def infer(self, rules: Rules, x: TensorType) -> TensorType:
-        return TensorType(self.result(x), self.reduced(expect_tensor(self, x)))
-
-    def result(self, x: TensorType) -> str:
-        """The element type of the result."""
-        return x.dtype
-
-    def reduced(self, x: TensorType) -> tuple[Size, ...]:
-        """The shape of the result."""
-        gone = axes(self, x, self.dim)
-        if self.keepdim:
-            return tuple(1 if i in gone else d for i, d in enumerate(x.dims))
-        return tuple(d for i, d in enumerate(x.dims) if i not in gone)
-
-    def torch(self, *inputs: Any) -> Code:
-        options = self.options()
-        if self.keepdim:
-            # torch has no form with `keepdim` alone.
-            options = {"dim": self.dim} | options
-        return call(f"torch.{type(self).__name__}", *inputs, **options)
-
-    def onnx(self, g: OnnxGraph, x: str) -> Any:
-        kind = g.type(x)
-        dtype = self.result(kind)
-        compute = "int32" if dtype == "bool" else wide(dtype)
-        y = g.cast(x, compute)
-        gone = axes(self, kind, self.dim) if kind.rank else ()
-        if gone:
-            y = reduce(g, self.op, y, gone, keepdims=self.keepdim)
-        return y if compute == dtype else g.cast(y, dtype)
-
-
-class sum(_Reduction):
+class sum(Reduction):
     """The sum over some dimensions, or all: [N, T, D] to [N, D] for `dim=1`. Integers and bools sum to int.
 
     Source: `torch.sum`.
     """
 
+    keeps = ()
     dtype: DType | None = arg(None, doc="convert to this type before", keyword=True)
     op = "ReduceSum"
 
@@ -77,12 +35,13 @@ class sum(_Reduction):
         return self.dtype or (x.dtype if is_float(x.dtype) else "int64")
 
 
-class mean(_Reduction):
+class mean(Reduction):
     """The mean over some dimensions, or all, of float tensors: [N, T, D] to [N, D] for `dim=1`.
 
     Source: `torch.mean`.
     """
 
+    keeps = ()
     dtype: DType | None = arg(None, doc="convert to this type before", keyword=True)
     op = "ReduceMean"
 
@@ -106,11 +65,15 @@ class mean(_Reduction):
         return dtype
 
 
-class _Extreme(_Reduction):
+class _Extreme(Reduction):
     """The largest or smallest element; bools have an order too."""
 
     def torch(self, *inputs: Any) -> Code:
         return call(f"torch.{type(self).__name__}", *inputs, **self.options())
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        kind = g.type(x)
+        return extreme(g, self.op, x, self.gone(kind), kind.dtype, keepdims=self.keepdim)
 
 
 class amax(_Extreme):
@@ -151,6 +114,7 @@ class argmax(Function):
     Without `dim` it is the position among all elements in order. Source: `torch.argmax`.
     """
 
+    keeps = ()
     dim: int | None = arg(None, doc="the dimension to look along; all elements in order when left out")
     keepdim: bool = arg(False, doc="keep the reduced dimension, with size 1")
 
@@ -165,40 +129,20 @@ class argmax(Function):
         x = expect_numbers(self, x)
         if self.dim is None:
             return TensorType("int64", (1,) * x.rank if self.keepdim else ())
-        gone = axis(self, x, self.dim)
-        kept: Sequence[Size] = (1,) if self.keepdim and x.rank else ()
-        return TensorType("int64", (*x.dims[:gone], *kept, *x.dims[gone + 1 :]))
+        return TensorType("int64", left(x, (axis(self, x, self.dim),), self.keepdim))
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
-        kind = g.type(x)
-        y = g.cast(x, "int32" if kind.dtype in ("uint8", "int8", "int16") else kind.dtype)
-        dim, keep = self.dim, self.keepdim
-        if dim is None or not kind.rank:
-            y = g.node("Reshape", y, g.constant([-1]))
-            dim, keep = 0, False
-        if kind.dtype == "int64":
-            y = _first_largest(g, y, dim, keep=keep)
-        else:
-            y = g.node("ArgMax", y, axis=dim, keepdims=int(keep))
-        if self.dim is None and self.keepdim and kind.rank:
-            return g.node("Reshape", y, g.constant([1] * kind.rank))
-        return y
+        return place_of(g, x, self.dim, keepdim=self.keepdim, largest=True)
 
 
-def _first_largest(g: OnnxGraph, x: str, dim: int, *, keep: bool) -> str:
-    """ArgMax by TopK, which run-times have for 64-bit integers too; of equals the first comes first."""
-    _, place = g.node("TopK", x, g.constant([1]), outputs=2, axis=dim)
-    return str(place if keep else g.node("Squeeze", place, g.constant([dim])))
-
-
-def _expect_dimension(function: _Reduction) -> None:
+def _expect_dimension(function: Reduction) -> None:
     """Refuse an empty list of dimensions, of which torch's functions do not make the same."""
     if function.dim == ():
         name = type(function).__name__
         raise ShapeError(f"`{name}(dim=())` names no dimension to reduce", code="NNS411", at="dim")
 
 
-class logsumexp(_Extreme):
+class logsumexp(Reduction):
     """The logarithm of the sum of exponentials over some dimensions, without overflow: [N, C] to [N] for `dim=1`.
 
     Source: `torch.logsumexp`.
@@ -210,14 +154,21 @@ class logsumexp(_Extreme):
     examples = (
         Example("logsumexp(x, 1)", x="float[N, 8]"),
         Example("logsumexp(x, dim=(1, 2), keepdim=true)", x="float[N, T, 8]"),
+        Example("logsumexp(x, 0)", x="int[N, T]"),
     )
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         _expect_dimension(self)
-        return super().infer(rules, expect_float(self, x))
+        return super().infer(rules, x)
+
+    def result(self, x: TensorType) -> str:
+        return as_float(x.dtype)
+
+    def torch(self, *inputs: Any) -> Code:
+        return call("torch.logsumexp", *inputs, **self.options())
 
 
-class _OneAtMost(_Reduction):
+class _OneAtMost(Reduction):
     """A reduction that torch has for one dimension or all."""
 
     dim: int | None = arg(None, doc="the dimension to reduce; all of them when left out")
@@ -247,8 +198,10 @@ class prod(_OneAtMost):
         return self.dtype or (x.dtype if is_float(x.dtype) else "int64")
 
 
-class _Truth(_Reduction):
+class _Truth(Reduction):
     """Whether elements are true; numbers that are not zero count as true."""
+
+    keeps = ()
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         _expect_dimension(self)
@@ -260,7 +213,7 @@ class _Truth(_Reduction):
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         kind = g.type(x)
         y = g.cast(g.cast(x, "bool"), "int32")
-        gone = axes(self, kind, self.dim) if kind.rank else ()
+        gone = self.gone(kind)
         return g.cast(reduce(g, self.op, y, gone, keepdims=self.keepdim) if gone else y, self.result(kind))
 
 

@@ -19,6 +19,7 @@ class tile(Function):
     Source: `torch.tile`.
     """
 
+    keeps = ()
     dims: tuple[Size, ...] = arg(doc="how often along each dimension; more than there are make new ones in front")
 
     examples = (
@@ -58,6 +59,7 @@ class repeat_interleave(Function):
     Without `dim` the elements of the flattened tensor are repeated. Source: `torch.repeat_interleave`.
     """
 
+    keeps = ()
     repeats: Size = arg(doc="how often each element is repeated")
     dim: int | None = arg(None, doc="the dimension; the flattened tensor when left out")
 

@@ -21,12 +21,15 @@ class interpolate(Function):
 
     namespace = "F"
 
+    keeps = ()
     size: Size | tuple[Size, ...] | None = arg(None, doc="the new size, or one for each dimension of places")
     scale_factor: float | tuple[float, ...] | None = arg(None, gt=0, doc="what the sizes are multiplied by instead")
-    mode: Literal["nearest", "linear", "bilinear", "bicubic", "trilinear", "nearest-exact"] = arg(
+    mode: Literal["nearest", "linear", "bilinear", "bicubic", "trilinear", "area", "nearest-exact"] = arg(
         "nearest", doc="how new places are filled; the linear ones are for 1, 2 and 3 dimensions of places"
     )
     align_corners: bool | None = arg(None, doc="whether the corners of both grids lie on each other; none: false")
+    recompute_scale_factor: bool | None = arg(None, doc="go by the sizes that the factors lead to; none: false")
+    antialias: bool = arg(False, doc="look at all places that a new one stands for: bilinear and bicubic")
 
     examples = (
         Example("interpolate(x, scale_factor=2)", x="float[N, 3, H, W]"),
@@ -39,13 +42,20 @@ class interpolate(Function):
         Example('interpolate(x, 2 * L, mode="linear")', x="float[N, 3, L]"),
         Example('interpolate(x, size=(3, 8), mode="bicubic", align_corners=false)', x="float[N, 3, H, W]"),
         Example('interpolate(x, size=5, mode="nearest-exact")', x="float[N, 2, D, H, W]"),
+        Example('interpolate(x, scale_factor=1.5, mode="linear", recompute_scale_factor=true)', x="float[N, 2, L]"),
+        Example('interpolate(x, size=(H, 3), mode="area")', x="float[N, 2, 5, W]", y="float[H]"),
+        Example('interpolate(x, scale_factor=0.5, mode="area")', x="float[N, 2, 8, 7]"),
+        Example('interpolate(x, (3, 2), mode="bilinear", antialias=true)', x="float[N, 2, H, W]"),
+        Example('interpolate(x, scale_factor=0.5, mode="bicubic", antialias=true)', x="float[N, 2, H, 8]"),
     )
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         return _resize.infer(self, rules, self._resize(), _resize.check(self, self._resize(), x))
 
     def _resize(self) -> _resize.Resize:
-        return _resize.Resize(self.size, self.scale_factor, self.mode, self.align_corners)
+        return _resize.Resize(
+            self.size, self.scale_factor, self.mode, self.align_corners, self.recompute_scale_factor, self.antialias
+        )
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         return _resize.lower(g, self, self._resize(), x)

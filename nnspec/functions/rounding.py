@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any, ClassVar
 
-from nnspec.functions._lowering import computed
+from nnspec.arguments import arg
+from nnspec.functions._lowering import LARGEST, computed, negative, towards_zero
 from nnspec.functions._operands import expect_numbers
-from nnspec.layer import Example, Function, OnnxGraph, Rules
+from nnspec.layer import Example, Function, OnnxGraph, Rules, ShapeError
 from nnspec.layers._expect import expect_float, expect_tensor
 from nnspec.types import TensorType, is_float
+
+_MOST_DIGITS = 308
+"""The power of ten that float64 ends at; with more digits torch has nan, or zero, too."""
 
 
 class _Rounding(Function):
     """Rounds floats; integers are whole already."""
 
+    keeps = ()
     op: ClassVar[str] = ""
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
@@ -57,12 +63,31 @@ class round(_Rounding):
     Source: `torch.round`.
     """
 
+    decimals: int = arg(0, doc="how many digits to keep behind the point", keyword=True)
+
     op = "Round"
 
     examples = (
         Example("round(x)", x="float[N, 8]"),
         Example("round(x)", x="int[T]"),
+        Example("round(x, decimals=2)", x="float[N, 8]"),
+        Example("round(100 * x, decimals=-1)", x="float64[T]"),
     )
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        x = super().infer(rules, x)
+        if self.decimals and not is_float(x.dtype):
+            raise ShapeError(
+                f"`round(decimals={self.decimals})` needs floats, but its input is {x}", code="NNS406", at="decimals"
+            )
+        return x
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        if not self.decimals:
+            return super().onnx(g, x)
+        scale = g.constant(10.0 ** min(builtins.abs(self.decimals), _MOST_DIGITS), g.type(x).dtype)
+        there, back = ("Mul", "Div") if self.decimals > 0 else ("Div", "Mul")
+        return g.node(back, g.node("Round", g.node(there, x, scale)), scale)
 
 
 class trunc(_Rounding):
@@ -79,7 +104,7 @@ class trunc(_Rounding):
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         if not is_float(g.type(x).dtype):
             return x
-        return g.node("Mul", g.node("Sign", x), g.node("Floor", g.node("Abs", x)))
+        return towards_zero(g, x)
 
 
 class frac(_Rounding):
@@ -97,7 +122,7 @@ class frac(_Rounding):
         return expect_float(self, x)
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
-        return g.node("Sub", x, g.node("Mul", g.node("Sign", x), g.node("Floor", g.node("Abs", x))))
+        return g.node("Sub", x, towards_zero(g, x))
 
 
 class sign(_Rounding):
@@ -109,14 +134,23 @@ class sign(_Rounding):
     examples = (
         Example("sign(x)", x="float[N, 8]"),
         Example("sign(x)", x="int8[T]"),
+        Example("sign(x)", x="bool[T]"),
     )
 
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        return expect_tensor(self, x)
+
     def onnx(self, g: OnnxGraph, x: str) -> Any:
-        return computed(g, "Sign", (x,), g.type(x).dtype)
+        dtype = g.type(x).dtype
+        if dtype == "bool":
+            return x
+        y = computed(g, "Sign", (x,), dtype)
+        # To torch nan has the sign of zero.
+        return g.node("Where", g.node("IsNaN", x), g.constant(0.0, dtype), y) if is_float(dtype) else y
 
 
 class square(Function):
-    """`x * x`, in the same shape and type.
+    """`x * x`, in the same shape and type; bools become int.
 
     Source: `torch.square`.
     """
@@ -124,17 +158,74 @@ class square(Function):
     examples = (
         Example("square(x)", x="float[N, 8]"),
         Example("square(x)", x="int8[T]"),
+        Example("square(x)", x="bool[T]"),
     )
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
-        return expect_numbers(self, x)
+        x = expect_tensor(self, x)
+        return x.with_dtype("int64") if x.dtype == "bool" else x
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
-        return computed(g, "Mul", (x, x), g.type(x).dtype)
+        dtype = g.type(x).dtype
+        return g.cast(x, "int64") if dtype == "bool" else computed(g, "Mul", (x, x), dtype)
+
+
+class signbit(Function):
+    """Where the sign of x is a minus, that of `-0.0` too.
+
+    Source: `torch.signbit`.
+    """
+
+    keeps = ()
+    examples = (
+        Example("signbit(x)", x="float[N, 8]"),
+        Example("signbit(x)", x="int8[T]"),
+    )
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        return expect_tensor(self, x).with_dtype("bool")
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        dtype = g.type(x).dtype
+        if is_float(dtype):
+            return negative(g, x, dtype)
+        return g.node("Less", g.cast(x, "int64"), g.constant(0))
+
+
+class nan_to_num(Function):
+    """x with numbers in place of nan and of what is infinite, in the same shape and type.
+
+    Source: `torch.nan_to_num`.
+    """
+
+    nan: float | None = arg(None, doc="what stands for nan; 0 when left out")
+    posinf: float | None = arg(None, doc="what stands for inf; the largest number of the type when left out")
+    neginf: float | None = arg(None, doc="what stands for -inf; the smallest number of the type when left out")
+
+    examples = (
+        Example("nan_to_num(1 / x)", x="int[N, 8]"),
+        Example("nan_to_num(x, 1, posinf=2, neginf=-2)", x="float64[N]"),
+        Example("nan_to_num(x)", x="bool[N]"),
+    )
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        return expect_tensor(self, x)
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        dtype = g.type(x).dtype
+        if not is_float(dtype):
+            return x
+        end, most = float("inf"), LARGEST[dtype]
+        high, low = (m if given is None else given for given, m in ((self.posinf, most), (self.neginf, -most)))
+        y = g.node("Where", g.node("IsNaN", x), g.constant(self.nan or 0.0, dtype), x)
+        y = g.node("Where", g.node("Equal", x, g.constant(end, dtype)), g.constant(high, dtype), y)
+        return g.node("Where", g.node("Equal", x, g.constant(-end, dtype)), g.constant(low, dtype), y)
 
 
 class _Test(Function):
     """Where floats are of some kind; other types never are."""
+
+    keeps = ()
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         return expect_tensor(self, x).with_dtype("bool")
@@ -177,6 +268,36 @@ class isinf(_Test):
 
     def tested(self, g: OnnxGraph, x: str, dtype: str) -> str:
         return str(g.node("IsInf", x))
+
+
+class isposinf(_Test):
+    """Where x is inf.
+
+    Source: `torch.isposinf`.
+    """
+
+    examples = (
+        Example("isposinf(1 / x)", x="int[N, 8]"),
+        Example("isposinf(x)", x="bool[T]"),
+    )
+
+    def tested(self, g: OnnxGraph, x: str, dtype: str) -> str:
+        return str(g.node("Equal", x, g.constant(float("inf"), dtype)))
+
+
+class isneginf(_Test):
+    """Where x is -inf.
+
+    Source: `torch.isneginf`.
+    """
+
+    examples = (
+        Example("isneginf(-1 / x)", x="uint8[N, 8]"),
+        Example("isneginf(x)", x="float[T]"),
+    )
+
+    def tested(self, g: OnnxGraph, x: str, dtype: str) -> str:
+        return str(g.node("Equal", x, g.constant(-float("inf"), dtype)))
 
 
 class isfinite(_Test):

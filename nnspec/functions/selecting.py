@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnspec.arguments import arg
 from nnspec.dims import Dim, Size, show
 from nnspec.functions._operands import axis
+from nnspec.functions._positions import as_scalar, as_vector, expect_positions, listed
+from nnspec.functions._scattering import cut
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
 from nnspec.layers._expect import expect_tensor
 from nnspec.types import TensorType, show_dtype
+
+if TYPE_CHECKING:
+    from nnspec.layer_memory import Tape
 
 _MOST_PIECES = 10_000
 
@@ -20,20 +25,6 @@ def _expect_dimensions(function: Function, operand: Any, dim: int) -> tuple[Tens
     if not x.rank:
         raise ShapeError(f"`{type(function).__name__}` needs a tensor with dimensions", code="NNS402", input=0)
     return x, axis(function, x, dim)
-
-
-def _expect_positions(function: Function, operand: Any, input: int = 1) -> TensorType:
-    """The tensor of positions, which must be of whole numbers."""
-    index = expect_tensor(function, operand, input)
-    if index.dtype not in ("int32", "int64"):
-        raise ShapeError(
-            f"`{type(function).__name__}` needs positions of type int, but they are {index}",
-            code="NNS406",
-            label=f"is of type {show_dtype(index.dtype)}",
-            input=input,
-            helps=("convert them: `to(index, int)`",),
-        )
-    return index
 
 
 class narrow(Function):
@@ -66,6 +57,9 @@ class narrow(Function):
     def _start(self, x: TensorType) -> Size:
         start = self.start
         return x.dims[self.dim] + start if isinstance(start, int) and start < 0 else start
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        return m.view(inputs[0], m.output.dims, inputs[0].strides, passes=False)
 
     def torch(self, *inputs: Any) -> Code:
         return call("torch.narrow", *inputs, self.dim, self.start, self.length)
@@ -100,6 +94,10 @@ class select(Function):
         )
         return x.with_dims(*x.dims[:at], *x.dims[at + 1 :])
 
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        x, at = inputs[0], self.dim % len(inputs[0].dims)
+        return m.view(x, m.output.dims, (*x.strides[:at], *x.strides[at + 1 :]), passes=False)
+
     def torch(self, *inputs: Any) -> Code:
         return call("torch.select", *inputs, self.dim, self.index)
 
@@ -132,6 +130,9 @@ class unbind(Function):
             )
         return (x.with_dims(*x.dims[:at], *x.dims[at + 1 :]),) * count
 
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        return m.pieces(inputs[0], self.dim % len(inputs[0].dims), m.output)
+
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         kind = g.type(x)
         count = kind.dims[self.dim]
@@ -148,6 +149,7 @@ class index_select(Function):
 
     order = ("x", "dim", "index")
 
+    keeps = ("index",)
     dim: int = arg(doc="the dimension to take from")
 
     examples = (
@@ -156,18 +158,26 @@ class index_select(Function):
     )
 
     def infer(self, rules: Rules, x: TensorType, index: TensorType) -> TensorType:
-        x, at = _expect_dimensions(self, x, self.dim)
-        index = _expect_positions(self, index)
-        if index.rank != 1:
+        x = expect_tensor(self, x)
+        at = axis(self, x, self.dim)
+        index = expect_positions(self, index)
+        if index.rank > 1:
             raise ShapeError(f"`index_select` needs a vector of positions, not {index}", code="NNS402", input=1)
-        return x.with_dims(*x.dims[:at], index.dims[0], *x.dims[at + 1 :])
+        count = listed(index)[0]
+        if not x.rank:
+            message = f"`index_select` takes one element of a tensor without dimensions, not {show(count)}"
+            rules.require_equal(count, 1, message, input=1)
+            return x
+        return x.with_dims(*x.dims[:at], count, *x.dims[at + 1 :])
 
     def torch(self, *inputs: Any) -> Code:
         x, index = inputs
         return call("torch.index_select", x, self.dim, index)
 
     def onnx(self, g: OnnxGraph, x: str, index: str) -> Any:
-        return g.node("Gather", x, index, axis=self.dim)
+        if not g.type(x).rank:
+            return x
+        return g.node("Gather", x, as_vector(g, index, g.type(index).rank), axis=self.dim)
 
 
 class gather(Function):
@@ -178,6 +188,7 @@ class gather(Function):
 
     order = ("x", "dim", "index")
 
+    keeps = ("index",)
     dim: int = arg(doc="the dimension that positions are of")
 
     examples = (
@@ -187,15 +198,14 @@ class gather(Function):
     )
 
     def infer(self, rules: Rules, x: TensorType, index: TensorType) -> TensorType:
-        x, at = _expect_dimensions(self, x, self.dim)
-        index = _expect_positions(self, index)
-        if index.dtype != "int64" or index.rank != x.rank:
+        x = expect_tensor(self, x)
+        at = axis(self, x, self.dim)
+        index = expect_positions(self, index)
+        if len(listed(index)) != len(listed(x)):
             raise ShapeError(
-                f"`gather` needs positions of type int and of the rank of {x}, but they are {index}",
-                code="NNS402" if index.rank != x.rank else "NNS406",
-                input=1,
+                f"`gather` needs positions of the rank of {x}, but they are {index}", code="NNS402", input=1
             )
-        for i, (size, most) in enumerate(zip(index.dims, x.dims, strict=True)):
+        for i, (size, most) in enumerate(zip(listed(index), listed(x), strict=True)):
             if i != at:
                 rules.require_at_least(
                     most, size, f"`gather` has more positions than {x} in dimension {i}: {index}", input=1, axis=i
@@ -208,12 +218,12 @@ class gather(Function):
 
     def onnx(self, g: OnnxGraph, x: str, index: str) -> Any:
         kind, wanted = g.type(x), g.type(index)
-        at = self.dim % kind.rank
-        smaller = [i for i, (a, b) in enumerate(zip(kind.dims, wanted.dims, strict=True)) if i != at and a != b]
-        if smaller:  # GatherElements wants the other dimensions equal.
-            ends = g.shape([wanted.dims[i] for i in smaller])
-            x = g.node("Slice", x, g.constant([0] * len(smaller)), ends, g.constant(smaller))
-        return g.node("GatherElements", x, index, axis=at)
+        at = axis(self, kind, self.dim)
+        dims, sizes = listed(kind), listed(wanted)
+        x, index = as_vector(g, x, kind.rank), as_vector(g, index, wanted.rank)
+        # GatherElements wants the other dimensions equal.
+        x = cut(g, x, dims, [dims[at] if i == at else size for i, size in enumerate(sizes)])
+        return as_scalar(g, g.node("GatherElements", x, index, axis=at), wanted.rank)
 
 
 class one_hot(Function):
@@ -229,6 +239,7 @@ class one_hot(Function):
     examples = (
         Example("one_hot(i % 5, 5)", i="int[N, T]"),
         Example("one_hot(i % C, num_classes=C)", i="int[N]", c="float[C]"),
+        Example("one_hot(i % 4, 4)", i="int[]"),
     )
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
@@ -249,4 +260,6 @@ class one_hot(Function):
         return call("F.one_hot", *inputs, self.num_classes)
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
-        return g.node("OneHot", x, g.size(self.num_classes), g.constant([0, 1]), axis=-1)
+        rank = g.type(x).rank
+        y = g.node("OneHot", as_vector(g, x, rank), g.size(self.num_classes), g.constant([0, 1]), axis=-1)
+        return y if rank else g.node("Squeeze", y, g.constant([0]))

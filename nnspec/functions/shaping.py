@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from nnspec.arguments import arg
 from nnspec.dims import Dim, Size, show
@@ -11,6 +12,9 @@ from nnspec.functions._operands import axes, axis, quotient_text, shape_text
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call, method
 from nnspec.layers._expect import expect_tensor, volume
 from nnspec.types import TensorType
+
+if TYPE_CHECKING:
+    from nnspec.layer_memory import Tape
 
 
 def fill(
@@ -72,6 +76,7 @@ class reshape(Function):
     Source: `torch.reshape`.
     """
 
+    reshapes = True
     shape: tuple[Size, ...] = arg(doc="the new sizes; one of them may be -1, to be worked out")
 
     examples = (
@@ -100,6 +105,7 @@ class flatten(Function):
     Source: `torch.flatten`.
     """
 
+    reshapes = True
     start_dim: int = arg(0, doc="first dimension of those that become one")
     end_dim: int = arg(-1, doc="last dimension of those that become one")
 
@@ -115,9 +121,9 @@ class flatten(Function):
         return x.with_dims(*map(rules.simplify, self._flat(x)))
 
     def _flat(self, x: TensorType) -> tuple[Size, ...]:
+        start, end = axis(self, x, self.start_dim, "start_dim"), axis(self, x, self.end_dim, "end_dim")
         if not x.rank:
             return (1,)
-        start, end = axis(self, x, self.start_dim, "start_dim"), axis(self, x, self.end_dim, "end_dim")
         if start > end:
             raise ShapeError(
                 f"`flatten` cannot go from dimension {start} back to dimension {end} of {x}",
@@ -141,6 +147,7 @@ class unflatten(Function):
     Source: `torch.unflatten`.
     """
 
+    reshapes = True
     dim: int = arg(doc="the dimension that becomes several")
     sizes: tuple[Size, ...] = arg(doc="the sizes that it becomes; one of them may be -1, to be worked out")
 
@@ -204,6 +211,12 @@ class permute(Function):
             )
         return order
 
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        return m.permute(inputs[0], self._order(inputs[0].type))
+
+    def reorders(self, x: TensorType) -> Sequence[int]:
+        return self._order(x)
+
     def torch(self, *inputs: Any) -> Code:
         return method("permute", *inputs, *self.dims) if self.dims else method("permute", *inputs, ())
 
@@ -237,6 +250,12 @@ class transpose(Function):
             order[a], order[b] = b, a
         return order
 
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        return m.permute(inputs[0], self._order(inputs[0].type))
+
+    def reorders(self, x: TensorType) -> Sequence[int]:
+        return self._order(x)
+
     def torch(self, *inputs: Any) -> Code:
         return method("transpose", *inputs, self.dim0, self.dim1)
 
@@ -251,6 +270,7 @@ class unsqueeze(Function):
     Source: `torch.unsqueeze`.
     """
 
+    reshapes = True
     dim: int = arg(doc="where it stands in the result")
 
     examples = (
@@ -277,6 +297,7 @@ class squeeze(Function):
     Unlike torch it refuses a dimension that is not known to be 1. Source: `torch.squeeze`.
     """
 
+    reshapes = True
     dim: int | tuple[int, ...] | None = arg(None, doc="the dimensions to leave out; all of size 1 without it")
 
     examples = (
@@ -359,6 +380,12 @@ class expand(Function):
 
     def _cannot(self, x: TensorType) -> str:
         return f"`expand` cannot make {shape_text(self.sizes)} of {x}"
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        return m.expand(inputs[0], m.output.dims)
+
+    def gives_back(self, inputs: Sequence[Any], output: Any) -> int | None:
+        return 0 if output == inputs[0] else None
 
     def torch(self, *inputs: Any) -> Code:
         return method("expand", *inputs, *(self.sizes or ((),)))

@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-from math import log
-from typing import Any, ClassVar
+from math import log, pi
+from typing import ClassVar
 
-from nnspec.functions._operands import as_float
-from nnspec.layer import Example, Function, OnnxGraph, Rules
-from nnspec.layers._expect import expect_tensor
-from nnspec.types import TensorType
+from nnspec.functions._elementwise import Real
+from nnspec.layer import Example, OnnxGraph
 
 
-class _Real(Function):
-    """A function of real numbers; integers and bools become float."""
-
-    op: ClassVar[str] = ""
-
-    def infer(self, rules: Rules, x: TensorType) -> TensorType:
-        x = expect_tensor(self, x)
-        return x.with_dtype(as_float(x.dtype))
-
-    def onnx(self, g: OnnxGraph, x: str) -> Any:
-        dtype = as_float(g.type(x).dtype)
-        return self.lowered(g, g.cast(x, dtype), dtype)
-
-    def lowered(self, g: OnnxGraph, x: str, dtype: str) -> str:
-        """The ONNX form for a value of that float type."""
-        return str(g.node(self.op or type(self).__name__.capitalize(), x))
-
-
-class log2(_Real):
+class log2(Real):
     """The logarithm to the base 2, in the same shape; integers become float.
 
     Source: `torch.log2`.
@@ -44,7 +24,7 @@ class log2(_Real):
         return str(g.node("Div", g.node("Log", x), g.constant(log(2), dtype)))
 
 
-class log10(_Real):
+class log10(Real):
     """The logarithm to the base 10, in the same shape; integers become float.
 
     Source: `torch.log10`.
@@ -59,7 +39,7 @@ class log10(_Real):
         return str(g.node("Div", g.node("Log", x), g.constant(log(10), dtype)))
 
 
-class log1p(_Real):
+class log1p(Real):
     """`log(1 + x)`, exact for small numbers too, in the same shape; integers become float.
 
     Source: `torch.log1p`.
@@ -83,12 +63,13 @@ class log1p(_Real):
         return str(g.node("Where", small, near, plain))
 
 
-class expm1(_Real):
+class expm1(Real):
     """`exp(x) - 1`, exact for small numbers too, in the same shape; integers become float.
 
     Source: `torch.expm1`.
     """
 
+    keeps = ("output",)
     examples = (
         Example("expm1(x)", x="float[N, 8]"),
         Example("expm1(x)", x="int[T]"),
@@ -106,7 +87,7 @@ class expm1(_Real):
         return str(g.node("Where", small, near, plain))
 
 
-class exp2(_Real):
+class exp2(Real):
     """`2 ** x`, in the same shape; integers become float.
 
     Source: `torch.exp2`.
@@ -121,19 +102,20 @@ class exp2(_Real):
         return str(g.node("Pow", g.constant(2.0, dtype), x))
 
 
-class reciprocal(_Real):
+class reciprocal(Real):
     """`1 / x`, in the same shape; integers become float.
 
     Source: `torch.reciprocal`.
     """
 
+    keeps = ("output",)
     examples = (
         Example("reciprocal(x)", x="float[N, 8]"),
         Example("reciprocal(x)", x="int[T]"),
     )
 
 
-class erf(_Real):
+class erf(Real):
     """The error function, in the same shape; integers become float.
 
     Source: `torch.erf`.
@@ -145,19 +127,20 @@ class erf(_Real):
     )
 
 
-class tan(_Real):
+class tan(Real):
     """The tangent, in the same shape; integers become float.
 
     Source: `torch.tan`.
     """
 
+    keeps = ("output",)
     examples = (
         Example("tan(x)", x="float[N, 8]"),
         Example("tan(x)", x="int[T]"),
     )
 
 
-class asin(_Real):
+class asin(Real):
     """The angle whose sine is x, in the same shape; integers become float.
 
     Source: `torch.asin`.
@@ -169,7 +152,7 @@ class asin(_Real):
     )
 
 
-class acos(_Real):
+class acos(Real):
     """The angle whose cosine is x, in the same shape; integers become float.
 
     Source: `torch.acos`.
@@ -181,7 +164,7 @@ class acos(_Real):
     )
 
 
-class atan(_Real):
+class atan(Real):
     """The angle whose tangent is x, in the same shape; integers become float.
 
     Source: `torch.atan`.
@@ -193,7 +176,7 @@ class atan(_Real):
     )
 
 
-class sinh(_Real):
+class sinh(Real):
     """The hyperbolic sine, in the same shape; integers become float.
 
     Source: `torch.sinh`.
@@ -205,7 +188,7 @@ class sinh(_Real):
     )
 
 
-class cosh(_Real):
+class cosh(Real):
     """The hyperbolic cosine, in the same shape; integers become float.
 
     Source: `torch.cosh`.
@@ -217,7 +200,7 @@ class cosh(_Real):
     )
 
 
-class asinh(_Real):
+class asinh(Real):
     """The number whose hyperbolic sine is x, in the same shape; integers become float.
 
     Source: `torch.asinh`.
@@ -229,7 +212,7 @@ class asinh(_Real):
     )
 
 
-class acosh(_Real):
+class acosh(Real):
     """The number whose hyperbolic cosine is x, in the same shape; integers become float.
 
     Source: `torch.acosh`.
@@ -241,7 +224,7 @@ class acosh(_Real):
     )
 
 
-class atanh(_Real):
+class atanh(Real):
     """The number whose hyperbolic tangent is x, in the same shape; integers become float.
 
     Source: `torch.atanh`.
@@ -250,4 +233,59 @@ class atanh(_Real):
     examples = (
         Example("atanh(x)", x="float[N, 8]"),
         Example("atanh(x)", x="int[T]"),
+    )
+
+
+class sinc(Real):
+    """`sin(pi * x) / (pi * x)`, and 1 for 0, in the same shape; integers become float.
+
+    Source: `torch.sinc`.
+    """
+
+    examples = (
+        Example("sinc(x)", x="float[N, 8]"),
+        Example("sinc(x)", x="int[T]"),
+    )
+
+    def lowered(self, g: OnnxGraph, x: str, dtype: str) -> str:
+        one = g.constant(1.0, dtype)
+        zero = g.node("Equal", x, g.constant(0.0, dtype))
+        angle = g.node("Mul", g.node("Where", zero, one, x), g.constant(pi, dtype))
+        return str(g.node("Where", zero, one, g.node("Div", g.node("Sin", angle), angle)))
+
+
+class _Scaled(Real):
+    """A number in another unit."""
+
+    factor: ClassVar[float]
+
+    def lowered(self, g: OnnxGraph, x: str, dtype: str) -> str:
+        return str(g.node("Mul", x, g.constant(self.factor, dtype)))
+
+
+class deg2rad(_Scaled):
+    """An angle in degrees as one in radians, in the same shape; integers become float.
+
+    Source: `torch.deg2rad`.
+    """
+
+    factor = pi / 180
+
+    examples = (
+        Example("deg2rad(x)", x="float[N, 8]"),
+        Example("deg2rad(x)", x="int[T]"),
+    )
+
+
+class rad2deg(_Scaled):
+    """An angle in radians as one in degrees, in the same shape; integers become float.
+
+    Source: `torch.rad2deg`.
+    """
+
+    factor = 180 / pi
+
+    examples = (
+        Example("rad2deg(x)", x="float[N, 8]"),
+        Example("rad2deg(x)", x="int[T]"),
     )

@@ -8,18 +8,29 @@ from typing import TYPE_CHECKING, Any
 from nnspec.dims import Size
 from nnspec.layer import OnnxGraph
 from nnspec.layers._lowering import reduce
+from nnspec.layers._masks import _Added
+from nnspec.types import TensorType
 
 if TYPE_CHECKING:
     from nnspec.layers.attention import MultiheadAttention
 
 
 def lower_attention(
-    layer: MultiheadAttention, g: OnnxGraph, query: str, key: str, value: str, padding: str | None, mask: str | None
+    layer: MultiheadAttention,
+    g: OnnxGraph,
+    query: str,
+    key: str,
+    value: str,
+    masks: Sequence[_Added],
+    kind: TensorType,
+    *,
+    zeros: bool,
 ) -> Any:
-    """The output, and the weights where they are wanted."""
-    kind = g.type(query)
+    """The output, and the weights where they are wanted, for a query of this type.
+
+    With `zeros`, the weights of a query that may look nowhere are zero, and else they are not a number.
+    """
     batched, batch_first = kind.rank == 3, layer.batch_first or kind.rank == 2
-    masks = [m for m in (_padding(g, padding, batched), _mask(layer, g, mask)) if m]
     if not batched:
         first = g.constant([0])
         lifted = {x: g.node("Unsqueeze", x, first) for x in dict.fromkeys((query, key, value))}
@@ -31,7 +42,7 @@ def lower_attention(
         k, v = (_append(g, x, g.weight(name), row, time) for x, name in ((k, "bias_k"), (v, "bias_v")))
     if layer.add_zero_attn:
         k, v = (_append(g, x, g.constant(0.0, "float32"), row, time) for x in (k, v))
-    weights = _scores(layer, g, q, k, masks, batch_first)
+    weights = _weights(layer, g, q, k, masks, batch_first, zeros)
     y = g.node("MatMul", weights, _heads(layer, g, v, (0, 2, 1, 3) if batch_first else (1, 2, 0, 3)))
     y = g.node("Transpose", y, perm=[0, 2, 1, 3] if batch_first else [2, 0, 1, 3])
     y = g.node("Reshape", y, g.constant([0, 0, layer.embed_dim]))
@@ -45,8 +56,8 @@ def lower_attention(
     return y, weights if batched else g.node("Squeeze", weights, g.constant([0]))
 
 
-def _scores(
-    layer: MultiheadAttention, g: OnnxGraph, q: str, k: str, masks: Sequence[tuple[str, int]], batch_first: bool
+def _weights(
+    layer: MultiheadAttention, g: OnnxGraph, q: str, k: str, masks: Sequence[_Added], batch_first: bool, zeros: bool
 ) -> str:
     """The attention weights, [N, heads, L, S]."""
     q = g.node("Mul", q, g.constant(layer.scale, "float32"))
@@ -54,11 +65,15 @@ def _scores(
     columns = _heads(layer, g, k, (0, 2, 3, 1) if batch_first else (1, 2, 3, 0))
     scores = g.node("MatMul", rows, columns)
     extra = layer.add_bias_kv + layer.add_zero_attn
-    for mask, rank in masks:
+    for mask, rank, *_ in masks:
         # What was appended to the keys is never masked.
         whole = g.node("Pad", mask, g.constant([0] * (2 * rank - 1) + [extra])) if extra else mask
         scores = g.node("Add", scores, whole)
-    return str(g.node("Softmax", scores, axis=-1))
+    weights = g.node("Softmax", scores, axis=-1)
+    if not zeros or extra or not any(mask.blinds for mask in masks):
+        return str(weights)
+    blind = g.node("Equal", reduce(g, "ReduceMax", scores, [-1]), g.constant(float("-inf"), "float32"))
+    return str(g.node("Where", blind, g.constant(0.0, "float32"), weights))
 
 
 def _heads(layer: MultiheadAttention, g: OnnxGraph, x: str, order: Sequence[int]) -> str:
@@ -90,29 +105,3 @@ def _append(g: OnnxGraph, x: str, what: str, row: Sequence[Size], time: int) -> 
 def _affine(g: OnnxGraph, x: str, matrix: str, bias: str | None) -> str:
     y = g.node("MatMul", x, g.node("Transpose", matrix, perm=[1, 0]))
     return str(g.node("Add", y, bias) if bias else y)
-
-
-def _added(g: OnnxGraph, mask: str) -> str:
-    """A mask as what is added to the scores."""
-    if g.type(mask).dtype != "bool":
-        return mask
-    lowest, zero = g.constant(float("-inf"), "float32"), g.constant(0.0, "float32")
-    return str(g.node("Where", mask, lowest, zero))
-
-
-def _padding(g: OnnxGraph, mask: str | None, batched: bool) -> tuple[str, int] | None:
-    """The mask of keys, [N, S] or [S], as [N, 1, 1, S]; and its rank."""
-    if mask is None:
-        return None
-    return g.node("Unsqueeze", _added(g, mask), g.constant([1, 2] if batched else [0, 1, 2])), 4
-
-
-def _mask(layer: MultiheadAttention, g: OnnxGraph, mask: str | None) -> tuple[str, int] | None:
-    """The mask of pairs, [L, S] or [N * heads, L, S], so that it broadcasts over [N, heads, L, S]; and its rank."""
-    if mask is None:
-        return None
-    kind = g.type(mask)
-    added = _added(g, mask)
-    if kind.rank == 2:
-        return added, 2
-    return g.node("Reshape", added, g.shape([-1, layer.num_heads, *kind.dims[1:]])), 4

@@ -7,7 +7,7 @@ from typing import Any
 
 from nnspec.dims import Size
 from nnspec.layer import Operation, ShapeError
-from nnspec.types import TensorType, is_float, show_dtype
+from nnspec.types import Scalar, TensorType, is_float, show_dtype
 
 
 def volume(dims: Iterable[Size]) -> Size:
@@ -71,6 +71,19 @@ def expect_weight_type(layer: Operation, operand: Any, input: int = 0) -> Tensor
             helps=helps,
         )
     return x
+
+
+def expect_sizes(layer: Operation, operand: Any, input: int) -> tuple[Size, ...] | None:
+    """The sizes that flow in next to tensors, as in `(x, output_size=[H, W])`; None where nothing does."""
+    if operand is None:
+        return None
+    parts = operand if isinstance(operand, tuple) else (operand,)
+    sizes = tuple(x.value for x in parts if isinstance(x, Scalar) and not isinstance(x.value, (bool, float)))
+    if not isinstance(operand, tuple) or len(sizes) != len(parts):
+        name = layer.input_names()[input]
+        message = f"the {name} of `{type(layer).__name__}` must be a list of sizes, such as `{name}=[H, W]`"
+        raise ShapeError(message, code="NNS402", input=input)
+    return sizes
 
 
 def expect_axis(layer: Operation, x: TensorType, name: str, axis: int) -> int:

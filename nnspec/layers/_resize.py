@@ -8,12 +8,14 @@ from typing import Any
 
 from nnspec.dims import Dim, Size, show
 from nnspec.layer import OnnxGraph, Operation, Rules, ShapeError
+from nnspec.layers._antialias import smoothed
 from nnspec.layers._expect import expect_float
 from nnspec.layers._window import AXES, AXIS
+from nnspec.layers.adaptive_pool import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d
 from nnspec.types import TensorType
 
 MODES = {"nearest": (1, 2, 3), "nearest-exact": (1, 2, 3), "linear": (1,), "bilinear": (2,), "bicubic": (2,)}
-MODES["trilinear"] = (3,)
+MODES |= {"trilinear": (3,), "area": (1, 2, 3)}
 """How many dimensions of places each mode takes."""
 
 _FINEST = 2**10
@@ -28,11 +30,18 @@ class Resize:
     scale_factor: float | tuple[float, ...] | None
     mode: str
     align_corners: bool | None
+    recompute_scale_factor: bool | None = None
+    antialias: bool = False
 
     @property
     def aligned(self) -> bool:
         """Whether the corners of both grids lie on each other."""
         return bool(self.align_corners)
+
+    @property
+    def by_factor(self) -> bool:
+        """Whether places are found by the factors, and not by the sizes that they lead to."""
+        return self.scale_factor is not None and not self.recompute_scale_factor
 
 
 def check(operation: Operation, resize: Resize, operand: Any) -> TensorType:
@@ -49,12 +58,23 @@ def check(operation: Operation, resize: Resize, operand: Any) -> TensorType:
         )
     if (resize.size is None) == (resize.scale_factor is None):
         raise ShapeError(f"`{name}` needs either `size` or `scale_factor`", code="NNS405", at="scale_factor")
-    if resize.align_corners is not None and resize.mode.startswith("nearest"):
+    if resize.recompute_scale_factor and resize.scale_factor is None:
+        raise ShapeError(
+            f"`{name}` has no factor to work out anew: its size is given", code="NNS304", at="recompute_scale_factor"
+        )
+    if resize.align_corners is not None and resize.mode.startswith(("nearest", "area")):
         raise ShapeError(
             f'`{name}(mode="{resize.mode}")` has no corners to align',
             code="NNS304",
             at="align_corners",
             helps=('leave `align_corners` out, or say `mode="bilinear"`',),
+        )
+    if resize.antialias and resize.mode not in ("bilinear", "bicubic"):
+        raise ShapeError(
+            f'`{name}(mode="{resize.mode}")` has no filter that `antialias` could widen',
+            code="NNS304",
+            at="antialias",
+            helps=('say `mode="bilinear"` or `mode="bicubic"`',),
         )
     given = resize.size if resize.scale_factor is None else resize.scale_factor
     if isinstance(given, tuple) and len(given) != x.rank - 2:
@@ -78,6 +98,17 @@ def infer(operation: Operation, rules: Rules, resize: Resize, x: TensorType) -> 
             code="NNS403",
             at="size" if resize.scale_factor is None else "scale_factor",
             axis=AXIS[axis],
+        )
+    if resize.antialias:
+        rules.require_at_least(
+            sizes[-1],
+            2,
+            f"`{type(operation).__name__}(antialias=true)` to a width of {show(sizes[-1])} would look at the first row "
+            "alone in torch, which is a mistake of its own",
+            code="NNS403",
+            label="needs a width of at least 2",
+            at="size" if resize.scale_factor is None else "scale_factor",
+            axis=-1,
         )
     return x.with_dims(*x.dims[:2], *map(rules.simplify, sizes))
 
@@ -116,13 +147,18 @@ def lower(g: OnnxGraph, operation: Operation, resize: Resize, x: str) -> str:
     """The resize of a value."""
     kind = g.type(x)
     before, after = kind.dims[2:], _sizes(operation, resize, kind)
-    factors = _factors(resize, kind) if resize.scale_factor is not None else (None,) * len(before)
+    if resize.mode == "area":
+        pool = (AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d)[len(before) - 1]
+        return str(pool(after).onnx(g, x))
+    factors = _factors(resize, kind) if resize.by_factor else (None,) * len(before)
     if resize.mode.startswith("nearest"):
         for axis, (old, new, factor) in enumerate(zip(before, after, factors, strict=True), 2):
             # A factor counts even where it leaves the size as it is: torch goes by it, not by the sizes.
             if (old != new) if factor is None else (factor != 1):
                 x = str(g.node("Gather", x, _nearest(g, resize.mode, old, new, factor), axis=axis))
         return x
+    if resize.antialias:
+        return smoothed(g, x, list(zip(before, after, strict=True)), factors, resize.mode, resize.aligned)
     flat = len(before) == 1
     if flat:  # Runtimes resize images and volumes.
         x = g.node("Unsqueeze", x, g.constant([2]))
@@ -131,7 +167,7 @@ def lower(g: OnnxGraph, operation: Operation, resize: Resize, x: str) -> str:
     options["coordinate_transformation_mode"] = corners
     if resize.mode == "bicubic":
         options["cubic_coeff_a"] = -0.75
-    if resize.scale_factor is None or resize.aligned:
+    if resize.aligned or not resize.by_factor:
         sizes = g.shape([*kind.dims[:2], *([1] if flat else []), *after])
         y = g.node("Resize", x, None, None, sizes, **options)
     else:

@@ -50,6 +50,11 @@ class Window:
         """Whether with `ceil_mode` a last window could start behind the input; torch drops that one."""
         return self.after + self.stride - 1 > self.span - 1
 
+    @property
+    def reach(self) -> int:
+        """What must be added behind the input for as many windows to fit whole as `ceil_mode` counts."""
+        return min(self.after + self.stride - 1, self.span - 1)
+
 
 def count_windows(rules: Rules, axis: str, size: Size, window: Window, *, ceil: bool = False) -> Size:
     """How many windows fit, as torch counts them; refuses a kernel that is larger than its input."""

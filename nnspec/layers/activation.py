@@ -27,6 +27,7 @@ class ReLU(_Activation):
     Source: `torch.nn.ReLU`.
     """
 
+    keeps = ("output",)
     examples = (
         Example("ReLU", x="float[N, 8]"),
         Example("ReLU", x="float16[N, 8]"),
@@ -185,6 +186,7 @@ class Sigmoid(_Squashing):
     Source: `torch.nn.Sigmoid`.
     """
 
+    keeps = ("output",)
     examples = (
         Example("Sigmoid", x="float[N, 8]"),
         Example("Sigmoid", x="int[T]"),
@@ -197,6 +199,7 @@ class Tanh(_Squashing):
     Source: `torch.nn.Tanh`.
     """
 
+    keeps = ("output",)
     examples = (
         Example("Tanh", x="float[N, 8]"),
         Example("Tanh", x="bool[T]"),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nnspec.arguments import arg
 from nnspec.dims import Size
 from nnspec.layer import Example, Layer, OnnxGraph, Rules, Unsupported
-from nnspec.layers._expect import expect_float, expect_rank
+from nnspec.layers._expect import expect_float, expect_rank, volume
 from nnspec.layers._lowering import batched, reduce
 from nnspec.layers._window import BATCHED, UNBATCHED
 from nnspec.types import TensorType
+
+if TYPE_CHECKING:
+    from nnspec.layer_memory import Tape
 
 _LARGEST_TABLE = 2**16
 """Of weights that are written into an ONNX file instead of being worked out by it."""
@@ -157,6 +160,56 @@ class AdaptiveAvgPool3d(_AdaptiveAvgPool):
 class _AdaptiveMaxPool(_AdaptivePool):
     windowed = "MaxPool"
 
+    return_indices: bool = arg(False, doc="give the places of the maxima as well, for `MaxUnpool`: (y, indices)")
+
+    def infer(self, rules: Rules, x: TensorType) -> Any:
+        y = super().infer(rules, x)
+        return (y, y.with_dtype("int64")) if self.return_indices else y
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        y = m.output[0] if self.return_indices else m.output
+        found = m.op((y, y.with_dtype("int64")), *inputs, keeps_output=True)
+        return found if self.return_indices else found[0]
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        return self._with_places(g, x) if self.return_indices else super().onnx(g, x)
+
+    def _with_places(self, g: OnnxGraph, x: str) -> tuple[str, str]:
+        """The maxima and their places in a plane, one dimension after the other, the last one first: as torch has it,
+        the first of equals is taken."""
+        kind = g.type(x)
+        y, unbatched = batched(g, x, self.rank + 2)
+        sizes = kind.dims[-self.rank :]
+        numbers = g.node("Range", g.constant(0), g.size(volume(sizes)), g.constant(1))
+        plane = g.node("Reshape", numbers, g.shape([1, 1, *sizes]))
+        places = g.node("Expand", plane, g.node("Shape", y))
+        for axis, size, out in reversed(list(zip(range(2, self.rank + 2), sizes, self._sizes(kind), strict=True))):
+            if size != out:
+                y, places = self._largest(g, y, places, axis, size, out, kind.dtype)
+        return unbatched(y), unbatched(places)
+
+    def _largest(
+        self, g: OnnxGraph, y: str, places: str, axis: int, size: Size, out: Size, dtype: str
+    ) -> tuple[str, str]:
+        """The largest of each window along one dimension, and what is in their positions of `places`."""
+        values, found = [], []
+        for start, end in self._windows(g, size, out):
+            part, there = (g.node("Slice", v, start, end, g.constant([axis])) for v in (y, places))
+            # Runtimes find the place of a maximum among few types.
+            wide = part if dtype in ("float32", "float64") else g.cast(part, "float32")
+            first = g.node("ArgMax", wide, axis=axis, keepdims=1)
+            values.append(g.node("GatherElements", part, first, axis=axis))
+            found.append(g.node("GatherElements", there, first, axis=axis))
+        if len(values) == 1:
+            return values[0], found[0]
+        return g.node("Concat", *values, axis=axis), g.node("Concat", *found, axis=axis)
+
+    def _windows(self, g: OnnxGraph, size: Size, out: Size) -> list[tuple[str, str]]:
+        """Where each window begins and ends."""
+        if not isinstance(out, int) or out > _MOST_PLACES:
+            raise Unsupported(f"`{type(self).__name__}` to more than {_MOST_PLACES} places has no form in ONNX")
+        return [(g.shape([size * i // out]), g.shape([(size * (i + 1) + out - 1) // out])) for i in range(out)]
+
     def whole(self, g: OnnxGraph, x: str) -> str:
         return reduce(g, "ReduceMax", x, list(range(-self.rank, 0)))
 
@@ -164,12 +217,8 @@ class _AdaptiveMaxPool(_AdaptivePool):
         """The maximum of each place's window, written out one by one."""
         if out == 1:
             return reduce(g, "ReduceMax", x, [axis])
-        if not isinstance(out, int) or out > _MOST_PLACES:
-            raise Unsupported(f"`{type(self).__name__}` to more than {_MOST_PLACES} places has no form in ONNX")
-        places = []
-        for i in range(out):
-            start, end = g.shape([size * i // out]), g.shape([(size * (i + 1) + out - 1) // out])
-            places.append(reduce(g, "ReduceMax", g.node("Slice", x, start, end, g.constant([axis])), [axis]))
+        windows = self._windows(g, size, out)
+        places = [reduce(g, "ReduceMax", g.node("Slice", x, *w, g.constant([axis])), [axis]) for w in windows]
         return str(g.node("Concat", *places, axis=axis))
 
 
@@ -186,6 +235,7 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool):
         Example("AdaptiveMaxPool1d(1)", x="float[N, 3, L]"),
         Example("AdaptiveMaxPool1d(3)", x="float[N, 3, L]"),
         Example("AdaptiveMaxPool1d(4)", x="float[3, 8]"),
+        Example("AdaptiveMaxPool1d(2, return_indices=true)", x="float[N, 3, L]"),
     )
 
 
@@ -202,6 +252,8 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
         Example("AdaptiveMaxPool2d(1)", x="float[N, 3, H, W]"),
         Example("AdaptiveMaxPool2d((2, 4))", x="float[N, 3, 6, 8]"),
         Example("AdaptiveMaxPool2d((3, none))", x="float[3, H, W]"),
+        Example("AdaptiveMaxPool2d((2, 3), return_indices=true)", x="float[N, 3, H, W]"),
+        Example("AdaptiveMaxPool2d((none, 1), return_indices=true)", x="float[3, H, W]"),
     )
 
 
@@ -219,6 +271,7 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPool):
     examples = (
         Example("AdaptiveMaxPool3d(1)", x="float[N, 3, D, H, W]"),
         Example("AdaptiveMaxPool3d((2, none, 3))", x="float[N, 3, 5, H, 4]"),
+        Example("AdaptiveMaxPool3d(2, return_indices=true)", x="float[2, D, 3, W]"),
     )
 
 

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any
 from nnspec.arguments import arg, inferred
 from nnspec.dims import Size, show
 from nnspec.layer import Code, Example, Layer, OnnxGraph, Ref, Rules, ShapeError, Weight, call, index
+from nnspec.layers._attention_memory import remember_attention
 from nnspec.layers._attention_onnx import lower_attention
 from nnspec.layers._expect import expect_divisor, expect_rank, expect_tensor, expect_weight_type, volume
+from nnspec.layers._masks import accept_masks, keys_added, later, later_added, pairs_added, require_mask
 from nnspec.types import Operand, TensorType
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from nnspec.layer_memory import Tape
 
 
 class MultiheadAttention(Layer):
@@ -25,7 +29,9 @@ class MultiheadAttention(Layer):
     As in torch, a True in a bool mask means "do not look here", and a float mask is added to the scores:
     `key_padding_mask` is [N, S], `attn_mask` [L, S] or [N * heads, L, S].
     The output is like the query; the weights are [N, L, S], or [N, heads, L, S] with `average_attn_weights=false`.
-    Unlike torch's, a layer with `need_weights=false` has the output alone, and not a pair with nothing in it.
+    Unlike torch's, a layer with `need_weights=false` has the output alone, and not a pair with nothing in it; and
+    `is_causal` is no hint about a mask but makes one. A query that may look nowhere has no meaning: what comes of it
+    is what comes of it in torch, where it depends on the path.
     Source: `torch.nn.MultiheadAttention`; Vaswani et al., Attention is all you need (arXiv:1706.03762).
     """
 
@@ -40,6 +46,7 @@ class MultiheadAttention(Layer):
     batch_first: bool = arg(False, doc="the batch is the first dimension of all sequences, not the second")
     need_weights: bool = arg(True, keyword=True, doc="return the attention weights as a second output")
     average_attn_weights: bool = arg(True, keyword=True, doc="return their mean over the heads")
+    is_causal: bool = arg(False, keyword=True, doc="hide later positions; takes the place of `attn_mask`")
 
     examples = (
         Example("MultiheadAttention(2)", query="float[T, N, 8]"),
@@ -63,6 +70,11 @@ class MultiheadAttention(Layer):
             key_padding_mask="float[N, S]",
             attn_mask="float[2 * N, L, S]",
         ),
+        Example(
+            "MultiheadAttention(2, batch_first=true, need_weights=false, is_causal=true)",
+            macs=4 * 8 * (4 * 8) + 2 * 4 * 2 * 8,
+            query="float[N, T, 8]",
+        ),
         Example("MultiheadAttention(1, dropout=0.1)", query="float[5, 8]", key="float[3, 8]"),
     )
 
@@ -80,24 +92,8 @@ class MultiheadAttention(Layer):
                     code="NNS402",
                     input=number,
                 )
-        self._accept_masks(inputs)
-
-    def _accept_masks(self, inputs: Sequence[Any]) -> None:
-        masks = [(i, expect_tensor(self, x, i)) for i, x in enumerate(inputs) if i > 2 and x is not None]
-        for number, mask in masks:
-            if mask.dtype not in ("bool", "float32"):
-                raise ShapeError(
-                    f"a mask of `MultiheadAttention` is bool (true: do not look) or float (added), but this is {mask}",
-                    code="NNS406",
-                    input=number,
-                )
-        if len({mask.dtype for _, mask in masks}) > 1:
-            raise ShapeError(
-                f"the masks of `MultiheadAttention` are of two types, {masks[0][1]} and {masks[1][1]}",
-                code="NNS406",
-                input=4,
-                helps=("make both of them bool, or both float",),
-            )
+        padding, mask = [*inputs, None, None][3:5] if len(inputs) > 3 else (None, None)
+        accept_masks(self, (4, mask), (3, padding), "is_causal" if self.is_causal else "")
 
     def complete(self, rules: Rules, *inputs: Any) -> Self:
         complete = super().complete(rules, *inputs)
@@ -132,10 +128,10 @@ class MultiheadAttention(Layer):
             for a, b in zip(batch, self._batch(x), strict=True):
                 self._require_same(rules, a, b, f"query and {name}", "batch", number)
         if key_padding_mask is not None:
-            self._require_mask(rules, "key_padding_mask", key_padding_mask, [(*batch, source)], 3)
+            require_mask(self, rules, "key_padding_mask", key_padding_mask, [(*batch, source)], 3)
         if attn_mask is not None:
             heads = [self.num_heads * b for b in batch] or [self.num_heads]
-            self._require_mask(rules, "attn_mask", attn_mask, [(length, source), (*heads, length, source)], 4)
+            require_mask(self, rules, "attn_mask", attn_mask, [(length, source), (*heads, length, source)], 4)
         if not self.need_weights:
             return query
         total = source + self.add_bias_kv + self.add_zero_attn
@@ -153,17 +149,6 @@ class MultiheadAttention(Layer):
         rules.require_equal(
             a, b, f"{who} of `MultiheadAttention` differ in {what}: {show(a)} and {show(b)}", input=number
         )
-
-    def _require_mask(
-        self, rules: Rules, name: str, mask: TensorType, shapes: list[tuple[Size, ...]], number: int
-    ) -> None:
-        texts = [f"[{', '.join(map(show, shape))}]" for shape in shapes]
-        message = f"{name} of `MultiheadAttention` must have shape {' or '.join(texts)}, but it is {mask}"
-        shape = next((shape for shape in shapes if len(shape) == mask.rank), None)
-        if shape is None:
-            raise ShapeError(message, code="NNS402", input=number)
-        for have, need in zip(mask.dims, shape, strict=True):
-            rules.require_equal(have, need, message, label=f"{show(have)} should be {show(need)}", input=number)
 
     @property
     def packed(self) -> bool:
@@ -194,9 +179,12 @@ class MultiheadAttention(Layer):
         places = volume(query.dims[:-1])
         return (2 * places * width + projections + 2 * places * total) * width
 
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        return remember_attention(self, m, *self._filled(*inputs))
+
     def torch(self) -> Code:
         options = dict(self.given())
-        for name in ("embed_dim", "num_heads", "need_weights", "average_attn_weights"):
+        for name in ("embed_dim", "num_heads", "need_weights", "average_attn_weights", "is_causal"):
             options.pop(name, None)
         if self.packed:
             del options["kdim"], options["vdim"]
@@ -207,11 +195,34 @@ class MultiheadAttention(Layer):
         given = {"key_padding_mask": padding, "need_weights": None if self.need_weights else False, "attn_mask": mask}
         if self.need_weights and not self.average_attn_weights:
             given["average_attn_weights"] = False
+        if self.is_causal:
+            given["attn_mask"] = later(query, key, self.batch_first)
+            # What is appended to the keys, torch's hint would hide; with weights it asks for the mask as well.
+            given["is_causal"] = None if self.need_weights or self.add_bias_kv or self.add_zero_attn else True
         result = call(str(module), query, key, value, **{n: v for n, v in given.items() if v is not None})
         return result if self.need_weights else index(result, 0)
 
     def onnx(self, g: OnnxGraph, *inputs: Any) -> Any:
-        return lower_attention(self, g, *self._filled(*inputs))
+        query, key, value, padding, mask = self._filled(*inputs)
+        kind = g.type(query)
+        masks = []
+        if padding is not None:
+            masks.append(keys_added(g, padding, g.type(padding).dtype, kind.rank == 3))
+        if mask is not None:
+            masks.append(pairs_added(g, mask, self.num_heads))
+        if self.is_causal:
+            masks.append(later_added(g, kind.dims[self._time(kind)], g.type(key).dims[self._time(kind)]))
+        native = self._native(kind) and query == key == value and all(mask.bools for mask in masks)
+        zeros = not self.need_weights and not native
+        return lower_attention(self, g, query, key, value, masks, kind, zeros=zeros)
+
+    def _native(self, query: TensorType) -> bool:
+        """Whether torch's inference takes its fast path, if all inputs are one and no mask is of floats.
+
+        There, and where weights are wanted, a query that may look nowhere gives what is not a number, and elsewhere 0.
+        """
+        plain = self.packed and self.bias and not self.add_bias_kv and not self.add_zero_attn
+        return plain and query.rank == 3 and self.batch_first and self.num_heads % 2 == 0
 
     @property
     def head_width(self) -> int:

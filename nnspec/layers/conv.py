@@ -3,15 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from nnspec.arguments import arg, inferred
 from nnspec.dims import Size, show
 from nnspec.layer import Example, Layer, OnnxGraph, Rules, ShapeError, Weight
+from nnspec.layer_inference import Absorbing, rescaled
 from nnspec.layers._expect import expect_divisor, expect_rank, expect_weight_type, volume
 from nnspec.layers._lowering import batched, pad
 from nnspec.layers._window import AXES, BATCHED, UNBATCHED, Window, count_windows, derive_windows, each
 from nnspec.types import Operand, TensorType
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nnspec.layer_inference import Part
+    from nnspec.layer_memory import Tape
+
+_PACKED = '''
+class PackedConv2d(nn.Conv2d):
+    """A convolution for inference: on a CPU its weight is put into oneDNN's own order once, and not in every call."""
+
+    packed = None
+
+    def forward(self, x):
+        if not self.can_pack(x):
+            return super().forward(x)
+        options = (self.padding, self.stride, self.dilation, self.groups)
+        source = (self.weight.data_ptr(), self.weight._version)
+        if self.packed is None or self.packed[0] != source:
+            weight = self.weight.detach()
+            self.packed = source, torch.ops.mkldnn._reorder_convolution_weight(weight, *options, x.shape)
+        return torch.ops.mkldnn._convolution_pointwise(x, self.packed[1], self.bias, *options, "none", [], "")
+
+    def can_pack(self, x):
+        available = torch.backends.mkldnn.enabled and torch.backends.mkldnn.is_available()
+        if not available or torch.compiler.is_compiling():
+            return False
+        if torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad):
+            return False
+        plain = all(t.device.type == "cpu" and t.dtype == torch.float32 for t in (x, self.weight))
+        return plain and x.dim() == 4 and not self.weight.is_inference()
+
+    def __getstate__(self):
+        return {**self.__dict__, "packed": None}
+'''
 
 
 class _Conv(Layer):
@@ -83,8 +119,24 @@ class _Conv(Layer):
             weights["bias"] = Weight((self.out_channels,))
         return weights
 
+    def absorbing(self, rank: int) -> Absorbing | None:
+        # Of a result without a batch dimension, dimension 1 is none of channels.
+        return Absorbing(self.replace(bias=True), self._absorbed) if rank == self.rank + 2 else None
+
+    def _absorbed(self, part: Part, scale: np.ndarray, offset: np.ndarray) -> dict[str, np.ndarray]:
+        bias = scale * part("bias") + offset if self.bias else offset
+        return {"weight": rescaled(part("weight"), scale, 0), "bias": bias}
+
     def macs(self, inputs: Sequence[Operand], output: Any) -> Size:
         return volume(output.dims) * (self.in_channels // self.groups) * volume(each(self.kernel_size, self.rank))
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        x = inputs[0]
+        if self.padding_mode != "zeros":
+            windows = zip(x.dims[-self.rank :], self._windows(), strict=True)
+            sizes = (size + window.before + window.after for size, window in windows)
+            x = m.op(x.type.with_dims(*x.dims[: -self.rank], *sizes), x, keeps=())
+        return m.op(m.output, x)
 
     def derivation(self, inputs: Sequence[Any], output: Any) -> str:
         return derive_windows(inputs[0], output, self._windows())
@@ -140,6 +192,7 @@ class Conv2d(_Conv):
     """
 
     rank = 2
+    layout = "channels_last"
     in_channels: int = inferred(axis=-3)
     kernel_size: int | tuple[int, int] = arg(ge=1, doc="size of the kernel: one number, or height and width")
     stride: int | tuple[int, int] = arg(1, ge=1, doc="step of the kernel")
@@ -159,6 +212,9 @@ class Conv2d(_Conv):
         Example("Conv2d(4, 3, padding=1, in_channels=3)", x="float[3, H, W]"),
     )
 
+    def packed(self) -> str:
+        return _PACKED if self.padding_mode == "zeros" and not isinstance(self.padding, str) else ""
+
 
 class Conv3d(_Conv):
     """A convolution over three dimensions: [N, C, D, H, W] or [C, D, H, W].
@@ -167,6 +223,7 @@ class Conv3d(_Conv):
     """
 
     rank = 3
+    layout = "channels_last_3d"
     in_channels: int = inferred(axis=-4)
     kernel_size: int | tuple[int, int, int] = arg(ge=1, doc="size of the kernel: one number, or one for each dimension")
     stride: int | tuple[int, int, int] = arg(1, ge=1, doc="step of the kernel")

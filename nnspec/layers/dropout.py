@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from nnspec.arguments import arg
-from nnspec.layer import Example, Layer, OnnxGraph, Rules
+from nnspec.layer import Example, Layer, OnnxGraph, Rules, ShapeError
 from nnspec.layers._expect import expect_float, expect_rank
 from nnspec.types import TensorType
+
+if TYPE_CHECKING:
+    from nnspec.layer_memory import Tape
 
 
 class _Dropout(Layer):
@@ -19,6 +23,18 @@ class _Dropout(Layer):
         expect_float(self, inputs[0])
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        return x
+
+    def gives_back(self, inputs: Sequence[Any], output: Any) -> int:
+        return 0
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        if not m.training or not self.p:
+            return inputs[0]
+        return m.op(m.output, *inputs, keeps=(), extra=[self.mask(inputs[0].type)])
+
+    def mask(self, x: TensorType) -> TensorType:
+        """What a CPU draws: a number for each element, or for each channel."""
         return x
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
@@ -52,6 +68,9 @@ class Dropout1d(_Dropout):
     def accept(self, *inputs: Any) -> None:
         expect_rank(self, expect_float(self, inputs[0]), "N, C, L", "C, L")
 
+    def mask(self, x: TensorType) -> TensorType:
+        return channel_mask(x, 1)
+
 
 class Dropout2d(_Dropout):
     """Zeroes whole channels with probability `p` while training: [N, C, H, W].
@@ -68,6 +87,9 @@ class Dropout2d(_Dropout):
     def accept(self, *inputs: Any) -> None:
         expect_rank(self, expect_float(self, inputs[0]), "N, C, H, W")
 
+    def mask(self, x: TensorType) -> TensorType:
+        return channel_mask(x, 2)
+
 
 class Dropout3d(_Dropout):
     """Zeroes whole channels with probability `p` while training: [N, C, D, H, W] or [C, D, H, W].
@@ -83,6 +105,9 @@ class Dropout3d(_Dropout):
     def accept(self, *inputs: Any) -> None:
         expect_rank(self, expect_float(self, inputs[0]), "N, C, D, H, W", "C, D, H, W")
 
+    def mask(self, x: TensorType) -> TensorType:
+        return channel_mask(x, 3)
+
 
 class AlphaDropout(_Dropout):
     """Sets elements to the lowest value of `SELU` with probability `p` while training, keeping mean and variance.
@@ -94,3 +119,27 @@ class AlphaDropout(_Dropout):
         Example("AlphaDropout", x="float[N, 8]"),
         Example("AlphaDropout(0.1)", x="float[N, T, 8]"),
     )
+
+
+class FeatureAlphaDropout(_Dropout):
+    """Sets whole channels to the lowest value of `SELU` with probability `p` while training: [N, C, ...].
+
+    Source: `torch.nn.FeatureAlphaDropout`; Klambauer et al., Self-normalizing neural networks (arXiv:1706.02515).
+    """
+
+    examples = (
+        Example("FeatureAlphaDropout", x="float[N, 4, H, W]"),
+        Example("FeatureAlphaDropout(0.1)", x="float[N, 8]"),
+    )
+
+    def accept(self, *inputs: Any) -> None:
+        x = expect_float(self, inputs[0])
+        if x.rank < 2:
+            message = f"`{type(self).__name__}` needs at least 2 dimensions, [N, C, ...], but its input is {x}"
+            raise ShapeError(message, code="NNS402", input=0)
+
+
+def channel_mask(x: TensorType, rank: int) -> TensorType:
+    """A number for each channel of each sample; torch takes what has three dimensions for a batch in any case."""
+    lead = 1 if x.rank <= rank + 1 and x.rank != 3 else 2
+    return x.with_dims(*x.dims[:lead], *[1] * (x.rank - lead))

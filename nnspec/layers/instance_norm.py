@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nnspec.arguments import arg, inferred
 from nnspec.layer import Example, Layer, OnnxGraph, Rules, ShapeError, Weight
@@ -10,6 +11,9 @@ from nnspec.layers._expect import expect_float, expect_rank, expect_weight_type,
 from nnspec.layers._lowering import batched
 from nnspec.layers._window import BATCHED, UNBATCHED
 from nnspec.types import TensorType
+
+if TYPE_CHECKING:
+    from nnspec.layer_memory import Tape
 
 
 class _InstanceNorm(Layer):
@@ -22,6 +26,7 @@ class _InstanceNorm(Layer):
     momentum: float = arg(0.1, ge=0, le=1, doc="share of a new batch in the running values")
     affine: bool = arg(False, doc="learn a scale and an offset for each channel")
     track_running_stats: bool = arg(False, doc="keep running mean and variance for inference")
+    bias: bool = arg(True, doc="learn an offset, where a scale is learned", keyword=True)
 
     def accept(self, *inputs: Any) -> None:
         expect_rank(self, inputs[0], BATCHED[self.rank], UNBATCHED[self.rank])
@@ -46,18 +51,29 @@ class _InstanceNorm(Layer):
         each = (self.num_features,)
         weights: dict[str, Weight] = {}
         if self.affine:
-            weights |= {"weight": Weight(each), "bias": Weight(each)}
+            weights["weight"] = Weight(each)
+        if self.affine and self.bias:
+            weights["bias"] = Weight(each)
         if self.track_running_stats:
             weights["running_mean"] = Weight(each, trained=False)
             weights["running_var"] = Weight(each, trained=False)
             weights["num_batches_tracked"] = Weight((), "int64", trained=False)
         return weights
 
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        x = inputs[0]
+        each = x.type.with_dims(self.num_features * prod(x.dims[: -self.rank - 1]))
+        repeated = [each, each] if self.affine else []
+        running = [each, each] if self.track_running_stats else []
+        by_batch = m.training or not self.track_running_stats
+        kept = repeated + ([each, each] if by_batch else running)
+        return m.op(m.output, x, extra=kept, scratch=running if by_batch else ())
+
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         y, unbatched = batched(g, x, self.rank + 2)
         dtype = g.type(x).dtype
         scale = g.weight("weight") if self.affine else g.constant([1.0] * self.num_features, dtype)
-        offset = g.weight("bias") if self.affine else g.constant([0.0] * self.num_features, dtype)
+        offset = g.weight("bias") if self.affine and self.bias else g.constant([0.0] * self.num_features, dtype)
         if not self.track_running_stats:
             return unbatched(g.node("InstanceNormalization", y, scale, offset, epsilon=self.eps))
         mean, variance = g.weight("running_mean"), g.weight("running_var")
@@ -77,6 +93,7 @@ class InstanceNorm1d(_InstanceNorm):
         Example("InstanceNorm1d", x="float[N, 4, 6]"),
         Example("InstanceNorm1d(affine=true, track_running_stats=true)", x="float[N, 4, L]"),
         Example("InstanceNorm1d(1e-3)", x="float[4, L]"),
+        Example("InstanceNorm1d(affine=true, bias=false)", x="float[N, 4, 6]"),
     )
 
 
@@ -140,6 +157,17 @@ class LocalResponseNorm(Layer):
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         return x
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        x = inputs[0]
+        square = m.op(x.type, x)
+        padded = m.op(x.type.with_dims(x.dims[0], 1, x.dims[1] + self.size - 1, prod(x.dims[2:])), square, keeps=())
+        m.free(square)
+        mean = m.op(x.type, padded)
+        scaled = m.op(x.type, mean, keeps=())
+        shifted = m.op(x.type, scaled, keeps=())
+        m.free(mean, scaled)
+        return m.op(m.output, x, m.op(x.type, shifted))
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         kind = g.type(x)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnspec.arguments import arg, inferred
 from nnspec.dims import Size
 from nnspec.layer import Example, Layer, OnnxGraph, Rules, ShapeError, Weight
+from nnspec.layer_inference import Absorbing, rescaled
 from nnspec.layers._expect import expect_weight_type, volume
 from nnspec.types import Operand, TensorType
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nnspec.layer_inference import Part
+    from nnspec.layer_memory import Tape
 
 
 class Linear(Layer):
@@ -41,8 +48,18 @@ class Linear(Layer):
             weights["bias"] = Weight((self.out_features,))
         return weights
 
+    def absorbing(self, rank: int) -> Absorbing | None:
+        return Absorbing(self.replace(bias=True), self._absorbed) if rank == 2 else None
+
+    def _absorbed(self, part: Part, scale: np.ndarray, offset: np.ndarray) -> dict[str, np.ndarray]:
+        bias = scale * part("bias") + offset if self.bias else offset
+        return {"weight": rescaled(part("weight"), scale, 0), "bias": bias}
+
     def macs(self, inputs: Sequence[Operand], output: Any) -> Size:
         return volume(output.dims) * self.in_features
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        return m.linear(m.output, *inputs)
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         bias = g.weight("bias") if self.bias else None

@@ -12,7 +12,11 @@ from nnspec.layers._lowering import reduce
 from nnspec.types import TensorType
 
 if TYPE_CHECKING:
+    import numpy as np
     from typing_extensions import Self
+
+    from nnspec.layer_inference import Affine, Part
+    from nnspec.layer_memory import Stored, Tape
 
 
 class _BatchNorm(Layer):
@@ -23,6 +27,7 @@ class _BatchNorm(Layer):
     momentum: float | None = arg(0.1, ge=0, le=1, doc="share of a new batch in the running values; none: plain average")
     affine: bool = arg(True, doc="learn a scale and an offset for each channel")
     track_running_stats: bool = arg(True, doc="keep running mean and variance for inference")
+    bias: bool = arg(True, doc="learn an offset, where a scale is learned", keyword=True)
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         return x
@@ -34,18 +39,36 @@ class _BatchNorm(Layer):
         each = (self.num_features,)
         weights: dict[str, Weight] = {}
         if self.affine:
-            weights |= {"weight": Weight(each), "bias": Weight(each)}
+            weights["weight"] = Weight(each)
+        if self.affine and self.bias:
+            weights["bias"] = Weight(each)
         if self.track_running_stats:
             weights["running_mean"] = Weight(each, trained=False)
             weights["running_var"] = Weight(each, trained=False)
             weights["num_batches_tracked"] = Weight((), "int64", trained=False)
         return weights
 
+    def as_affine(self) -> Affine | None:
+        return self._affine if self.track_running_stats else None
+
+    def _affine(self, part: Part) -> tuple[np.ndarray, np.ndarray]:
+        mean, variance = part("running_mean").astype("float64"), part("running_var").astype("float64")
+        scale = (variance + self.eps) ** -0.5
+        if not self.affine:
+            return scale, -mean * scale
+        scale = scale * part("weight")
+        return scale, (part("bias") if self.bias else 0) - mean * scale
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        by_batch = m.training or not self.track_running_stats
+        each = TensorType("float32", (self.num_features,))
+        return m.op(m.output, *inputs, extra=[each, each] if by_batch else ())
+
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         if not self.track_running_stats:
             return self._by_batch(g, x)
         scale = g.weight("weight") if self.affine else g.constant([1.0] * self.num_features, "float32")
-        offset = g.weight("bias") if self.affine else g.constant([0.0] * self.num_features, "float32")
+        offset = g.weight("bias") if self.affine and self.bias else g.constant([0.0] * self.num_features, "float32")
         mean, variance = g.weight("running_mean"), g.weight("running_var")
         return g.node("BatchNormalization", x, scale, offset, mean, variance, epsilon=self.eps)
 
@@ -61,7 +84,7 @@ class _BatchNorm(Layer):
             return str(y)
         spread = g.constant([-1, *[1] * (kind.rank - 2)])
         y = g.node("Mul", y, g.node("Reshape", g.weight("weight"), spread))
-        return str(g.node("Add", y, g.node("Reshape", g.weight("bias"), spread)))
+        return str(g.node("Add", y, g.node("Reshape", g.weight("bias"), spread)) if self.bias else y)
 
 
 class BatchNorm1d(_BatchNorm):
@@ -75,6 +98,8 @@ class BatchNorm1d(_BatchNorm):
         Example("BatchNorm1d(1e-3, momentum=none)", x="float[N, 4, L]"),
         Example("BatchNorm1d(affine=false)", x="float[3, 4, 5]"),
         Example("BatchNorm1d(track_running_stats=false)", x="float[4, 6]"),
+        Example("BatchNorm1d(bias=false)", x="float[N, 8]"),
+        Example("BatchNorm1d(track_running_stats=false, bias=false)", x="float[4, 6]"),
     )
 
     def accept(self, *inputs: Any) -> None:
@@ -176,6 +201,11 @@ class LayerNorm(_Trailing):
         weights = {"weight": Weight(self._shape())}
         return weights | {"bias": Weight(self._shape())} if self.bias else weights
 
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        x = inputs[0].type
+        each = x.with_dims(*x.dims[: x.rank - len(self._shape())])
+        return m.op(m.output, *inputs, extra=[each, each])
+
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         shape, dtype = self._shape(), g.type(x).dtype
         scale = g.weight("weight") if self.elementwise_affine else filled(g, 1.0, shape, dtype)
@@ -204,9 +234,24 @@ class RMSNorm(_Trailing):
     def weights(self) -> dict[str, Weight]:
         return {"weight": Weight(self._shape())} if self.elementwise_affine else {}
 
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        y = remember_root_mean_square(m, inputs[0], len(self._shape()))
+        return m.op(m.output, y) if self.elementwise_affine else y
+
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         scale = g.weight("weight") if self.elementwise_affine else None
         return root_mean_square_norm(g, x, len(self._shape()), scale, self.eps)
+
+
+def remember_root_mean_square(m: Tape, x: Stored, count: int) -> Any:
+    """What torch runs on a CPU: the square, its mean over the last dimensions, one over the root, the product."""
+    each = x.type.with_dims(*x.dims[: len(x.dims) - count], *[1] * count)
+    square = m.op(x.type, x)
+    mean = m.op(each, square, keeps=())
+    m.free(square)
+    inverse = m.op(each, mean, keeps=(), keeps_output=True)
+    m.free(mean)
+    return m.op(x.type, x, inverse)
 
 
 def filled(g: OnnxGraph, value: float, shape: Sequence[int], dtype: str) -> str:
@@ -244,9 +289,11 @@ class GroupNorm(Layer):
     num_channels: int = inferred(axis=1)
     eps: float = arg(1e-5, ge=0, le=1, doc="added to the variance")
     affine: bool = arg(True, doc="learn a scale and an offset for each channel")
+    bias: bool = arg(True, doc="learn an offset, where a scale is learned", keyword=True)
 
     examples = (
         Example("GroupNorm(2)", x="float[N, 6, H, W]"),
+        Example("GroupNorm(2, bias=false)", x="float[N, 6, L]"),
         Example("GroupNorm(3, eps=1e-3)", x="float[N, 6, L]"),
         Example("GroupNorm(2, affine=false)", x="float[N, 6]"),
         Example("GroupNorm(1)", x="float[N, 4, 3, 2, 2]"),
@@ -262,16 +309,22 @@ class GroupNorm(Layer):
         return x
 
     def weights(self) -> dict[str, Weight]:
-        return {"weight": Weight((self.num_channels,)), "bias": Weight((self.num_channels,))} if self.affine else {}
+        names = ("weight", "bias") if self.bias else ("weight",)
+        return {name: Weight((self.num_channels,)) for name in names} if self.affine else {}
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        x = inputs[0].type
+        each = x.with_dims(x.dims[0], self.num_groups)
+        return m.op(m.output, *inputs, extra=[each, each])
 
     def torch(self) -> Code:
-        options = {n: v for n, v in self.given() if n in ("eps", "affine")}
+        options = {n: v for n, v in self.given() if n in ("eps", "affine", "bias")}
         return call("nn.GroupNorm", self.num_groups, self.num_channels, **options)
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         shape, dtype = (self.num_channels,), g.type(x).dtype
         scale = g.weight("weight") if self.affine else filled(g, 1.0, shape, dtype)
-        offset = g.weight("bias") if self.affine else filled(g, 0.0, shape, dtype)
+        offset = g.weight("bias") if self.affine and self.bias else filled(g, 0.0, shape, dtype)
         return grouped_norm(g, x, self.num_groups, scale, offset, self.eps, plain=not self.affine)
 
 

@@ -9,11 +9,14 @@ from nnspec import ir, registry
 from nnspec.arguments import arg
 from nnspec.dims import Size
 from nnspec.layer import Code, Example, Layer, OnnxGraph, Ref, Rules, ShapeError, Weight
+from nnspec.layer_inference import Plainer
 from nnspec.types import Operand
 
 if TYPE_CHECKING:
     import numpy as np
     from typing_extensions import Self
+
+    from nnspec.layer_inference import Part
 
 
 class _Parametrized(Layer):
@@ -100,6 +103,14 @@ class _Parametrized(Layer):
 
     def forward(self, module: Ref, *inputs: Any) -> Code:
         return self.inner.forward(module, *inputs)
+
+    def plainer(self) -> Plainer:
+        return Plainer(self.inner, self._ready)
+
+    def _ready(self, part: Part) -> dict[str, np.ndarray]:
+        names = [name for name in self.inner.weights() if name != self.name]
+        computed = self.compute(lambda name: part(f"parametrizations.{self.name}.{name}"))
+        return {self.name: computed, **{name: part(name) for name in names}}
 
     def onnx(self, g: OnnxGraph, *inputs: Any) -> Any:
         weight = self.compute(lambda part: g.array(f"parametrizations.{self.name}.{part}"))

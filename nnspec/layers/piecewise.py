@@ -85,11 +85,12 @@ class Hardshrink(_Piecewise):
     Source: `torch.nn.Hardshrink`.
     """
 
-    lambd: float = arg(0.5, ge=0, doc="half of the width of the dead zone")
+    lambd: float = arg(0.5, doc="half of the width of the dead zone; below 0 there is none")
 
     examples = (
         Example("Hardshrink", x="float[N, 8]"),
         Example("Hardshrink(1.5)", x="float[N, T, 8]"),
+        Example("Hardshrink(-0.5)", x="float[N, 8]"),
     )
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
@@ -131,3 +132,27 @@ class Threshold(_Piecewise):
         dtype = g.type(x).dtype
         above = g.node("Greater", x, g.constant(self.threshold, dtype))
         return g.node("Where", above, x, g.constant(self.value, dtype))
+
+
+class RReLU(_Piecewise):
+    """`x` where it is positive, a slope times `x` elsewhere: drawn for each element while training, the mean after it.
+
+    Source: `torch.nn.RReLU`; Xu et al., Empirical evaluation of rectified activations (arXiv:1505.00853).
+    """
+
+    lower: float = arg(1.0 / 8, doc="the least slope that is drawn")
+    upper: float = arg(1.0 / 3, doc="the largest slope that is drawn")
+
+    examples = (
+        Example("RReLU", x="float[N, 8]"),
+        Example("RReLU(0.1, upper=0.3)", x="float[N, T, 8]"),
+    )
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        if self.lower > self.upper:
+            message = f"`{type(self).__name__}` draws slopes from {self.lower:g} to {self.upper:g}, and there are none"
+            raise ShapeError(message, code="NNS304", at="lower", helps=("the lower bound comes first",))
+        return x
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        return g.node("LeakyRelu", x, alpha=(self.lower + self.upper) / 2)

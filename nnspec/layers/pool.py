@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nnspec.arguments import arg
 from nnspec.dims import Size, show
 from nnspec.layer import Example, Layer, OnnxGraph, Rules
-from nnspec.layers._expect import expect_float, expect_rank
+from nnspec.layers._expect import expect_float, expect_rank, volume
 from nnspec.layers._lowering import batched, pad
 from nnspec.layers._window import (
     AXES,
@@ -22,6 +22,9 @@ from nnspec.layers._window import (
     refuse_wide_padding,
 )
 from nnspec.types import TensorType
+
+if TYPE_CHECKING:
+    from nnspec.layer_memory import Tape
 
 
 class _Pool(Layer):
@@ -55,36 +58,59 @@ class _Pool(Layer):
         return [Window(kernel, stride, dilation, padding, padding) for kernel, stride, dilation, padding in rows]
 
     def derivation(self, inputs: Sequence[Any], output: Any) -> str:
-        return "" if self.ceil_mode else derive_windows(inputs[0], output, self._windows())
+        first = output if isinstance(output, TensorType) else output[0]
+        return "" if self.ceil_mode else derive_windows(inputs[0], first, self._windows())
 
     def _attributes(self) -> dict[str, Any]:
         windows = self._windows()
         return {"kernel_shape": [w.kernel for w in windows], "strides": [w.stride for w in windows]}
 
-    def _drop_outside(self, g: OnnxGraph, x: str, y: str) -> str:
-        """Cut off the windows that start behind the input, which torch does not count in `ceil_mode`."""
-        for axis, (size, window) in enumerate(zip(g.type(x).dims[-self.rank :], self._windows(), strict=True)):
-            if self.ceil_mode and window.may_start_outside:
-                count = g.shape([(size + window.before - 1) // window.stride + 1])
-                y = g.node("Slice", y, g.constant([0]), count, g.constant([axis - self.rank]))
-        return y
-
 
 class _MaxPool(_Pool):
     dilation: int | tuple[int, ...] = arg(1, ge=1, doc="spacing of the window's elements")
-    ceil_mode: bool = arg(False, keyword=True, doc="count a last window that reaches over the end")
+    return_indices: bool = arg(False, doc="give the places of the maxima as well, for `MaxUnpool`: (y, indices)")
+    ceil_mode: bool = arg(False, doc="count a last window that reaches over the end")
+
+    def infer(self, rules: Rules, x: TensorType) -> Any:
+        y = super().infer(rules, x)
+        return (y, y.with_dtype("int64")) if self.return_indices else y
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        y = m.output[0] if self.return_indices else m.output
+        found = m.op((y, y.with_dtype("int64")), *inputs, keeps_output=True)
+        return found if self.return_indices else found[0]
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
-        windows = self._windows()
+        kind, windows = g.type(x), self._windows()
         y, unbatched = batched(g, x, self.rank + 2)
-        before = [w.before for w in windows]
+        before, after = [w.before for w in windows], [w.reach for w in windows]
         attributes = self._attributes() | {"dilations": [w.dilation for w in windows]}
-        if not self.ceil_mode:
-            return unbatched(g.node("MaxPool", y, **attributes, pads=before * 2))
-        # Runtimes differ on ceil_mode: padding enough for the last window and rounding down says the same.
-        lowest = g.constant(float("-inf"), g.type(x).dtype)
-        y = pad(g, y, before, [w.after + w.stride - 1 for w in windows], "zeros", lowest)
-        return unbatched(self._drop_outside(g, x, g.node("MaxPool", y, **attributes)))
+        if self.ceil_mode:
+            # Runtimes differ on ceil_mode: padding enough for the last window and rounding down says the same.
+            y = pad(g, y, before, after, "zeros", g.constant(float("-inf"), kind.dtype))
+        else:
+            attributes["pads"] = before * 2
+        if not self.return_indices:
+            return unbatched(g.node("MaxPool", y, **attributes))
+        y, places = g.node("MaxPool", y, outputs=2, **attributes)
+        lead, tail = (before, after) if self.ceil_mode else ([0] * self.rank, [0] * self.rank)
+        return unbatched(y), unbatched(_own_places(g, places, kind.dims[-self.rank :], lead, tail))
+
+
+def _own_places(g: OnnxGraph, places: str, sizes: Sequence[Size], before: list[int], after: list[int]) -> str:
+    """Places in a whole batch of padded planes, as ONNX counts them, as places in the plane that torch was given."""
+    padded = [b + size + a for b, size, a in zip(before, sizes, after, strict=True)]
+    places = g.node("Mod", places, g.size(volume(padded)))
+    if not any((*before, *after)):
+        return places
+    own = ""
+    for axis, (size, lead) in enumerate(zip(sizes, before, strict=True)):
+        inner = volume(padded[axis + 1 :])
+        place = g.node("Div", places, g.size(inner)) if inner != 1 else places
+        places = g.node("Mod", places, g.size(inner)) if inner != 1 else places
+        place = g.node("Sub", place, g.constant(lead)) if lead else place
+        own = g.node("Add", g.node("Mul", own, g.size(size)), place) if own else place
+    return own
 
 
 class MaxPool1d(_MaxPool):
@@ -104,6 +130,7 @@ class MaxPool1d(_MaxPool):
         Example("MaxPool1d(3, stride=2, padding=1, dilation=1)", x="float[N, 3, L]"),
         Example("MaxPool1d(2, stride=3, padding=1, ceil_mode=true)", x="float[N, 3, L]"),
         Example("MaxPool1d(3, dilation=2)", x="float[4, 9]"),
+        Example("MaxPool1d(2, return_indices=true)", x="float[N, 3, L]"),
     )
 
 
@@ -125,6 +152,8 @@ class MaxPool2d(_MaxPool):
         Example("MaxPool2d((3, 2), stride=(2, 1), padding=(1, 0), ceil_mode=true)", x="float[N, 3, H, W]"),
         Example("MaxPool2d(2, stride=3, padding=1, ceil_mode=true)", x="float[N, 3, H, W]"),
         Example("MaxPool2d(2, dilation=3)", x="float[3, 9, 8]"),
+        Example("MaxPool2d(2, return_indices=true)", x="float[N, 3, H, W]"),
+        Example("MaxPool2d(3, 2, (0, 1), return_indices=true, ceil_mode=true)", x="float[N, 3, H, W]"),
     )
 
 
@@ -144,6 +173,7 @@ class MaxPool3d(_MaxPool):
         Example("MaxPool3d(2)", x="float[N, 3, 4, 8, 8]"),
         Example("MaxPool3d((1, 3, 2), stride=2, padding=(0, 1, 1), ceil_mode=true)", x="float[N, 2, D, H, W]"),
         Example("MaxPool3d(2, dilation=2)", x="float[2, 5, 5, 5]"),
+        Example("MaxPool3d(2, return_indices=true)", x="float[2, D, 4, W]"),
     )
 
 
@@ -153,33 +183,35 @@ class _AvgPool(_Pool):
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         y, unbatched = batched(g, x, self.rank + 2)
+        return unbatched(self.averages(g, y, g.type(x)))
+
+    def averages(self, g: OnnxGraph, y: str, x: TensorType) -> str:
+        """The means over windows of a value of the type x, with a batch dimension at least."""
         divisor: int | None = getattr(self, "divisor_override", None)
         windows = self._windows()
         before, after = [w.before for w in windows], [w.after for w in windows]
         if not self.ceil_mode and divisor is None:
             attributes = self._attributes() | {"count_include_pad": int(self.count_include_pad)}
-            return unbatched(g.node("AveragePool", y, **attributes, pads=before + after))
+            return str(g.node("AveragePool", y, **attributes, pads=before + after))
         # Sums over windows, of the values and (for the divisor) of what counts, on an input padded by hand: runtimes
         # differ on how padding and windows that reach over the end are counted.
-        extra = [w.stride - 1 if self.ceil_mode else 0 for w in windows]
-        end = [a + e for a, e in zip(after, extra, strict=True)]
-        mean = g.node("AveragePool", pad(g, y, before, end, "zeros"), **self._attributes())
+        end = [w.reach for w in windows] if self.ceil_mode else after
+        # The empty name keeps ONNX Runtime from making one node of both, whose pads it then finds too large.
+        mean = str(g.node("AveragePool", pad(g, y, before, end, "zeros", ""), **self._attributes()))
         if divisor is not None:
             scale = prod(w.kernel for w in windows) / divisor
-            mean = g.node("Mul", mean, g.constant(scale, g.type(x).dtype))
-            return unbatched(self._drop_outside(g, x, mean))
-        share = g.node("AveragePool", self._counted(g, x, before, after, extra), **self._attributes())
-        return unbatched(g.node("Div", self._drop_outside(g, x, mean), self._drop_outside(g, x, share)))
+            return str(g.node("Mul", mean, g.constant(scale, x.dtype)))
+        share = g.node("AveragePool", self._counted(g, x, before, after, end), **self._attributes())
+        return str(g.node("Div", mean, share))
 
-    def _counted(self, g: OnnxGraph, x: str, before: list[int], after: list[int], extra: list[int]) -> str:
-        """Ones where an element counts, zeros around them."""
-        kind = g.type(x)
-        one = g.node("Reshape", g.constant(1.0, kind.dtype), g.constant([1] * (self.rank + 2)))
-        ones = g.node("Expand", one, g.shape([1, 1, *kind.dims[-self.rank :]]))
-        if self.count_include_pad:
-            ones = pad(g, ones, before, after, "zeros", g.constant(1.0, kind.dtype))
-            return pad(g, ones, [0] * self.rank, extra, "zeros")
-        return pad(g, ones, before, [a + e for a, e in zip(after, extra, strict=True)], "zeros")
+    def _counted(self, g: OnnxGraph, x: TensorType, before: list[int], after: list[int], end: list[int]) -> str:
+        """Ones where an element counts, zeros around them; `end` is all that is put behind."""
+        one = g.node("Reshape", g.constant(1.0, x.dtype), g.constant([1] * (self.rank + 2)))
+        ones = g.node("Expand", one, g.shape([1, 1, *x.dims[-self.rank :]]))
+        if not self.count_include_pad:
+            return pad(g, ones, before, end, "zeros")
+        ones = pad(g, ones, before, after, "zeros", g.constant(1.0, x.dtype))
+        return pad(g, ones, [0] * self.rank, [e - a for e, a in zip(end, after, strict=True)], "zeros")
 
 
 class AvgPool1d(_AvgPool):

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from nnspec.arguments import arg, inferred
 from nnspec.dims import Size, show
-from nnspec.layer import Example, Layer, OnnxGraph, Rules, ShapeError, Unsupported, Weight
+from nnspec.layer import Example, Layer, OnnxGraph, Rules, ShapeError, Weight
 from nnspec.layers._expect import expect_rank, expect_tensor, expect_weight_type, volume
+from nnspec.layers._recurrent_memory import remember_cells, remember_kernel, remember_recurrent
+from nnspec.layers._recurrent_onnx import project, run
 from nnspec.types import Operand, TensorType
+
+if TYPE_CHECKING:
+    from nnspec.layer_memory import Tape
 
 
 class _Recurrent(Layer):
@@ -97,8 +102,14 @@ class _Recurrent(Layer):
         matrices = (w.shape for w in self.weights().values() if len(w.shape) == 2)
         return volume(x.dims[:-1]) * sum(rows * columns for rows, columns in matrices)
 
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        return remember_recurrent(self, m, inputs[0], self._states(inputs[1] if len(inputs) > 1 else None))
+
+    def remember_steps(self, m: Tape, x: Any) -> Any:
+        """What a layer of the stack allocates, going along the time in one direction."""
+        return remember_cells(self, m, x, gates=1, kept=1)
+
     def onnx(self, g: OnnxGraph, x: str, hx: Any = None) -> Any:
-        self._refuse(g)
         batched = g.type(x).rank == 3
         one = g.constant([1])
         if not batched:
@@ -117,9 +128,6 @@ class _Recurrent(Layer):
             x = g.node("Transpose", x, perm=[1, 0, 2])
         return x, (tuple(finals) if len(finals) > 1 else finals[0])
 
-    def _refuse(self, g: OnnxGraph) -> None:
-        """Raise `Unsupported` for arguments that ONNX has no words for."""
-
     def _split(self, g: OnnxGraph, given: Sequence[str]) -> list[tuple[str, ...]]:
         """The initial states of each layer of the stack."""
         if self.num_layers == 1 or not given:
@@ -130,45 +138,18 @@ class _Recurrent(Layer):
     def _layer(self, g: OnnxGraph, number: int, x: str, states: Sequence[str]) -> tuple[str, ...]:
         """One layer of the stack: its output [T, N, directions * H], and its final states."""
         ends = ("", "_reverse") if self.bidirectional else ("",)
-        names = [f"_l{number}{end}" for end in ends]
-        w, r = self._matrix(g, "weight_ih", names), self._matrix(g, "weight_hh", names)
-        y, *finals = g.node(
-            type(self).__name__,
-            x,
-            w,
-            r,
-            self._offsets(g, names) if self.bias else None,
-            *((None, *states) if states else ()),
-            outputs=1 + len(self._state_sizes()),
-            hidden_size=self.hidden_size,
-            direction="bidirectional" if self.bidirectional else "forward",
-            **self._attributes(),
-        )
+        y, *finals = self._along(g, [f"_l{number}{end}" for end in ends], x, states)
         if not self.bidirectional:
             return (g.node("Squeeze", y, g.constant([1])), *finals)
         y = g.node("Transpose", y, perm=[0, 2, 1, 3])
-        return (g.node("Reshape", y, g.constant([0, 0, 2 * self.hidden_size])), *finals)
+        return (g.node("Reshape", y, g.constant([0, 0, 2 * self._output_size()])), *finals)
+
+    def _along(self, g: OnnxGraph, suffixes: Sequence[str], x: str, states: Sequence[str]) -> tuple[str, ...]:
+        """The operator for the weights of these names: [T, directions, N, H], and its final states."""
+        return run(self, g, type(self).__name__, suffixes, x, states, **self._attributes())
 
     def _attributes(self) -> dict[str, Any]:
         return {}
-
-    def _gates(self, array: Any) -> Any:
-        """Rows of a torch weight in ONNX's order of gates."""
-        import numpy as np
-
-        return np.concatenate([np.split(array, len(self.order))[gate] for gate in self.order])
-
-    def _matrix(self, g: OnnxGraph, kind: str, names: Sequence[str]) -> str:
-        import numpy as np
-
-        stacked = np.stack([self._gates(g.array(kind + name)) for name in names])
-        return g.initializer(stacked, kind + names[0])
-
-    def _offsets(self, g: OnnxGraph, names: Sequence[str]) -> str:
-        import numpy as np
-
-        both = [np.concatenate([self._gates(g.array(f"bias_{kind}{name}")) for kind in ("ih", "hh")]) for name in names]
-        return g.initializer(np.stack(both), f"bias{names[0]}")
 
 
 class RNN(_Recurrent):
@@ -237,6 +218,9 @@ class GRU(_Recurrent):
     def _attributes(self) -> dict[str, Any]:
         return {"linear_before_reset": 1}
 
+    def remember_steps(self, m: Tape, x: Any) -> Any:
+        return remember_cells(self, m, x, gates=3, kept=7)
+
 
 class LSTM(_Recurrent):
     """Long short-term memory: returns every step's output, and the last pair of states, `y, (h, c) = x -> LSTM(8)`.
@@ -302,6 +286,12 @@ class LSTM(_Recurrent):
     def _state_sizes(self) -> tuple[int, ...]:
         return self._output_size(), self.hidden_size
 
-    def _refuse(self, g: OnnxGraph) -> None:
-        if self.proj_size:
-            raise Unsupported("ONNX's LSTM has no projection: the nearest is `LSTM` without proj_size, then a `Linear`")
+    def _along(self, g: OnnxGraph, suffixes: Sequence[str], x: str, states: Sequence[str]) -> tuple[str, ...]:
+        if not self.proj_size:
+            return super()._along(g, suffixes, x, states)
+        return project(self, g, suffixes, x, states)
+
+    def remember_steps(self, m: Tape, x: Any) -> Any:
+        return remember_kernel(self, m, x)
+
+

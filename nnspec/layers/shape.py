@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnspec.arguments import arg
 from nnspec.dims import show
 from nnspec.layer import Example, Layer, OnnxGraph, Rules, ShapeError
 from nnspec.layers._expect import expect_axis, expect_tensor, volume
 from nnspec.types import TensorType
+
+if TYPE_CHECKING:
+    from nnspec.layer_memory import Tape
 
 
 class Identity(Layer):
@@ -29,6 +32,12 @@ class Identity(Layer):
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         return x
 
+    def gives_back(self, inputs: Sequence[Any], output: Any) -> int:
+        return 0
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        return inputs[0]
+
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         return x
 
@@ -39,6 +48,7 @@ class Flatten(Layer):
     Source: `torch.nn.Flatten`.
     """
 
+    reshapes = True
     start_dim: int = arg(1, doc="first dimension of those that become one")
     end_dim: int = arg(-1, doc="last dimension of those that become one")
 
@@ -93,6 +103,7 @@ class Unflatten(Layer):
     Source: `torch.nn.Unflatten`.
     """
 
+    reshapes = True
     dim: int = arg(doc="the dimension that becomes several")
     unflattened_size: tuple[int, ...] = arg(doc="the sizes that it becomes; one of them may be -1, to be worked out")
 

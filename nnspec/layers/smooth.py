@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnspec.arguments import arg
 from nnspec.layer import Example, Layer, OnnxGraph, Rules
 from nnspec.layers._expect import expect_float
 from nnspec.types import TensorType
+
+if TYPE_CHECKING:
+    from nnspec.layer_memory import Tape
 
 
 class _Smooth(Layer):
@@ -46,6 +49,10 @@ class Softsign(_Smooth):
         Example("Softsign", x="float[N, T, 8]"),
     )
 
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        size = m.op(m.output, m.op(m.output, *inputs), keeps=())
+        return m.op(m.output, *inputs, size)
+
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         return g.node("Softsign", x)
 
@@ -61,6 +68,9 @@ class LogSigmoid(_Smooth):
         Example("LogSigmoid", x="float[N, T, 8]"),
     )
 
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        return m.op(m.output, *inputs, extra=[m.output])
+
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         return g.node("Neg", g.node("Softplus", g.node("Neg", x)))
 
@@ -75,6 +85,9 @@ class Tanhshrink(_Smooth):
         Example("Tanhshrink", x="float[N, 8]"),
         Example("Tanhshrink", x="float[N, T, 8]"),
     )
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        return m.op(m.output, *inputs, m.op(m.output, *inputs, keeps=(), keeps_output=True), keeps=())
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         return g.node("Sub", x, g.node("Tanh", x))

@@ -19,12 +19,14 @@ class Upsample(Layer):
     Source: `torch.nn.Upsample`.
     """
 
+    keeps = ()
     size: int | tuple[int, ...] | None = arg(None, ge=1, doc="the new size, or one for each dimension of places")
     scale_factor: float | tuple[float, ...] | None = arg(None, gt=0, doc="what the sizes are multiplied by instead")
-    mode: Literal["nearest", "linear", "bilinear", "bicubic", "trilinear", "nearest-exact"] = arg(
+    mode: Literal["nearest", "linear", "bilinear", "bicubic", "trilinear", "area", "nearest-exact"] = arg(
         "nearest", doc="how new places are filled; the linear ones are for 1, 2 and 3 dimensions of places"
     )
     align_corners: bool | None = arg(None, doc="whether the corners of both grids lie on each other; none: false")
+    recompute_scale_factor: bool | None = arg(None, doc="go by the sizes that the factors lead to; none: false")
 
     examples = (
         Example("Upsample(scale_factor=2)", x="float[N, 3, H, W]"),
@@ -34,6 +36,8 @@ class Upsample(Layer):
         Example('Upsample(scale_factor=(1.5, 2), mode="bicubic")', x="float[N, 2, H, W]"),
         Example('Upsample(scale_factor=2, mode="trilinear")', x="float[N, 2, D, H, W]"),
         Example("Upsample((3, 4, 5))", x="float[N, 2, D, H, W]"),
+        Example("Upsample(scale_factor=1.75, recompute_scale_factor=true)", x="float[N, 2, L]"),
+        Example('Upsample((3, 4), mode="area")', x="float[N, 2, H, W]"),
     )
 
     def accept(self, *inputs: Any) -> None:
@@ -43,7 +47,7 @@ class Upsample(Layer):
         return _resize.infer(self, rules, self._resize(), x)
 
     def _resize(self) -> _resize.Resize:
-        return _resize.Resize(self.size, self.scale_factor, self.mode, self.align_corners)
+        return _resize.Resize(self.size, self.scale_factor, self.mode, self.align_corners, self.recompute_scale_factor)
 
     def torch(self) -> Code:
         return call("nn.Upsample", **dict(self.given()))
@@ -58,6 +62,7 @@ class UpsamplingNearest2d(Layer):
     Source: `torch.nn.UpsamplingNearest2d`.
     """
 
+    keeps = ()
     size: int | tuple[int, int] | None = arg(None, ge=1, doc="the new size: one number, or height and width")
     scale_factor: float | tuple[float, float] | None = arg(None, gt=0, doc="what the sizes are multiplied by instead")
 
@@ -107,16 +112,18 @@ class PixelShuffle(Layer):
     Source: `torch.nn.PixelShuffle`; Shi et al., Real-time single image super-resolution (arXiv:1609.05158).
     """
 
+    keeps = ()
     upscale_factor: int = arg(ge=1, doc="how many times wider and higher the result is")
 
     examples = (
         Example("PixelShuffle(2)", x="float[N, 8, H, W]"),
         Example("PixelShuffle(3)", x="int[9, H, W]"),
         Example("PixelShuffle(1)", x="float[N, C, H, W]"),
+        Example("PixelShuffle(2)", x="float[N, T, 4, H, W]"),
     )
 
     def accept(self, *inputs: Any) -> None:
-        expect_rank(self, inputs[0], "N, C, H, W", "C, H, W")
+        _expect_image(self, inputs[0])
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         r = self.upscale_factor
@@ -146,15 +153,17 @@ class PixelUnshuffle(Layer):
     Source: `torch.nn.PixelUnshuffle`.
     """
 
+    keeps = ()
     downscale_factor: int = arg(ge=1, doc="how many times narrower and lower the result is")
 
     examples = (
         Example("PixelUnshuffle(2)", x="float[N, 3, 4, 6]"),
         Example("PixelUnshuffle(3)", x="int[2, 3, 9]"),
+        Example("PixelUnshuffle(2)", x="float[N, T, C, 2, 4]"),
     )
 
     def accept(self, *inputs: Any) -> None:
-        expect_rank(self, inputs[0], "N, C, H, W", "C, H, W")
+        _expect_image(self, inputs[0])
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         r = self.downscale_factor
@@ -186,6 +195,7 @@ class ChannelShuffle(Layer):
     Source: `torch.nn.ChannelShuffle`; Zhang et al., ShuffleNet (arXiv:1707.01083).
     """
 
+    keeps = ()
     groups: int = arg(ge=1, doc="how many groups the channels fall into")
 
     examples = (
@@ -217,6 +227,17 @@ class ChannelShuffle(Layer):
         dims = g.type(x).dims
         apart = [dims[0], self.groups, dims[1] // self.groups, *dims[2:]]
         return _moved(g, x, apart, [0, 2, 1, *range(3, len(apart))], dims)
+
+
+def _expect_image(layer: Layer, operand: Any) -> None:
+    """Channels and places, behind any number of dimensions."""
+    x = expect_tensor(layer, operand)
+    if x.rank < 3:
+        raise ShapeError(
+            f"`{type(layer).__name__}` needs at least 3 dimensions, [..., C, H, W], but its input is {x}",
+            code="NNS402",
+            input=0,
+        )
 
 
 def _moved(g: OnnxGraph, x: str, apart: Sequence[Size], order: list[int], after: Sequence[Size]) -> str:

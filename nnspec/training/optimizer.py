@@ -16,6 +16,14 @@ class Optimizer(Arguments):
     def check(self) -> None:
         """Raise `SettingError` for arguments that do not go together."""
 
+    def state(self) -> int:
+        """How many numbers it keeps for each weight from step to step."""
+        return 0
+
+    def scratch(self) -> int:
+        """How many numbers a step makes for each weight, and forgets."""
+        return 0
+
     def options(self, device: str) -> dict[str, Any]:
         """Keyword arguments of torch's class for a kind of device: the author's, and the fastest implementation.
 

@@ -37,7 +37,7 @@ class Case(NamedTuple):
 MORE = (
     ("ConvTranspose2d", Example("ConvTranspose2d(6, 3, stride=2, groups=2)", onnx=False, x="float[N, 4, H, W]")),
     ("ConvTranspose2d", Example("ConvTranspose2d(2, 3, dilation=2, output_padding=1)", x="float[N, 3, 5, 5]")),
-    ("LSTM", Example("LSTM(4, 2, proj_size=3)", macs=2 * 4 * (16 * (3 + 3) + 3 * 4), onnx=False, x="float[T, N, 3]")),
+    ("LSTM", Example("LSTM(4, 2, proj_size=3)", macs=2 * 4 * (16 * (3 + 3) + 3 * 4), x="float[T, N, 3]")),
     ("MultiheadAttention", Example("MultiheadAttention(1, kdim=8)", query="float[5, 8]", value="float[5, 6]")),
 )
 """Not examples: warned of by torch, or beyond ONNX or its reference evaluator."""
@@ -177,11 +177,12 @@ def tensors(case: Case, sizes: Mapping[str, int], seed: int = 0) -> tuple[Any, .
             mask = torch.rand(shape, generator=generator) < 0.5
             mask[..., 0] = False
             return mask
-        signed = case.layer.title != "Embedding"
-        below = getattr(case.layer, "num_embeddings", 5)
-        return torch.randint(-below if signed and kind.dtype != "uint8" else 0, below, shape, generator=generator).to(
-            dtype
-        )
+        rows = getattr(case.layer, "num_embeddings", None) or getattr(case.layer, "n_classes", None)
+        if case.layer.title.startswith("MaxUnpool"):
+            rows = 2  # places in the smallest plane
+        signed = rows is None and kind.dtype != "uint8" and case.layer.title != "Embedding"
+        low = -5 if signed else 0
+        return torch.randint(low, rows or 5, shape, generator=generator).to(dtype)
 
     found = nested(case.inputs, one)
     assert isinstance(found, tuple)
@@ -199,6 +200,8 @@ def source(value: Any) -> str:
         args = [source(a) for a in value.args]
         if value.kind == "index":
             return f"{args[0]}[{', '.join(args[1:])}]"
+        if value.kind == "attribute":
+            return f"{args[0]}.{value.name}"
         assert value.kind == "call", value.kind
         return f"{value.name}({', '.join(args + [f'{k}={source(v)}' for k, v in value.kwargs.items()])})"
     if isinstance(value, tuple):
@@ -233,7 +236,7 @@ def apply(layer: Layer, module: nn.Module, inputs: Sequence[Any]) -> Any:
         return Ref(names[-1])
 
     code = layer.forward(Ref("module"), *nested(tuple(inputs), name))
-    namespace = {"module": module} | dict(zip(names, leaves(tuple(inputs)), strict=True))
+    namespace = {"module": module, "torch": torch} | dict(zip(names, leaves(tuple(inputs)), strict=True))
     with torch.no_grad():
         return eval(source(code), namespace)
 

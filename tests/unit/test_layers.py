@@ -47,8 +47,8 @@ LEFT_OUT = {
     "inplace": "says nothing about the result",
     "max_norm": "changes weights in a forward pass",
     "norm_type": "goes with max_norm",
-    "return_indices": "a second output that only MaxUnpool reads",
     "_weight": "not public",
+    "_random_samples": "not public: it is drawn by torch's generator",
     "_freeze": "not public",
     "ConvTranspose1d.padding_mode": "only zeros are possible",
     "ConvTranspose2d.padding_mode": "only zeros are possible",
@@ -56,6 +56,8 @@ LEFT_OUT = {
     "BatchNorm1d.bias": "newer than the oldest torch that is served",
     "BatchNorm2d.bias": "newer than the oldest torch that is served",
     "BatchNorm3d.bias": "newer than the oldest torch that is served",
+    "custom_encoder": "an encoder of one's own stands in front of a `TransformerDecoder`",
+    "custom_decoder": "a decoder of one's own stands behind a `TransformerEncoder`",
     "recompute_scale_factor": "says how sizes are rounded, which is exact here",
     "min_value": "deprecated by torch in favour of min_val",
     "max_value": "deprecated by torch in favour of max_val",
@@ -89,6 +91,7 @@ def test_arguments_are_torchs_in_torchs_order(name: str) -> None:
     assert not {n for n in theirs if n not in cls.fields and n not in LEFT_OUT and f"{name}.{n}" not in LEFT_OUT}
     for field in cls.fields.values():
         default = theirs.get(field.name)
+        default = getattr(default, "__name__", default)  # `F.relu` is called "relu" here
         if not field.required and not field.inferred and default not in (None, inspect.Parameter.empty):
             assert field.default == default, field.name
 

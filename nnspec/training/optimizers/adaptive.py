@@ -33,6 +33,9 @@ class Adam(Optimizer):
     fused: bool | None = arg(None, doc=_FUSED, keyword=True)
     decoupled_weight_decay: bool = arg(False, doc="decay the weights themselves, as AdamW does", keyword=True)
 
+    def state(self) -> int:
+        return 3 if self.amsgrad else 2
+
 
 class AdamW(Optimizer):
     """Adam with the decay applied to the weights themselves, not to the gradients.
@@ -51,6 +54,9 @@ class AdamW(Optimizer):
     foreach: bool | None = arg(None, doc=_FOREACH, keyword=True)
     fused: bool | None = arg(None, doc=_FUSED, keyword=True)
 
+    def state(self) -> int:
+        return 3 if self.amsgrad else 2
+
 
 class RMSprop(Optimizer):
     """Steps divided by the root of a running average of squared gradients.
@@ -67,6 +73,12 @@ class RMSprop(Optimizer):
     centered: bool = arg(False, doc="divide by an estimate of the variance, not of the mean square")
     maximize: bool = arg(False, doc=_MAXIMIZE, keyword=True)
     foreach: bool | None = arg(None, doc=_FOREACH, keyword=True)
+
+    def state(self) -> int:
+        return 1 + (self.momentum > 0) + self.centered
+
+    def scratch(self) -> int:
+        return 1 + (self.weight_decay != 0)
 
 
 class Adagrad(Optimizer):
@@ -86,3 +98,6 @@ class Adagrad(Optimizer):
     foreach: bool | None = arg(None, doc=_FOREACH)
     maximize: bool = arg(False, doc=_MAXIMIZE, keyword=True)
     fused: bool | None = arg(None, doc=_FUSED, keyword=True)
+
+    def state(self) -> int:
+        return 1

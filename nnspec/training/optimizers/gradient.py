@@ -25,6 +25,9 @@ class SGD(Optimizer):
     foreach: bool | None = arg(None, doc="update all parameters in one call of each operation", keyword=True)
     fused: bool | None = arg(None, doc="update all parameters in one kernel", keyword=True)
 
+    def state(self) -> int:
+        return int(self.momentum != 0)
+
     def check(self) -> None:
         if self.nesterov and (self.momentum <= 0 or self.dampening != 0):
             raise SettingError(

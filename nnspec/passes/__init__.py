@@ -1,0 +1,1 @@
+"""Rewriting programs for inference: each pass is a file, and leaves the outputs as they are."""

@@ -1,0 +1,147 @@
+"""`fold-constants`: what is computed from nothing but numbers becomes a buffer, worked out once.
+
+A buffer starts from a closed graph, so nothing is evaluated here: the constructor of the emitted class computes it, and
+the weights that go to ONNX get it from whoever can compute a graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from nnspec import ir
+from nnspec.dims import Dim
+from nnspec.elaborate.place import is_reserved
+from nnspec.passes.operations import operation_of
+from nnspec.passes.rewriting import Editor, Rewritten, Step, in_methods, rebuilt
+from nnspec.types import TensorType
+
+if TYPE_CHECKING:
+    from nnspec.passes.rewriting import Change, Evaluate, State
+
+MAX_ELEMENTS = 2**20
+"""Of a constant and of all that leads to it: a table or mask is kept, and 1,024 x 1,024 is the largest."""
+
+MAX_TOTAL = 2**24
+"""Of all constants of a program."""
+
+
+def run(program: ir.Program) -> Rewritten:
+    """The program with constants as buffers of the blocks that use them."""
+    folder = _Folder(program)
+    changed = in_methods(program, folder.folded)
+    editor = Editor(changed)
+    steps = []
+    for block, found in folder.constants.items():
+        module = program.modules[block]
+        members = (ir.Member(name, "buffer", "auto", type=_type(graph), value=graph) for name, graph in found.items())
+        editor.set(block, replace(module, members=(*module.members, *members)))
+        steps.append(Step(program, block, _change(found)))
+    return Rewritten(editor.program(), tuple(steps))
+
+
+def _type(graph: ir.Graph) -> TensorType:
+    return graph.values[graph.outputs[0].id].type
+
+
+def _change(found: dict[str, ir.Graph]) -> Change:
+    def change(state: State, prefix: str, evaluate: Evaluate) -> dict[str, Any]:
+        return {prefix + name: evaluate(graph) for name, graph in found.items()}
+
+    return change
+
+
+class _Folder:
+    """Takes constants out of graphs."""
+
+    def __init__(self, program: ir.Program) -> None:
+        self.constants: dict[int, dict[str, ir.Graph]] = {}
+        """By block, the closed graphs of its new buffers by name."""
+        self._program = program
+        self._total = 0
+
+    def folded(self, method: ir.Method, graph: ir.Graph) -> ir.Graph:
+        """A graph that reads its constants."""
+        makers = self._makers(method, graph)
+        if not makers:
+            return graph
+        used = {v for node in graph.nodes if node.outputs[0] not in makers for v in _used(node)}
+        used |= set(ir.refs(graph.outputs))
+        taken = {}
+        for value in sorted(used & makers.keys()):
+            name = self._name(method.module, _closed(graph, makers, value), graph.values[value].hint)
+            if name:
+                taken[value] = name
+        if not taken:
+            return graph
+        reads = tuple(ir.Read(name, (value,), makers[value].span) for value, name in taken.items())
+        return rebuilt(graph, (*reads, *_without(graph, makers, set(taken))), {})
+
+    def _makers(self, method: ir.Method, graph: ir.Graph) -> dict[int, ir.Op]:
+        """The values that are constant, and the nodes that make them."""
+        makers: dict[int, ir.Op] = {}
+        for node in graph.nodes:
+            if not isinstance(node, ir.Op) or not set(ir.refs(node.inputs)) <= makers.keys():
+                continue
+            value = ir.result_of(node.outputs)
+            if not isinstance(value, int) or _has_sizes((node.inputs, *node.attributes.values())):
+                continue
+            sizes = [dim for dim in graph.values[value].type.dims if isinstance(dim, int)]
+            operation = operation_of(self._program, method.module, node)
+            fixed = len(sizes) == graph.values[value].type.rank and prod(sizes) <= MAX_ELEMENTS
+            if fixed and operation is not None and not operation.is_random():
+                makers[value] = node
+        return makers
+
+    def _name(self, block: int, closed: ir.Graph, hint: str) -> str:
+        """The buffer that holds a constant; empty where there are too many."""
+        known = self.constants.get(block, {})
+        same = next((name for name, other in known.items() if repr(other) == repr(closed)), "")
+        if same:
+            return same
+        elements = prod(dim for dim in _type(closed).dims if isinstance(dim, int))
+        if self._total + elements > MAX_TOTAL:
+            return ""
+        self._total += elements
+        taken = {*known, *(member.name for member in self._program.modules[block].members)}
+        word = hint if hint.isidentifier() else "constant"
+        names = (word, *(f"{word}_{count}" for count in range(2, len(taken) + 3)))
+        name = next(each for each in names if each not in taken and not is_reserved(each))
+        self.constants.setdefault(block, {})[name] = closed
+        return name
+
+
+def _used(node: ir.Node) -> Iterator[int]:
+    return iter(()) if isinstance(node, ir.Read) else ir.refs(node.inputs)
+
+
+def _has_sizes(value: Any) -> bool:
+    return any(map(_has_sizes, value)) if isinstance(value, tuple) else isinstance(value, Dim)
+
+
+def _closed(graph: ir.Graph, makers: dict[int, ir.Op], value: int) -> ir.Graph:
+    """The graph that computes a constant, with nothing of where it stood."""
+    needed, rest = {id(makers[value])}, [value]
+    while rest:
+        for used in ir.refs(makers[rest.pop()].inputs):
+            if id(makers[used]) not in needed:
+                needed.add(id(makers[used]))
+                rest.append(used)
+    nodes = tuple(replace(node, span=None) for node in graph.nodes if id(node) in needed)
+    alone = ir.Graph((), tuple(replace(v, hint="", span=None) for v in graph.values), nodes, (ir.Ref(value),))
+    return rebuilt(alone, nodes, {})
+
+
+def _without(graph: ir.Graph, makers: dict[int, ir.Op], taken: set[int]) -> Sequence[ir.Node]:
+    """The nodes, less those that made what is read now and what nothing else needs."""
+    needed = set(ir.refs(graph.outputs))
+    kept: list[ir.Node] = []
+    for node in reversed(graph.nodes):
+        output = node.outputs[0]
+        if output in makers and (output in taken or output not in needed):
+            continue
+        kept.append(node)
+        needed |= set(_used(node))
+    return kept[::-1]

@@ -1,0 +1,74 @@
+"""Every class and function, sample by sample, as PyTorch's tables have them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from nnspec import registry
+
+from .classes import public_classes, reason_against, said_as
+from .coverage import COMMAND, lacking, version
+from .functions import entries
+from .library import tables
+from .rows import COLUMNS, Row, row_of_class, row_of_function
+
+PAGE = Path(__file__).parents[2] / "docs" / "coverage.md"
+ROW = re.compile(r"^\| (`\w+`|all) \|.*?((?:\| \d+ )+)\|$", re.MULTILINE)
+
+
+@pytest.fixture(autouse=True)
+def _tables() -> None:
+    try:
+        tables()
+    except ImportError as fault:
+        pytest.skip(f"PyTorch's tables cannot be imported: {fault}")
+
+
+def written() -> str:
+    """The page; tests that need it are skipped where it was made with another torch."""
+    text = PAGE.read_text(encoding="utf-8")
+    if f"PyTorch {version()};" not in text:
+        pytest.skip("docs/coverage.md was written with another version of PyTorch")
+    return text
+
+
+def check(row: Row) -> None:
+    """All that can be said agrees, each exception has a reason, and the page says so."""
+    assert row.faults == []
+    lines = written().splitlines()
+    assert {*row.remarks(), row.line()} <= set(lines), COMMAND
+    assert len([line for line in lines if line.startswith(f"- `{row.name}`, ")]) >= len(row.remarks()), COMMAND
+
+
+@pytest.mark.parametrize("name", [name for name in public_classes() if said_as(name)])
+def test_a_class_is_torchs_in_every_sample(name: str) -> None:
+    row = row_of_class(name)
+    assert row.counts["samples"], "neither `module_db` nor tests/tables/own.py has samples of it"
+    check(row)
+
+
+@pytest.mark.parametrize("name", sorted(registry.index("function")))
+def test_a_function_is_torchs_in_every_sample(name: str) -> None:
+    if entries(name):
+        check(row_of_function(name))
+
+
+def test_every_class_of_torch_is_said_or_has_a_reason() -> None:
+    assert [name for name in public_classes() if not said_as(name) and not reason_against(name)] == []
+    assert [name for name in public_classes() if said_as(name) and reason_against(name)] == []
+
+
+def test_the_page_lists_all_and_adds_up() -> None:
+    text = written()
+    found = [(name.strip("`"), [int(n) for n in re.findall(r"\d+", numbers)]) for name, numbers in ROW.findall(text)]
+    first, second = (at for at, (name, _) in enumerate(found) if name == "all")
+    for rows, names in (
+        (found[: first + 1], [name for name in public_classes() if said_as(name)]),
+        (found[first + 1 : second + 1], [name for name in sorted(registry.index("function")) if entries(name)]),
+    ):
+        assert [name for name, _ in rows] == [*names, "all"], COMMAND
+        assert rows[-1][1] == [sum(numbers[i] for _, numbers in rows[:-1]) for i in range(len(COLUMNS))], COMMAND
+    assert ", ".join(f"`{name}`" for name in lacking()) + "." in text, COMMAND
