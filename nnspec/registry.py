@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 _ROOT = Path(__file__).parent
-_CAPITALISED = re.compile(r"^class ([A-Z]\w*)\(", re.MULTILINE)
-_PUBLIC = re.compile(r"^class ([A-Za-z]\w*)\(", re.MULTILINE)
+# A class of torch in a file's texts, which is emitted as it stands, is none of ours.
+_CAPITALISED = re.compile(r"^class ([A-Z]\w*)\((?!nn\.)", re.MULTILINE)
+_PUBLIC = re.compile(r"^class ([A-Za-z]\w*)\((?!nn\.)", re.MULTILINE)
 _LOWER_CASE = re.compile(r"^class ([a-z]\w*)\(", re.MULTILINE)
 
 FOLDERS = {

@@ -32,8 +32,9 @@ class _Topic(click.ParamType):  # type: ignore[type-arg]  # generic in the newes
 @click.command("explain")
 @click.argument("topics", metavar="CODE|NAME...", nargs=-1, type=_Topic())
 @click.option("--markdown", is_flag=True, help="Write the reference of all library names, or of `std`, in Markdown.")
+@click.option("--json", "as_json", is_flag=True, help="Write names, arguments and documentation as data, for editors.")
 @reported
-def command(topics: tuple[str, ...], markdown: bool, **_: Any) -> None:
+def command(topics: tuple[str, ...], markdown: bool, as_json: bool, **_: Any) -> None:
     """Explain a diagnostic code (NNS401), or a layer, function, optimizer, data set or metric (Conv2d), or `train`,
     or a block of the library (FeedForward) or a module of it (std.feedforward).
 
@@ -44,6 +45,13 @@ def command(topics: tuple[str, ...], markdown: bool, **_: Any) -> None:
 
         page = reference_std if topics == ("std",) else reference
         click.echo(page.markdown(), nl=False)
+        return
+    if as_json:
+        from nnspec.reference_json import as_json as written
+
+        for topic in topics:
+            _explain(topic)  # says what is unknown
+        click.echo(written(topics or _names(), {*HEADS, *RESERVED, *BUILTINS, "scan"}))
         return
     if not topics:
         click.echo(f"{overview()}\n\n{std.overview()}\n\n{_codes()}\n\nThe section: train")

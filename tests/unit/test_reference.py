@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
-from nnspec import registry
+from click.testing import CliRunner
+
+from nnspec import registry, registry_std
+from nnspec.cli import explain
 from nnspec.reference import markdown
 
 PAGE = Path(__file__).parents[2] / "docs" / "layers.md"
@@ -20,3 +25,45 @@ def test_every_name_has_an_entry_and_every_example_a_result() -> None:
     entries = [line.removeprefix("#### ") for line in lines if line.startswith("#### ")]
     assert sorted(entries) == sorted(name for kind in registry.FOLDERS for name in registry.index(kind))
     assert "| `Conv2d(8, 3)` | `x: float[N, 3, 16, 16]` | `float[N, 8, 14, 14]` |" in lines
+
+
+def completion(*names: str) -> Any:
+    result = CliRunner().invoke(explain.command, ["--json", *names])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.output)
+
+
+def test_completion_data_is_what_the_classes_say() -> None:
+    found = {(e["kind"], e["name"]): e for e in completion()["entries"]}
+    classes = {(kind, name) for kind in registry.FOLDERS for name in registry.index(kind)}
+    assert {key for key in found if key[0] != "block"} == classes
+    assert {key[1] for key in found if key[0] == "block"} == set(registry_std.blocks())
+    for kind, name in classes:
+        cls, entry = registry.find(kind, name), found[kind, name]
+        assert cls is not None
+        assert [a["name"] for a in entry["arguments"]] == list(cls.fields)
+        assert [a["required"] for a in entry["arguments"]] == [field.required for field in cls.fields.values()]
+        assert entry["examples"] == [example.text for example in getattr(cls, "examples", ())]
+
+
+def test_completion_data_of_some_names() -> None:
+    (entry,) = completion("Conv2d")["entries"]
+    assert entry["inputs"] == ["x"]
+    arguments = {a["name"]: a for a in entry["arguments"]}
+    assert arguments["stride"] == {
+        "name": "stride",
+        "type": "a whole number or a tuple of 2 whole numbers",
+        "default": "1",
+        "required": False,
+        "keyword": False,
+        "inferred": False,
+        "doc": arguments["stride"]["doc"],
+        "ge": 1,
+    }
+    assert arguments["in_channels"]["inferred"]
+    assert arguments["out_channels"]["default"] is None
+    assert {e["kind"] for e in completion("FeedForward", "dropout", "Dropout")["entries"]} == {
+        "block",
+        "layer",
+        "function",
+    }
