@@ -234,12 +234,8 @@ class Operation(Arguments, Inference):
     """Inputs (by name) that may be numbers or sizes instead of tensors."""
     sequences: ClassVar[tuple[str, ...]] = ()
     """Inputs (by name) that are lists of tensors."""
-    draws: ClassVar[bool] = False
-    """Whether it draws random numbers, in inference too: two calls give different ones."""
     keeps: ClassVar[tuple[str, ...] | None] = None
     """What torch keeps for the backward pass: inputs by name, and `output`; None is every input."""
-    reshapes: ClassVar[bool] = False
-    """Whether the result is the first input in another shape: the same memory, where torch can see it so."""
 
     def infer(self, rules: Rules, *inputs: Any) -> Any:
         """The shape rule: a TensorType, or nested tuples of them for several outputs.

@@ -38,8 +38,10 @@ class Absorbing(NamedTuple):
 class Inference:
     """What an operation is in inference; by default nothing is known."""
 
-    draws: ClassVar[bool]
-    reshapes: ClassVar[bool]
+    draws: ClassVar[bool] = False
+    """Whether it draws random numbers, in inference too: two calls give different ones."""
+    reshapes: ClassVar[bool] = False
+    """Whether the result is the first input in another shape: the same memory, where torch can see it so."""
     layout: ClassVar[str] = ""
     """The memory format of torch that the images of a layer are best in."""
 

@@ -18,7 +18,6 @@ from nnspec.memory_walk import Walk
 from nnspec.summary_weights import Weights
 from nnspec.training.optimizer import Optimizer
 
-
 MOST_SAMPLES = 2**40
 """Batches are not tried beyond this."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nnspec.dims import Atom, Size, show, symbols, terms_of
 from nnspec.summary import Row, Summary, condition
+from nnspec.summary_memory import MemoryReport, memory_json, memory_lines, spell_bytes
 from nnspec.types import TensorType
 
 JSON_VERSION = 1
@@ -17,23 +18,53 @@ _GAP = "  "
 _COST_LIMITS = (44, 20)
 """A cost of more letters is not spelled out in a table: it would push everything else off the screen."""
 
+_COLUMNS = 5
+"""Those of every table."""
+
 _NARROWEST = (16, 12, 12)
 """Layer, type and output are not cut below this."""
 
 
-def as_text(summary: Summary, *, depth: int | None = None, width: int | None = None) -> str:
-    """The table, with totals and entry requirements; rows deeper than `depth` are left out, lines kept to `width`."""
+def as_text(
+    summary: Summary, *, depth: int | None = None, width: int | None = None, memory: MemoryReport | None = None
+) -> str:
+    """The table, with totals and entry requirements; rows deeper than `depth` are left out, lines kept to `width`.
+
+    What is kept for the backward pass is a column where it is known, and where there is room for it.
+    """
     rows = [row for row in summary.rows if depth is None or row.depth < depth]
     for limit in _COST_LIMITS:
         table = _table(summary, rows, limit)
         if width is None or len(_aligned(table, None)[0]) <= width:
             break
+    wide = _with_kept(table, rows, memory)
+    if width is None or len(_aligned(wide, width)[0]) <= width:
+        table = wide
     lines = [summary.model, *_doc(summary), *_signature(summary), "", *_aligned(table, width), ""]
     lines += _totals(summary)
-    if any(cell[4].startswith("(") for cell in table[1:]):
+    if memory is not None:
+        lines += memory_lines(memory, summary.weights.parameter_bytes)
+    if len(table[0]) > _COLUMNS:
+        lines.append("kept        for the backward pass, with the first layer that keeps it")
+    if summary.symbols:
         names = ",".join(f"{name}=..." for name in summary.symbols)
-        lines.append(f"sizes       --size {names} gives costs as numbers")
+        lines.append(f"sizes       --size {names} gives costs and memory as numbers")
     return "\n".join(lines)
+
+
+def _with_kept(
+    table: Sequence[tuple[str, ...]], rows: Sequence[Row], memory: MemoryReport | None
+) -> Sequence[tuple[str, ...]]:
+    """The table with what a training step keeps of each row."""
+    if memory is None or memory.memory is None:
+        return table
+    kept = memory.memory.kept
+    cells = ["kept", *(_kept(kept.get(row.place, 0)) for row in rows), _kept(kept.get("", 0))]
+    return [(*line, cell) for line, cell in zip(table, cells, strict=True)]
+
+
+def _kept(size: int) -> str:
+    return spell_bytes(size) if size else "-"
 
 
 def _table(summary: Summary, rows: Sequence[Row], limit: int) -> list[tuple[str, ...]]:
@@ -100,24 +131,15 @@ def _cut(text: str, size: int) -> str:
 
 def _totals(summary: Summary) -> list[str]:
     weights = summary.weights
-    lines = [f"parameters  {weights.parameters:,} ({_bytes(weights.parameter_bytes)}), all trained"]
+    lines = [f"parameters  {weights.parameters:,} ({spell_bytes(weights.parameter_bytes)}), all trained"]
     if not weights.parameters:
         lines = ["parameters  none"]
     if weights.externs:
         layers = f"{weights.externs} layer{'s' if weights.externs > 1 else ''}"
         lines.append(f"not known   what {layers} written in Python (`extern`) own and compute")
     if weights.buffers:
-        lines.append(f"buffers     {weights.buffers:,} ({_bytes(weights.buffer_bytes)}), not trained")
+        lines.append(f"buffers     {weights.buffers:,} ({spell_bytes(weights.buffer_bytes)}), not trained")
     return lines
-
-
-def _bytes(size: int) -> str:
-    number, unit = float(size), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if number < 1000 or unit == "TB":
-            break
-        number /= 1000
-    return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
 
 
 def _number(value: int) -> str:
@@ -148,13 +170,15 @@ def spell(size: Size) -> str:
     return text or "0"
 
 
-def as_json(summary: Summary) -> str:
+def as_json(summary: Summary, memory: MemoryReport | None = None) -> str:
     """One JSON object on one line; sizes that depend on symbols are texts.
 
     It has `version`, `model`, `inputs`, `outputs`, `symbols`, `requires`, `rows`, `parameters`, `buffers`, `bytes` and
     `macs`, less what `externs` layers written in Python own and compute. A row has `path`, `type`, `depth`, `outputs`;
     `parameters`, `macs` and `externs` of one copy; how many `copies` there are, and how often each is called (`uses`).
+    With memory, it has `memory` (whose numbers are bytes), and a row has `kept_bytes`, those of one copy as well.
     """
+    kept = None if memory is None or memory.memory is None else memory.memory.kept
     return json.dumps(
         {
             "version": JSON_VERSION,
@@ -163,12 +187,13 @@ def as_json(summary: Summary) -> str:
             "outputs": _named(summary.outputs),
             "symbols": list(summary.symbols),
             "requires": [{"condition": condition(r.size, r.relation), "message": r.message} for r in summary.requires],
-            "rows": [_row(row) for row in summary.rows],
+            "rows": [_row(row, kept) for row in summary.rows],
             "parameters": summary.weights.parameters,
             "buffers": summary.weights.buffers,
             "bytes": summary.weights.parameter_bytes + summary.weights.buffer_bytes,
             "macs": _size(summary.macs),
             "externs": summary.weights.externs,
+            **({} if memory is None else {"memory": memory_json(memory)}),
         }
     )
 
@@ -177,7 +202,7 @@ def _named(pairs: Sequence[tuple[str, TensorType]]) -> list[dict[str, str]]:
     return [{"name": name, "type": str(type_)} for name, type_ in pairs]
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: Row, kept: Mapping[str, int] | None) -> dict[str, Any]:
     return {
         "path": row.path,
         "type": row.kind,
@@ -188,6 +213,7 @@ def _row(row: Row) -> dict[str, Any]:
         "copies": row.count,
         "uses": row.uses,
         "externs": row.externs,
+        **({} if kept is None else {"kept_bytes": kept.get(row.place, 0)}),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, TypeVar
 
 import click
@@ -12,6 +13,12 @@ from click.shell_completion import CompletionItem
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _SETTING = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)=(.*)", re.DOTALL)
+_UNITS = {
+    unit: base**power
+    for letters, base in (("b kb mb gb tb", 1000), ("b kib mib gib tib", 1024))
+    for power, unit in enumerate(letters.split())
+}
+_BYTES = re.compile(rf"([0-9]{{1,15}}(?:\.[0-9]{{1,15}})?) ?({'|'.join(_UNITS)})", re.IGNORECASE)
 _SIZE = re.compile(r"([A-Za-z_]\w*)=([0-9][0-9_]{0,40})")
 
 
@@ -73,6 +80,19 @@ class Passes(click.ParamType):  # type: ignore[type-arg]  # generic in the newes
         before, comma, start = incomplete.rpartition(",")
         names = [name for name in PASSES if name.startswith(start) and name not in before.split(",")]
         return [CompletionItem(before + comma + name) for name in names]
+
+
+class Bytes(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only
+    """`8GB`: an amount of memory."""
+
+    name = "bytes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number of bytes."""
+        match = _BYTES.fullmatch(value.strip())
+        if match is None or not int(amount := Fraction(match[1]) * _UNITS[match[2].lower()]):
+            self.fail(f"`{value}` is no amount of memory, such as `8GB`, `16GiB` or `500MB`", param, ctx)
+        return int(amount)
 
 
 def merged(sizes: tuple[dict[str, int], ...]) -> dict[str, int]:

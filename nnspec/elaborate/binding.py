@@ -75,7 +75,7 @@ def _bind_layer(frame: Frame, cls: type[Layer], node: ast.Call) -> LayerRecipe:
             continue
         value = evaluate(frame, argument.value)
         if _holds_layer(cls, name) and (value is not None or cls.fields[name].required):
-            inner[name] = _wrapped(cls, value, argument.value.span)
+            inner[name] = _inner(cls, name, value, argument.value.span)
             value = ir.Record(type(inner[name].layer).__name__, dict(inner[name].layer.given()))
         if name in _OPTIONAL and argument.name and param_ref(value, argument.value.span) is not None:
             ties[name] = argument  # there is one, and this is it
@@ -87,8 +87,8 @@ def _bind_layer(frame: Frame, cls: type[Layer], node: ast.Call) -> LayerRecipe:
     values = check_fields(cls.__name__, cls.fields, given)
     _check_required(cls, cls.fields, values, node)
     recipe = LayerRecipe(cls(**values), node.span)
-    for name, wrapped in inner.items():
-        _inherit(recipe, name, wrapped)
+    for name, each in inner.items():
+        _inherit(recipe, name, each)
     recipe.ordered = tuple(name for name, (_, argument) in given.items() if argument.name is None)
     for name, (_, argument) in given.items():
         recipe.spans[name] = argument.span
@@ -99,9 +99,13 @@ def _bind_layer(frame: Frame, cls: type[Layer], node: ast.Call) -> LayerRecipe:
     return recipe
 
 
-def _wrapped(cls: type[Layer], value: Any, span: Span) -> LayerRecipe:
-    """The recipe of a layer that another one wraps."""
+def _inner(cls: type[Layer], name: str, value: Any, span: Span) -> LayerRecipe:
+    """The recipe of a layer that another one wraps, or has as a part."""
     if not isinstance(value, LayerRecipe):
+        if name != "layer":
+            message = f"`{name}` of `{cls.__name__}` must be a layer of the library, not {describe(value)}"
+            notes = (f"`{name}`: {cls.fields[name].doc}",)
+            raise Fault(error("NNS303", message, span, "not a layer of the library", notes=notes))
         message = f"`{cls.__name__}` wraps one layer of the library, such as `Linear(8)`, not {describe(value)}"
         helps = ("wrap the layers inside it, one by one",) if isinstance(value, Recipe) else ()
         if isinstance(value, Tensor):
@@ -119,14 +123,19 @@ def _holds_layer(cls: type[Layer], name: str) -> bool:
 
 
 def _inherit(recipe: LayerRecipe, name: str, inner: LayerRecipe) -> None:
-    """What holds a layer keeps its ties, and the places of its arguments; a part's own parameters bear its name."""
-    wraps = name == "layer"
-    computed = getattr(recipe.layer, "name", "") if wraps else ""
+    """What holds a layer keeps the places of its arguments; a wrapper is the layer in it, and keeps its ties as well."""
+    kind, tied = type(recipe.layer).__name__, next(iter(inner.ties), "")
+    if name != "layer" and tied:
+        message = f"`{tied}` of `{inner.title}` is tied, which `{name}` of `{kind}` cannot be"
+        helps = (f"a layer behind the `{kind}` can be tied",) if name == "norm" else ()
+        raise Fault(error("NNS311", message, inner.spans[tied], "tied here", helps=helps))
+    computed = getattr(recipe.layer, "name", "")
     if computed in inner.ties:
-        message = f"`{computed}` of `{inner.title}` is tied, and `{type(recipe.layer).__name__}` would compute it"
+        message = f"`{computed}` of `{inner.title}` is tied, and `{kind}` would compute it"
         helps = ("wrap the layer that owns it",)
         raise Fault(error("NNS311", message, inner.spans[computed], "tied here", helps=helps))
-    recipe.ties.update({tie if wraps else f"{name}.{tie}": owner for tie, owner in inner.ties.items()})
+    recipe.inner[name] = inner
+    recipe.ties.update(inner.ties)
     recipe.spans.update({argument: span for argument, span in inner.spans.items() if argument not in recipe.spans})
 
 

@@ -12,6 +12,7 @@ from nnspec.diagnostics import Diagnostic, Edit, Fix, Span, error
 from nnspec.elaborate.session import Session
 from nnspec.elaborate.values import LayerRecipe, show_value
 from nnspec.layer import Layer
+from nnspec.layers._parts import from_record
 
 _WIDE_KERNEL = 12
 _SOME_KERNEL = 6
@@ -27,6 +28,8 @@ def doubt(session: Session, recipe: LayerRecipe, layer: Layer) -> None:
         else:
             session.undoubted.add(recipe.span)
             session.doubts.pop(recipe.span, None)
+    for name, inner in recipe.inner.items():
+        doubt(session, inner, from_record(getattr(layer, name)))
 
 
 def _reads_like_torch(recipe: LayerRecipe, layer: Layer, size: str) -> bool:
@@ -38,17 +41,19 @@ def _reads_like_torch(recipe: LayerRecipe, layer: Layer, size: str) -> bool:
         return len(names) == 1
     if len(names) < 2:
         return False
-    return _unlikely(names[1], values[1], values[2] if len(values) > 2 else None, recipe)
+    return _unlikely(names[1], values[1], values[2] if len(values) > 2 else None, recipe, getattr(layer, size))
 
 
-def _unlikely(name: str, value: Any, following: Any, recipe: LayerRecipe) -> bool:
-    """Whether a second argument is rather a number of outputs than what it stands for."""
+def _unlikely(name: str, value: Any, following: Any, recipe: LayerRecipe, width: int) -> bool:
+    """Whether a second argument is rather torch's second one than what it stands for here."""
     if isinstance(value, bool):
         return False
     if name == "num_layers":
         return bool(value >= _DEEP_STACK)
     if name == "dropout":
         return bool(value == 1)
+    if name in ("dim_feedforward", "num_encoder_layers"):
+        return bool(value < width)
     if name != "kernel_size" or not isinstance(value, int) or not isinstance(following, int) or value % 2:
         return False
     if name in recipe.exprs and "stride" in recipe.exprs:

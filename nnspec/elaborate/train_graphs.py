@@ -12,7 +12,7 @@ from nnspec.elaborate.frame import Frame, GraphBuilder, name_of
 from nnspec.elaborate.names import walk
 from nnspec.elaborate.statements import run
 from nnspec.elaborate.train_section import Section, written
-from nnspec.elaborate.values import Fault, Record, Silent, Tensor, describe
+from nnspec.elaborate.values import Fault, FunctionValue, Record, Silent, Tensor, describe
 from nnspec.syntax import ast
 from nnspec.types import TensorType, is_float
 
@@ -82,9 +82,9 @@ def _scalar(section: Section, frame: Frame, node: ast.Expr, what: str) -> Tensor
         section.frame.failed = True
         return None
     if not isinstance(value, Tensor):
-        section.fail(
-            Fault(error("NNS612", f"{what} is a number computed from tensors, not {describe(value)}", node.span))
-        )
+        helps = (f"call it: `{value.cls.__name__}(...)`",) if isinstance(value, FunctionValue) else ()
+        message = f"{what} is a number computed from tensors, not {describe(value)}"
+        section.fail(Fault(error("NNS612", message, node.span, helps=helps)))
         return None
     if value.type.dims != () or not is_float(value.type.dtype):
         section.fail(

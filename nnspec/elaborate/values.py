@@ -158,7 +158,7 @@ class Recipe:
 class LayerRecipe(Recipe):
     """A library layer with its arguments bound; `spans` and `exprs` say where and how the author wrote them."""
 
-    __slots__ = ("_key", "exprs", "layer", "ordered", "spans", "ties")
+    __slots__ = ("_key", "exprs", "inner", "layer", "ordered", "spans", "ties")
 
     def __init__(self, layer: Layer, span: Span, *, bare: bool = False) -> None:
         self.layer = layer
@@ -168,6 +168,8 @@ class LayerRecipe(Recipe):
         self.exprs: dict[str, str] = {}
         self.ordered: tuple[str, ...] = ()
         """The arguments that were given by position."""
+        self.inner: dict[str, LayerRecipe] = {}
+        """The arguments that are layers."""
         self.ties: dict[str, ParamRef] = {}
         self._key: tuple[Any, ...] | None = None
 

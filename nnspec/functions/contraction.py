@@ -9,10 +9,10 @@ from typing import Any
 from nnspec.arguments import arg
 from nnspec.dims import Size, show
 from nnspec.functions._lowering import narrowed, tensor, wide
-from nnspec.functions._operands import axes, axis, expect_numbers, result_type, same_type, shape_text
+from nnspec.functions._operands import axes, axis, expect_numbers, same_type, shape_text
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
 from nnspec.layers._expect import expect_float, expect_tensor, volume
-from nnspec.types import Operand, TensorType
+from nnspec.types import Operand, TensorType, promote
 
 
 class tensordot(Function):
@@ -106,7 +106,7 @@ class kron(Function):
         x, other = expect_tensor(self, x), expect_tensor(self, other, 1)
         left, right = self._aligned(x, other)
         dims = (rules.simplify(a * b) for a, b in zip(left, right, strict=True))
-        return TensorType(result_type(x, other), tuple(dims))
+        return TensorType(promote(x.dtype, other.dtype), tuple(dims))
 
     def _aligned(self, x: TensorType, other: TensorType) -> list[tuple[Size, ...]]:
         rank = max(x.rank, other.rank)
@@ -115,7 +115,7 @@ class kron(Function):
     def onnx(self, g: OnnxGraph, x: str, other: str) -> Any:
         kinds = g.type(x), g.type(other)
         left, right = self._aligned(*kinds)
-        dtype = result_type(*kinds)
+        dtype = promote(kinds[0].dtype, kinds[1].dtype)
         compute = "int32" if dtype == "bool" else wide(dtype)
         spread = [
             g.node("Reshape", g.cast(g.cast(value, dtype), compute), g.shape([d for pair in pairs for d in pair]))

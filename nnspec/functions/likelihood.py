@@ -203,8 +203,6 @@ class gaussian_nll_loss(Criterion):
             self._check_number(var)
         else:
             var = expect_float(self, var, 2)
-            if var.rank == x.rank - 1:
-                var = var.with_dims(*var.dims, 1)
             self._require_similar(rules, x, var, "variance", 2)
             dtype = promote(dtype, var.dtype)
         return TensorType(dtype, x.dims if self.reduction == "none" else ())
@@ -218,15 +216,16 @@ class gaussian_nll_loss(Criterion):
             )
 
     def _require_similar(self, rules: Rules, x: TensorType, other: TensorType, what: str, position: int) -> None:
-        """The other has x's shape, but for one dimension that may be 1."""
+        """The other has x's shape, but for one dimension that may be 1; a variance may lack the last one."""
         message = (
             f"the {what} of `{type(self).__name__}` must be of the prediction's shape {shape_text(x.dims)}, in which "
             f"one dimension may be 1, but it is {shape_text(other.dims)}"
         )
-        if other.rank != x.rank:
+        dims = (*other.dims, 1) if what == "variance" and other.rank == x.rank - 1 else other.dims
+        if len(dims) != x.rank:
             raise ShapeError(message, label=f"{x.rank} and {other.rank} dimensions", input=position)
-        repeated = [i for i, size in enumerate(other.dims) if size == 1 and rules.equal(x.dims[i], 1) is not True]
-        for i, (own, size) in enumerate(zip(x.dims, other.dims, strict=True)):
+        repeated = [i for i, size in enumerate(dims) if size == 1 and rules.equal(x.dims[i], 1) is not True]
+        for i, (own, size) in enumerate(zip(x.dims, dims, strict=True)):
             if i not in repeated[:1]:
                 label = f"{show(own)} and {show(size)} in dimension {i}"
                 rules.require_equal(own, size, message, label=label, input=position)

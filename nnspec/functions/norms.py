@@ -6,12 +6,12 @@ from math import inf
 from typing import Any, Literal
 
 from nnspec.arguments import arg
-from nnspec.dims import Size
 from nnspec.functions._operands import axes, axis, broadcast, result_type
-from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, call
-from nnspec.layers._expect import expect_float
+from nnspec.functions._reduction import extreme, left
+from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, Unsupported, call
+from nnspec.layers._expect import expect_float, expect_tensor
 from nnspec.layers._lowering import reduce
-from nnspec.types import TensorType, is_float
+from nnspec.types import DType, TensorType, is_float, promote, show_dtype
 
 
 class norm(Function):
@@ -38,11 +38,7 @@ class norm(Function):
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         x = expect_float(self, x)
-        gone = axes(self, x, self.dim)
-        dims: list[Size] = []
-        for i, size in enumerate(x.dims):
-            dims += [1] if i in gone and self.keepdim else [] if i in gone else [size]
-        return x.with_dims(*dims)
+        return x.with_dims(*left(x, axes(self, x, self.dim), self.keepdim))
 
     def torch(self, *inputs: Any) -> Code:
         options = self.options()
@@ -66,19 +62,163 @@ def _gone(function: Function, x: TensorType, dim: int | tuple[int, ...] | None) 
 def length(g: OnnxGraph, x: str, p: float, gone: tuple[int, ...], dtype: str, *, keepdims: bool = True) -> str:
     """The p-norm of a value along dimensions."""
     if not gone:
-        size = g.node("Abs", x)
-        return str(g.node("Sign", size) if p == 0 else size)
+        return str(g.cast(g.cast(x, "bool"), dtype) if p == 0 else g.node("Abs", x))
     if p == 2:
         return reduce(g, "ReduceL2", x, gone, keepdims=keepdims)
+    if p == 0:
+        return reduce(g, "ReduceSum", g.cast(g.cast(x, "bool"), dtype), gone, keepdims=keepdims)
     size = g.node("Abs", x)
     if p in (inf, -inf):
-        return reduce(g, "ReduceMax" if p > 0 else "ReduceMin", size, gone, keepdims=keepdims)
-    if p == 0:
-        return reduce(g, "ReduceSum", g.node("Sign", size), gone, keepdims=keepdims)
+        return extreme(g, "ReduceMax" if p > 0 else "ReduceMin", size, gone, dtype, keepdims=keepdims)
     if p == 1:
         return reduce(g, "ReduceSum", size, gone, keepdims=keepdims)
     powers = reduce(g, "ReduceSum", g.node("Pow", size, g.constant(p, dtype)), gone, keepdims=keepdims)
     return str(g.node("Pow", powers, g.constant(1 / p, dtype)))
+
+
+class vector_norm(Function):
+    """The length of vectors along some dimensions, or of all elements as one: `norm`, with a type to compute in.
+
+    Source: `torch.linalg.vector_norm`.
+    """
+
+    namespace = "torch.linalg"
+
+    ord: float = arg(2.0, doc="the power: 2 for the root of the sum of squares, 1 for the sum, inf for the largest")
+    dim: int | tuple[int, ...] | None = arg(None, doc="the dimensions to measure along; all of them when left out")
+    keepdim: bool = arg(False, doc="keep the reduced dimensions, with size 1")
+    dtype: DType | None = arg(None, doc="convert to this type before, which may not be a smaller one", keyword=True)
+
+    examples = (
+        Example("vector_norm(x)", x="float[N, 8]"),
+        Example("vector_norm(x, 1, (0, 2), keepdim=true)", x="float[N, T, 3]"),
+        Example("vector_norm(x, -inf, dim=1, dtype=float64)", x="float[N, 3]"),
+        Example("vector_norm(x, 0, 0)", x="float[]"),
+        Example("vector_norm(x, 3, keepdim=true)", x="float[N, 3]"),
+    )
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        x = expect_float(self, x)
+        return x.with_dtype(_wider(self, x, self.dtype)).with_dims(*left(x, axes(self, x, self.dim), self.keepdim))
+
+    def torch(self, *inputs: Any) -> Code:
+        options = self.options()
+        power = (options.pop("ord"),) if "ord" in options else ()
+        return call("torch.linalg.vector_norm", *inputs, *power, **options)
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        kind = g.type(x)
+        dtype = self.dtype or kind.dtype
+        return length(g, g.cast(x, dtype), self.ord, _gone(self, kind, self.dim), dtype, keepdims=self.keepdim)
+
+
+def _wider(function: Function, x: TensorType, dtype: str | None) -> str:
+    """The type to compute in."""
+    if dtype is None or (is_float(dtype) and promote(x.dtype, dtype) == dtype):
+        return dtype or x.dtype
+    raise ShapeError(
+        f"`{type(function).__name__}` cannot compute {x} in {show_dtype(dtype)}, which would lose digits",
+        code="NNS406",
+        at="dtype",
+    )
+
+
+class matrix_norm(Function):
+    """The norm of matrices in two dimensions: [N, A, B] to [N].
+
+    Source: `torch.linalg.matrix_norm`.
+    """
+
+    namespace = "torch.linalg"
+
+    ord: float | Literal["fro", "nuc"] = arg(
+        "fro",
+        doc='"fro" for the root of the sum of squares, inf or 1 for the largest sum of a row or a column (-inf or -1 '
+        'for the smallest), 2 or -2 for the largest or smallest singular value, "nuc" for the sum of these',
+    )
+    dim: tuple[int, int] = arg((-2, -1), doc="the rows and the columns")
+    keepdim: bool = arg(False, doc="keep the reduced dimensions, with size 1")
+    dtype: DType | None = arg(None, doc="convert to this type before, which may not be a smaller one", keyword=True)
+
+    examples = (
+        Example("matrix_norm(x)", x="float[N, 3, 4]"),
+        Example("matrix_norm(x, 1, (0, -1))", x="float[3, N, T]"),
+        Example("matrix_norm(x, -inf, keepdim=true)", x="float[T, 4]"),
+        Example('matrix_norm(x, "nuc", dtype=float64)', x="float[N, 3, 4]", onnx=False),
+    )
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        x = expect_float(self, x)
+        if x.rank < 2:
+            raise ShapeError(f"`matrix_norm` needs matrices, but its input is {x}", code="NNS402", input=0)
+        if not isinstance(self.ord, str) and abs(self.ord) not in (1, 2, inf):
+            raise ShapeError(
+                f"matrices have no norm of order {self.ord:g}",
+                code="NNS304",
+                at="ord",
+                helps=("`vector_norm(x, p, dim=(-2, -1))` takes all elements as one vector",),
+            )
+        dtype = _wider(self, x, self.dtype)
+        if self._singular() and dtype not in ("float32", "float64"):
+            raise ShapeError(f"singular values need float or float64, but the input is {x}", code="NNS406", input=0)
+        return x.with_dtype(dtype).with_dims(*left(x, axes(self, x, self.dim), self.keepdim))
+
+    def _singular(self) -> bool:
+        """Whether it is made of singular values."""
+        return self.ord == "nuc" or self.ord in (2, -2)
+
+    def torch(self, *inputs: Any) -> Code:
+        options = self.options()
+        order = (options.pop("ord"),) if "ord" in options else ()
+        return call("torch.linalg.matrix_norm", *inputs, *order, **options)
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        if self._singular():
+            raise Unsupported(
+                f"`matrix_norm({self.ord!r})` is made of singular values, which ONNX has no operator for; the nearest "
+                'is `matrix_norm("fro")`, the root of the sum of their squares'
+            )
+        kind = g.type(x)
+        dtype = self.dtype or kind.dtype
+        rows, columns = axes(self, kind, self.dim)
+        y = g.cast(x, dtype)
+        if isinstance(self.ord, str):
+            return reduce(g, "ReduceL2", y, (rows, columns), keepdims=self.keepdim)
+        first, second = (rows, columns) if abs(self.ord) == 1 else (columns, rows)
+        sums = reduce(g, "ReduceSum", g.node("Abs", y), [first])
+        y = extreme(g, "ReduceMax" if self.ord > 0 else "ReduceMin", sums, [second], dtype, keepdims=True)
+        return y if self.keepdim else g.node("Squeeze", y, g.constant([rows, columns]))
+
+
+class dist(Function):
+    """The length of the difference of two tensors, which are broadcast: a single number.
+
+    Source: `torch.dist`.
+    """
+
+    p: float = arg(2.0, doc="the power of the length, as in `norm`")
+
+    examples = (
+        Example("dist(x, y)", x="float[N, 8]", y="float[N, 8]"),
+        Example("dist(x, y, 1)", x="float[N, 8]", y="int[8]"),
+        Example("dist(x, y, p=inf)", x="float[N, 8]", y="float64[]"),
+    )
+
+    def infer(self, rules: Rules, x: TensorType, other: TensorType) -> TensorType:
+        dtype = result_type(expect_tensor(self, x), expect_tensor(self, other, 1))
+        if not is_float(dtype):
+            raise ShapeError(f"`dist` needs floats, but its inputs are {x} and {other}", code="NNS406", input=0)
+        if "bool" in (x.dtype, other.dtype):
+            raise ShapeError("`dist` cannot subtract bools", code="NNS406", helps=("convert them: `to(x, float)`",))
+        broadcast(rules, x, other)
+        return TensorType(dtype, ())
+
+    def onnx(self, g: OnnxGraph, x: str, other: str) -> Any:
+        kinds = [g.type(x), g.type(other)]
+        dtype = result_type(*kinds)
+        gap = g.node("Sub", g.cast(x, dtype), g.cast(other, dtype))
+        rank = max(kind.rank for kind in kinds)
+        return length(g, gap, self.p, tuple(range(rank)), dtype, keepdims=False)
 
 
 class normalize(Function):

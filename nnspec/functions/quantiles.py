@@ -115,6 +115,8 @@ class kthvalue(_Chosen):
     Of equals it is the first, which torch leaves open; nan counts as the largest of all. Source: `torch.kthvalue`.
     """
 
+    order = ("x", "k", "dim", "keepdim")
+
     k: Size = arg(doc="which one, the smallest being 1")
     dim: int = arg(-1, doc="the dimension to look along")
     keepdim: bool = arg(False, doc="keep the reduced dimension, with size 1")

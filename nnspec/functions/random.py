@@ -37,7 +37,7 @@ class _Drawn(Function):
         return call(f"torch.{type(self).__name__}", *(self._sizes() or ((),)), **options, device=DEVICE)
 
     def onnx(self, g: OnnxGraph) -> Any:
-        return _draw(g, self.op, g.shape(self._sizes()), self.dtype or "float32")
+        return draw(g, self.op, g.shape(self._sizes()), self.dtype or "float32")
 
 
 class rand(_Drawn):
@@ -84,7 +84,7 @@ class _DrawnLike(Function):
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         kind = g.type(x)
-        return _draw(g, self.op, g.shape(kind.dims), self.dtype or kind.dtype)
+        return draw(g, self.op, g.shape(kind.dims), self.dtype or kind.dtype)
 
 
 class rand_like(_DrawnLike):
@@ -145,7 +145,7 @@ class gumbel_softmax(Function):
         if not kind.rank:
             return g.node("Exp", g.node("Sub", logits, logits))
         # The logarithms of 0 and 1 have no use here.
-        drawn = _draw(g, "RandomUniformLike", g.shape(kind.dims), "float32")
+        drawn = draw(g, "RandomUniformLike", g.shape(kind.dims), "float32")
         inside = g.node("Clip", drawn, g.constant(1e-30, "float32"), g.constant(1 - 2**-24, "float32"))
         noise = g.cast(g.node("Neg", g.node("Log", g.node("Neg", g.node("Log", inside)))), kind.dtype)
         scores = g.node("Div", g.node("Add", logits, noise), g.constant(self.tau, kind.dtype))
@@ -176,11 +176,11 @@ class bernoulli(Function):
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         kind = g.type(x)
-        drawn = _draw(g, "RandomUniformLike", g.shape(kind.dims), "float32")
+        drawn = draw(g, "RandomUniformLike", g.shape(kind.dims), "float32")
         return g.cast(g.node("Less", drawn, g.cast(x, "float32")), kind.dtype)
 
 
-def _draw(g: OnnxGraph, op: str, shape: str, dtype: str) -> Any:
+def draw(g: OnnxGraph, op: str, shape: str, dtype: str) -> Any:
     """Floats of a shape that may be known at run time only; of another type they are made by a cast."""
     return g.cast(g.node(op, g.node("ConstantOfShape", shape), dtype=_FLOAT), dtype)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from nnspec.arguments import arg
-from nnspec.functions._operands import as_float, axis, expect_numbers
+from nnspec.functions._operands import as_float, axes, axis, expect_numbers
 from nnspec.functions._reduction import Reduction, extreme, left, place_of
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
+from nnspec.layers._expect import expect_tensor
 from nnspec.layers._lowering import reduce
 from nnspec.types import DType, TensorType, is_float, show_dtype
 
@@ -33,6 +34,54 @@ class sum(Reduction):
 
     def result(self, x: TensorType) -> str:
         return self.dtype or (x.dtype if is_float(x.dtype) else "int64")
+
+
+class nansum(sum):
+    """The `sum` of the elements that are numbers, not nan.
+
+    Source: `torch.nansum`.
+    """
+
+    keeps = ("x",)
+
+    examples = (
+        Example("nansum(x / x)", x="int[N, 8]"),
+        Example("nansum(x, dim=(0, 1), keepdim=true)", x="float[N, T]"),
+        Example("nansum(x, dim=1)", x="bool[N, T]"),
+        Example("nansum(x, dtype=float)", x="float64[N]"),
+    )
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        kind = g.type(x)
+        dtype, gone = self.result(kind), self.gone(kind)
+        y = g.cast(x, dtype)
+        if is_float(kind.dtype) and is_float(dtype):
+            y = g.node("Where", g.node("IsNaN", y), g.constant(0.0, dtype), y)
+        return reduce(g, "ReduceSum", y, gone, keepdims=self.keepdim) if gone else y
+
+
+class count_nonzero(Function):
+    """How many elements are not zero, along some dimensions or of all: [N, T] to int[N] for `dim=1`.
+
+    Source: `torch.count_nonzero`.
+    """
+
+    keeps = ()
+    dim: int | tuple[int, ...] | None = arg(None, doc="the dimensions to count along; all of them when left out")
+
+    examples = (
+        Example("count_nonzero(x)", x="int[N, 8]"),
+        Example("count_nonzero(x, dim=1)", x="bool[N, T]"),
+        Example("count_nonzero(x, (0, -1))", x="float[N, T, 3]"),
+    )
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        return TensorType("int64", left(expect_tensor(self, x), axes(self, x, self.dim), False))
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        kind = g.type(x)
+        y, gone = g.cast(g.cast(x, "bool"), "int64"), axes(self, kind, self.dim) if kind.rank else ()
+        return reduce(g, "ReduceSum", y, gone, keepdims=False) if gone else y
 
 
 class mean(Reduction):
@@ -63,6 +112,32 @@ class mean(Reduction):
                 helps=("say the type of the result: `mean(x, dtype=float)`",),
             )
         return dtype
+
+
+class nanmean(mean):
+    """The `mean` of the elements that are numbers, not nan; nan only where there are none.
+
+    Source: `torch.nanmean`.
+    """
+
+    keeps = ("x",)
+
+    examples = (
+        Example("nanmean(x / x)", x="int[N, 8]"),
+        Example("nanmean(x, dim=(0, 1), keepdim=true)", x="float[N, T]"),
+        Example("nanmean(x, dim=1)", x="float64[N, T]"),
+    )
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        kind = g.type(x)
+        dtype, gone = self.result(kind), self.gone(kind)
+        y = g.cast(x, dtype)
+        if not gone:
+            return y
+        zero, unknown = g.constant(0.0, dtype), g.node("IsNaN", y)
+        total = reduce(g, "ReduceSum", g.node("Where", unknown, zero, y), gone, keepdims=self.keepdim)
+        count = g.node("Where", unknown, zero, g.constant(1.0, dtype))
+        return g.node("Div", total, reduce(g, "ReduceSum", count, gone, keepdims=self.keepdim))
 
 
 class _Extreme(Reduction):

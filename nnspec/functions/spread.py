@@ -104,3 +104,42 @@ class std(var):
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         return g.node("Sqrt", super().onnx(g, x))
+
+
+class var_mean(var):
+    """The variance and the mean over some dimensions, or all, as a pair.
+
+    Source: `torch.var_mean`.
+    """
+
+    examples = (
+        Example("var_mean(x)", x="float[N, 8]"),
+        Example("var_mean(x, dim=1, correction=0)", x="float[N, T, 8]"),
+        Example("var_mean(x, (0, 1), keepdim=true)", x="float64[N, 5]"),
+    )
+
+    def infer(self, rules: Rules, x: TensorType) -> Any:
+        spread = super().infer(rules, x)
+        return spread, spread
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        kind = g.type(x)
+        gone = self._gone(kind)
+        mean = reduce(g, "ReduceMean", x, gone, keepdims=self.keepdim) if gone else x
+        return super().onnx(g, x), mean
+
+
+class std_mean(var_mean):
+    """The standard deviation and the mean over some dimensions, or all, as a pair.
+
+    Source: `torch.std_mean`.
+    """
+
+    examples = (
+        Example("std_mean(x)", x="float[N, 8]"),
+        Example("std_mean(x, dim=1, correction=0)", x="float[N, T, 8]"),
+    )
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        spread, mean = super().onnx(g, x)
+        return g.node("Sqrt", spread), mean

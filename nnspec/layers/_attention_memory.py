@@ -103,7 +103,7 @@ def _scores(layer: MultiheadAttention, parts: list[Any]) -> TensorType:
 def _projected(layer: MultiheadAttention, m: Tape, parts: list[Any]) -> list[Any]:
     """Query, key and value behind their projections: those of one tensor are worked out at once."""
     query, key, value = parts
-    if not layer.packed or key is not value:
+    if not layer.joined or key is not value:
         return [_affine(m, x, layer.embed_dim) for x in parts]
     if query is key:
         return _unpacked(layer, m, query, 3)

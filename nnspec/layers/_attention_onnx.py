@@ -85,11 +85,11 @@ def _project(layer: MultiheadAttention, g: OnnxGraph, query: str, key: str, valu
     """Queries, keys and values in the layer's width."""
     bias = g.weight("in_proj_bias") if layer.bias else None
     thirds = g.constant([layer.embed_dim] * 3)
-    if layer.packed and query == key == value:
+    if layer.joined and query == key == value:
         joined = _affine(g, query, g.weight("in_proj_weight"), bias)
         parts: Sequence[str] = g.node("Split", joined, thirds, axis=-1, outputs=3)
         return parts
-    if layer.packed:
+    if layer.joined:
         matrices = g.node("Split", g.weight("in_proj_weight"), thirds, axis=0, outputs=3)
     else:
         matrices = [g.weight(f"{name}_proj_weight") for name in "qkv"]

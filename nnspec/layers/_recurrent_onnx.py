@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 class _Gated(Protocol):
     """What is asked of a layer: `order` has, for each gate of ONNX, its place among torch's gates."""
 
-    hidden_size: int
-    bias: bool
-
+    @property
+    def hidden_size(self) -> int: ...
+    @property
+    def bias(self) -> bool: ...
     @property
     def order(self) -> tuple[int, ...]: ...
 
@@ -113,13 +114,12 @@ def project(layer: _Gated, g: OnnxGraph, suffixes: Sequence[str], x: str, states
 def _with_start(g: OnnxGraph, x: str, start: str, directions: int) -> str:
     """The input with the initial states beside the step that a direction begins with, and zeros beside the others."""
     steps = g.node("Gather", g.node("Shape", x), g.constant([0]))
-    others = g.node("Sub", steps, g.constant([1]))
-    parts = (
-        g.node("Split", start, g.constant([1] * directions), axis=0, outputs=directions) if directions > 1 else (start,)
-    )
-    none = g.constant([0, 0, 0])
-    after = g.node("Pad", parts[0], g.node("Concat", none, others, g.constant([0, 0]), axis=0))
-    columns = [after]
-    if directions > 1:
-        columns.append(g.node("Pad", parts[1], g.node("Concat", others, g.constant([0, 0, 0, 0, 0]), axis=0)))
+    others, none = g.node("Sub", steps, g.constant([1])), g.constant([0, 0, 0])
+    lengthen = [(none, others, g.constant([0, 0])), (others, none, g.constant([0, 0]))]  # [before, after] of 3 axes
+    parts = [start]
+    if directions == 2:
+        parts = list(g.node("Split", start, g.constant([1, 1]), axis=0, outputs=2))
+    columns = [
+        g.node("Pad", part, g.node("Concat", *pads, axis=0)) for part, pads in zip(parts, lengthen, strict=False)
+    ]
     return str(g.node("Concat", x, *columns, axis=2))

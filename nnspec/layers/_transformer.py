@@ -95,13 +95,13 @@ class _Transformer(Layer):
         expect_divisor(self, "d_model", self.block.d_model, "nhead", self.block.nhead, at="nhead")
         names, first = self.input_names(), inputs[0]
         for number in self._sequences()[1:]:
-            pairs = [("size", self.block.d_model, inputs[number].dims[-1])]
+            pairs: list[tuple[str, Size, Size]] = [("size", self.block.d_model, inputs[number].dims[-1])]
             pairs += [("batch", a, b) for a, b in zip(self._batch(first), self._batch(inputs[number]), strict=True)]
             for what, a, b in pairs:
                 message = f"{names[0]} and {names[number]} of `{type(self).__name__}` differ in {what}"
                 rules.require_equal(a, b, f"{message}: {first} and {inputs[number]}", input=number)
-        for a in self.attends:
-            self._check_masks(rules, a, inputs)
+        for attends in self.attends:
+            self._check_masks(rules, attends, inputs)
 
     def _check_masks(self, rules: Rules, a: _Attends, inputs: Sequence[Any]) -> None:
         names, batch = self.input_names(), self._batch(inputs[0])

@@ -105,6 +105,10 @@ class _AdaptiveAvgPool(_AdaptivePool):
         inside = g.node("And", g.node("GreaterOrEqual", position, start), g.node("Less", position, end))
         return str(g.node("Div", g.cast(inside, dtype), g.cast(g.node("Sub", end, start), dtype)))
 
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        sizes = m.output.dims[-self.rank :]
+        return m.op(m.output, *inputs, keeps=() if set(sizes) == {1} else inputs)
+
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
     """The mean over as many windows as the output has places: [N, C, L] or [C, L].

@@ -151,13 +151,13 @@ class MultiheadAttention(Layer):
         )
 
     @property
-    def packed(self) -> bool:
+    def joined(self) -> bool:
         """Whether the three projections are one matrix, as in torch where all three inputs are of one size."""
         return self.embed_dim == self.kdim == self.vdim
 
     def weights(self) -> dict[str, Weight]:
         width = self.embed_dim
-        if self.packed:
+        if self.joined:
             weights = {"in_proj_weight": Weight((3 * width, width))}
         else:
             sizes = {"q": width, "k": self.kdim, "v": self.vdim}
@@ -186,7 +186,7 @@ class MultiheadAttention(Layer):
         options = dict(self.given())
         for name in ("embed_dim", "num_heads", "need_weights", "average_attn_weights", "is_causal"):
             options.pop(name, None)
-        if self.packed:
+        if self.joined:
             del options["kdim"], options["vdim"]
         return call("nn.MultiheadAttention", self.embed_dim, self.num_heads, **options)
 
@@ -221,7 +221,7 @@ class MultiheadAttention(Layer):
 
         There, and where weights are wanted, a query that may look nowhere gives what is not a number, and elsewhere 0.
         """
-        plain = self.packed and self.bias and not self.add_bias_kv and not self.add_zero_attn
+        plain = self.joined and self.bias and not self.add_bias_kv and not self.add_zero_attn
         return plain and query.rank == 3 and self.batch_first and self.num_heads % 2 == 0
 
     @property

@@ -135,7 +135,8 @@ class _Conv(Layer):
         if self.padding_mode != "zeros":
             windows = zip(x.dims[-self.rank :], self._windows(), strict=True)
             sizes = (size + window.before + window.after for size, window in windows)
-            x = m.op(x.type.with_dims(*x.dims[: -self.rank], *sizes), x, keeps=())
+            padded = x.type.with_dims(*x.dims[: -self.rank], *sizes)
+            x = m.op(padded, x, keeps=() if self.padding_mode == "circular" else [x])
         return m.op(m.output, x)
 
     def derivation(self, inputs: Sequence[Any], output: Any) -> str:

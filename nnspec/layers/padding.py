@@ -86,7 +86,6 @@ def lower_padding(g: OnnxGraph, x: str, amounts: Amounts, mode: str, value: floa
 class _Pad(Layer):
     """What these share: amounts from the last dimension to the first, as torch has them."""
 
-    keeps = ()
     rank: ClassVar[int]
     mode: ClassVar[str]
 
@@ -109,6 +108,8 @@ class _Pad(Layer):
 
 class _ConstantPad(_Pad):
     mode = "constant"
+
+    keeps = ()
 
     def accept(self, *inputs: Any) -> None:
         x = expect_tensor(self, inputs[0])
@@ -329,6 +330,7 @@ class CircularPad1d(_Pad):
 
     rank = 1
     mode = "circular"
+    keeps = ()
     padding: int | tuple[int, int] = arg(ge=0, doc="what is put on: one number, or in front, behind")
 
     examples = (
@@ -345,6 +347,7 @@ class CircularPad2d(_Pad):
 
     rank = 2
     mode = "circular"
+    keeps = ()
     padding: int | tuple[int, int, int, int] = arg(ge=0, doc="what is put on: one number, or left, right, above, below")
 
     examples = (
@@ -361,6 +364,7 @@ class CircularPad3d(_Pad):
 
     rank = 3
     mode = "circular"
+    keeps = ()
     padding: int | tuple[int, int, int, int, int, int] = arg(
         ge=0, doc="what is put on: one number, or left, right, above, below, in front, behind"
     )

@@ -43,7 +43,7 @@ class _Parametrized(Layer):
         layer: Layer = found(**record.arguments)
         return layer
 
-    def parts(self, weight: Weight) -> dict[str, Weight]:
+    def stored(self, weight: Weight) -> dict[str, Weight]:
         """What is stored in place of a parameter, by the names that it has below `parametrizations.NAME`."""
         raise NotImplementedError
 
@@ -84,11 +84,11 @@ class _Parametrized(Layer):
                 at="name",
                 notes=(f"its parameters are {', '.join(names)}",) if names else (),
             )
-        self.parts(weight)
+        self.stored(weight)
 
     def weights(self) -> dict[str, Weight]:
         weights = self.inner.weights()
-        parts = self.parts(weights.pop(self.name))
+        parts = self.stored(weights.pop(self.name))
         return weights | {f"parametrizations.{self.name}.{part}": weight for part, weight in parts.items()}
 
     def macs(self, inputs: Sequence[Operand], output: Any) -> Size:
@@ -153,7 +153,7 @@ class weight_norm(_Parametrized):
         Example('weight_norm(weight_norm(Linear(5)), "bias", dim=none)', x="float[N, 3]"),
     )
 
-    def parts(self, weight: Weight) -> dict[str, Weight]:
+    def stored(self, weight: Weight) -> dict[str, Weight]:
         rank = len(weight.shape)
         if self.dim is not None and not 0 <= self.dim < rank:
             dims = "dimension 0" if rank == 1 else f"dimensions 0 to {rank - 1}"
@@ -199,7 +199,7 @@ class spectral_norm(_Parametrized):
         Example("spectral_norm(Bilinear(5))", macs=2 * 5 * (3 * 4 + 4), input1="float[N, 3]", input2="float[N, 4]"),
     )
 
-    def parts(self, weight: Weight) -> dict[str, Weight]:
+    def stored(self, weight: Weight) -> dict[str, Weight]:
         rank = len(weight.shape)
         dim = self._dim
         if not -rank <= dim < rank:

@@ -15,7 +15,7 @@ from nnspec.layer import Function
 from .judge import Sample, seed
 from .library import op_db
 from .modules import copies, plain, undrawn
-from .say import Spec
+from .say import ARRANGED, Spec
 
 PREFIXES = {"torch": ("", "nn.functional."), "F": ("nn.functional.", "")}
 """Under which names `op_db` has the functions of a namespace; the first that it has counts."""
@@ -27,16 +27,6 @@ OTHERS = {
 
 UNSAID = ("device", "layout", "memory_format", "pin_memory", "requires_grad")
 """Arguments of torch that say where and how numbers lie in memory: no spec has them."""
-
-ARRANGED: dict[str, Callable[..., tuple[Any, ...]]] = {
-    "einsum": lambda tensors, equation: (equation, *tensors),
-    "embedding": lambda table, index: (index, table),
-    "meshgrid": lambda first, *rest: (*first,) if isinstance(first, list | tuple) else (first, *rest),
-    "to": lambda x, *rest: (x, *(part for part in rest if isinstance(part, torch.dtype))),
-    "where": lambda x, condition, other: (condition, x, other),
-}
-"""How the arguments of the function itself are got from those of a sample, where the table has another order."""
-
 
 CALLED: dict[str, Callable[..., Any]] = {"rand_like": lambda *args, **kwargs: _seeded(torch.rand_like, args, kwargs)}
 """Functions for which the table calls another one (`torch.randn_like`)."""

@@ -91,7 +91,7 @@ def judge(sample: Sample) -> Verdict:
 
 def seed() -> None:
     """The same random numbers from here on, wherever they come from."""
-    torch.manual_seed(42)  # the one that `op_db` sets before it calls what draws
+    torch.default_generator.manual_seed(42)  # the number that `op_db` sets before it calls what draws
     np.random.seed(0)
     random.seed(0)
 

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import wraps
+from types import BuiltinFunctionType, FunctionType
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -17,7 +18,7 @@ from nnspec import registry
 from .classes import said_as
 from .judge import Sample, seed
 from .library import module_db
-from .say import Spec
+from .say import ARRANGED, Spec
 
 FORGOTTEN = ("device", "dtype", "inplace", "size_average", "reduce")
 """Arguments that say where numbers lie in memory, and those of older versions of torch."""
@@ -64,7 +65,7 @@ def samples(name: str) -> Iterator[Sample]:
 def sample(name: str, made: Call, fed: Call, training: bool = False) -> Sample:
     """A module of torch's, made and called, and the spec that says so."""
     cls = getattr(torch.nn, name)
-    arguments = {k: v for k, v in named(cls, made).items() if k not in FORGOTTEN}
+    arguments = kept_arguments(cls, made)
     seed()
     module = cls(*made.args, **made.kwargs).train(training)
     _vary(module)
@@ -110,6 +111,12 @@ def named(cls: type[nn.Module], made: Call) -> dict[str, Any]:
     return {name: value for name, value in bound.arguments.items() if name != "self"}
 
 
+def kept_arguments(cls: type[nn.Module], made: Call) -> dict[str, Any]:
+    """What a spec says of them; a function among them (`F.gelu`) by its name, which torch takes as well."""
+    arguments = {k: v for k, v in named(cls, made).items() if k not in FORGOTTEN}
+    return {k: v.__name__ if isinstance(v, BuiltinFunctionType | FunctionType) else v for k, v in arguments.items()}
+
+
 def _layer(spec: Spec, name: str, arguments: Mapping[str, Any], fed: Call) -> str:
     """`(x, h) -> layer: GRU(...)`; what a call says besides its inputs is said by the layer."""
     options = {k: v for k, v in fed.kwargs.items() if v is not None and plain(v)}
@@ -124,7 +131,8 @@ def _layer(spec: Spec, name: str, arguments: Mapping[str, Any], fed: Call) -> st
 
 
 def _loss(spec: Spec, function: str, arguments: Mapping[str, Any], fed: Call) -> str:
-    return f"{function}{spec.call(fed.args, {**fed.kwargs, **arguments})}"
+    args = ARRANGED[function](*fed.args) if function in ARRANGED else fed.args
+    return f"{function}{spec.call(args, {**fed.kwargs, **arguments})}"
 
 
 def _vary(module: nn.Module) -> None:
@@ -150,7 +158,6 @@ def _remember(cls: type[nn.Module], plainly: Any) -> Any:
     @wraps(plainly)
     def remember(self: nn.Module, *args: Any, **kwargs: Any) -> None:
         plainly(self, *args, **kwargs)
-        given = named(cls, Call(args, kwargs)).items()
-        self.__dict__["arguments_given"] = {k: v for k, v in given if k not in FORGOTTEN}
+        self.__dict__["arguments_given"] = kept_arguments(cls, Call(args, kwargs))
 
     return remember

@@ -41,11 +41,18 @@ RULES = (
     Rule("one_hot", "NNS411: .* needs at least one class, not -1", _SIZE_IS_DATA),
     Rule("arange", "NNS303: `start` .* not `false`", "a bool is no number"),
     Rule(".*_norm", "NNS304: `eps` of .* must be at least 0", "a negative `eps` gives roots of negative numbers"),
-    Rule(
-        "hardtanh", "NNS304: .* needs min_val below max_val", "every result would be one number; `Hardtanh` refuses it"
-    ),
+    Rule("hardtanh", "NNS304: .* needs min_val below", "all results would be one number, as `nn.Hardtanh` says"),
     Rule("norm", 'NNS303: `p` of .* not the string "nuc"', "the nuclear norm is one of matrices, of singular values"),
-    Rule("embedding", "NNS301: .* no argument `max_norm`", "it would change the table in a forward pass"),
+    Rule("embedding(_bag)?", "NNS301: .* no argument `max_norm`", "it would change the table in a forward pass"),
+    Rule("tensor_split", "NNS303: `indices_or_sections` of .* not a tensor", _COMPILE_TIME),
+    Rule("(batch|instance)_norm", "NNS301: .* `momentum`", "how running values change: a function changes nothing"),
+    Rule("tensordot", "NNS401: .* which differ", "torch repeats a size of 1, which hides a mistake"),
+    Rule("atleast_.d", "NNS311: .* takes one tensor", "several tensors at once: call it for each"),
+    Rule(
+        "feature_alpha_dropout",
+        "NNS402: .* at least 2 dimensions",
+        "what is dropped are channels, the second dimension",
+    ),
     Rule("einsum", "NNS409: the operands of .* have `...`", "torch sums over what `...` stands for without being told"),
     Rule("scaled_dot_product_attention", "NNS402: .* of one rank", "operands of several ranks hide a mistake"),
     Rule("avg_pool2d", "NNS303: `(padding|stride)` of .* not a tuple", "a tuple has a number for each dimension"),

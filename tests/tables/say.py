@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import EllipsisType
 from typing import Any
 
@@ -11,6 +11,17 @@ import torch
 
 from nnspec import registry
 from nnspec.types import canonical
+
+ARRANGED: dict[str, Callable[..., tuple[Any, ...]]] = {
+    "ctc_loss": lambda x, target, *lengths: (x, target, *map(torch.as_tensor, lengths)),
+    "einsum": lambda tensors, equation: (equation, *tensors),
+    "embedding": lambda table, index: (index, table),
+    "embedding_bag": lambda table, index, *rest: (index, table, *rest),
+    "meshgrid": lambda first, *rest: (*first,) if isinstance(first, list | tuple) else (first, *rest),
+    "to": lambda x, *rest: (x, *(part for part in rest if isinstance(part, torch.dtype))),
+    "where": lambda x, condition, other: (condition, x, other),
+}
+"""How the arguments of a function are got from those of a sample, where these have another order or form."""
 
 NAMES = "abcdefghijklmnopqrstuvwxyz"
 

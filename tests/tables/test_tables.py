@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,13 @@ from nnspec import registry
 
 from .classes import public_classes, reason_against, said_as
 from .coverage import COMMAND, lacking, version
-from .functions import entries
+from .functions import entries, samples
 from .library import tables
 from .rows import COLUMNS, Row, row_of_class, row_of_function
+
+FUNCTIONS = sorted(registry.index("function"))
+MANY = ("max_pool1d", "max_pool2d", "max_pool3d")
+"""Those with more than five hundred samples, which take long."""
 
 PAGE = Path(__file__).parents[2] / "docs" / "coverage.md"
 ROW = re.compile(r"^\| (`\w+`|all) \|.*?((?:\| \d+ )+)\|$", re.MULTILINE)
@@ -50,10 +55,19 @@ def test_a_class_is_torchs_in_every_sample(name: str) -> None:
     check(row)
 
 
-@pytest.mark.parametrize("name", sorted(registry.index("function")))
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in MANY)) for n in FUNCTIONS])
 def test_a_function_is_torchs_in_every_sample(name: str) -> None:
     if entries(name):
         check(row_of_function(name))
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_a_function_of_many_samples_is_torchs_in_some(name: str) -> None:
+    row = Row(name)
+    for sample in islice(samples(name), 0, None, 25):
+        row.add(sample)
+    assert row.counts["equal"] > 20
+    assert row.faults == []
 
 
 def test_every_class_of_torch_is_said_or_has_a_reason() -> None:
@@ -67,7 +81,7 @@ def test_the_page_lists_all_and_adds_up() -> None:
     first, second = (at for at, (name, _) in enumerate(found) if name == "all")
     for rows, names in (
         (found[: first + 1], [name for name in public_classes() if said_as(name)]),
-        (found[first + 1 : second + 1], [name for name in sorted(registry.index("function")) if entries(name)]),
+        (found[first + 1 : second + 1], [name for name in FUNCTIONS if entries(name)]),
     ):
         assert [name for name, _ in rows] == [*names, "all"], COMMAND
         assert rows[-1][1] == [sum(numbers[i] for _, numbers in rows[:-1]) for i in range(len(COLUMNS))], COMMAND

@@ -10,9 +10,11 @@ import pytest
 from torch.utils.flop_counter import FlopCounterMode
 
 from nnspec import ir, registry
+from nnspec.backends.onnx import DEFAULT_OPSET, MIN_OPSET
 from nnspec.dims import Size, evaluate
 from nnspec.layer import Example
 from nnspec.types import Operand, TensorType, is_float
+from tests.opsets import NEWEST
 
 from .function_harness import (
     all_examples,
@@ -44,7 +46,7 @@ def test_the_shape_rule_is_torchs(name: str, example: Example) -> None:
         assert said == [(str(r.dtype).removeprefix("torch."), tuple(r.shape)) for r in results]
 
 
-@pytest.mark.parametrize("opset", [17, 18, 21, 23])
+@pytest.mark.parametrize("opset", [MIN_OPSET, DEFAULT_OPSET, NEWEST])
 @pytest.mark.parametrize(("name", "example"), EXAMPLES, ids=IDS)
 def test_onnx_runtime_computes_what_torch_does(name: str, example: Example, opset: int) -> None:
     if not example.onnx:

@@ -14,7 +14,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nnspec.backends.onnx import DEFAULT_OPSET, MIN_OPSET
 from nnspec.layer import Example, ShapeError
+from tests.opsets import NEWEST, OPSETS
 
 from .layer_harness import (
     TOLERANCE,
@@ -34,7 +36,6 @@ from .layer_harness import (
 )
 
 EXAMPLES = [(name, example) for name, example in all_examples() if example.onnx]
-OPSETS = (17, 18, 19, 20, 21, 22, 23)
 
 
 def agree(case: Case, sizes: list[dict[str, int]], opset: int, *, reference: bool = True) -> None:
@@ -66,7 +67,7 @@ def compare(results: Any, expected: list[np.ndarray], who: str) -> None:
         np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance, err_msg=who)
 
 
-@pytest.mark.parametrize("opset", [17, 21])
+@pytest.mark.parametrize("opset", [MIN_OPSET, DEFAULT_OPSET, NEWEST])
 @pytest.mark.parametrize(("name", "example"), EXAMPLES, ids=[e.text for _, e in EXAMPLES])
 def test_onnx_computes_what_torch_does(name: str, example: Example, opset: int) -> None:
     case = feed_example(example)

@@ -22,6 +22,7 @@ from nnspec.backends.onnx_graph import GraphBuilder
 from nnspec.diagnostics import Span
 from nnspec.dims import parse_dim
 from nnspec.layer import Function, OnnxGraph
+from tests.opsets import OPSETS
 
 from .onnx_harness import (
     CLASSES,
@@ -94,7 +95,7 @@ def test_a_size_is_computed_once() -> None:
     assert len(shapes) == 1
 
 
-@pytest.mark.parametrize("opset", range(backend.MIN_OPSET, 24))
+@pytest.mark.parametrize("opset", OPSETS)
 def test_other_opsets_are_served(opset: int) -> None:
     net, state = two_blocks()
     model = backend.build(net, None, state, opset=opset)

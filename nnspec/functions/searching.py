@@ -1,0 +1,175 @@
+"""Where numbers belong among others that are in order, and whether they are among them at all."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from nnspec.arguments import arg
+from nnspec.dims import Size
+from nnspec.functions._lowering import kind, tensor
+from nnspec.functions._operands import expect_dtype, expect_tensors, result_type
+from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
+from nnspec.layers._expect import expect_rank, expect_tensor
+from nnspec.layers._lowering import reduce
+from nnspec.types import Operand, TensorType
+
+
+def _expect_no_bools(function: Function, *operands: Operand) -> None:
+    for position, x in enumerate(operands):
+        if isinstance(x, TensorType) and x.dtype == "bool":
+            raise ShapeError(
+                f"`{type(function).__name__}` needs numbers, but one operand is {x}",
+                code="NNS406",
+                input=position,
+                helps=("convert it: `to(x, int)`",),
+            )
+
+
+def _beside(g: OnnxGraph, values: Any, others: str, rank: int, dtype: str) -> tuple[str, str]:
+    """Values in one more dimension, along which each is compared with the others, which have that rank."""
+    column: str = g.node("Unsqueeze", tensor(g, values, dtype), g.constant([-1]))
+    row = tensor(g, others, dtype)
+    return column, row if rank == 1 else str(g.node("Unsqueeze", row, g.constant([-2])))
+
+
+class _Search(Function):
+    """How many elements of a sequence in order lie below numbers, all of which are compared with all of it in ONNX."""
+
+    keeps = ()
+    out_int32: bool = arg(False, doc="count in int32, not int", keyword=True)
+    right: bool = arg(False, doc="count those that are equal, too", keyword=True)
+
+    def found(self, dims: tuple[Size, ...]) -> TensorType:
+        """The type of the result."""
+        return TensorType("int32" if self.out_int32 else "int64", dims)
+
+    def count(self, g: OnnxGraph, values: Any, sequence: str, row: str, *, right: bool) -> Any:
+        """The places of values among those of a sequence (`row`, in its type); nan lies above all."""
+        types = g.type(sequence)
+        a, b = _beside(g, values, row, types.rank, result_type(kind(g, values), types))
+        below = g.node("Not", g.node("Greater" if right else "GreaterOrEqual", b, a))
+        places = reduce(g, "ReduceSum", g.cast(below, "int32"), [-1], keepdims=False)
+        return places if self.out_int32 else g.cast(places, "int64")
+
+
+class bucketize(_Search):
+    """For each number how many boundaries, a vector in order, lie below it: [N] and [B] to int[N].
+
+    Source: `torch.bucketize`.
+    """
+
+    scalars = ("x",)
+
+    examples = (
+        Example("bucketize(x, b)", x="float[N, T]", b="float[1]"),
+        Example("bucketize(x, arange(B), right=true)", x="float[N]", b="float[B]"),
+        Example("bucketize(x, arange(5), out_int32=true)", x="int8[N, 3]"),
+        Example("bucketize(0.5, msort(b))", b="float64[B]"),
+    )
+
+    def infer(self, rules: Rules, x: Operand, boundaries: TensorType) -> TensorType:
+        expect_tensors(self, (x, expect_rank(self, boundaries, "B", input=1)))
+        _expect_no_bools(self, x, boundaries)
+        return self.found(x.dims if isinstance(x, TensorType) else ())
+
+    def onnx(self, g: OnnxGraph, x: Any, boundaries: str) -> Any:
+        return self.count(g, x, boundaries, boundaries, right=self.right)
+
+
+class searchsorted(_Search):
+    """For each value how many elements of a sequence in order lie below it: [S] and [N, V] to int[N, V].
+
+    A sequence with more dimensions is one for each row of values: [N, S] and [N, V] to int[N, V].
+    Source: `torch.searchsorted`.
+    """
+
+    order = ("sorted_sequence", "values")
+    scalars = ("values",)
+
+    side: Literal["left", "right"] | None = arg(None, doc='"right" is another way to say `right=true`', keyword=True)
+
+    examples = (
+        Example("searchsorted(msort(s), x)", s="float[S]", x="float[N, T]"),
+        Example('searchsorted(s, x, side="right")', s="float[N, 1]", x="float[N, T]"),
+        Example("searchsorted(s, x, right=true, out_int32=true, sorter=argsort(s))", s="float[N, S]", x="float[N, 3]"),
+        Example("searchsorted(arange(S), 2)", s="float[S]"),
+    )
+
+    def infer(
+        self, rules: Rules, sorted_sequence: TensorType, values: Operand, sorter: TensorType | None = None
+    ) -> TensorType:
+        sequence = expect_tensor(self, sorted_sequence)
+        expect_tensors(self, (sequence, values))
+        _expect_no_bools(self, sequence, values)
+        if self.right and self.side == "left":
+            raise ShapeError('`searchsorted` is given `right=true` and `side="left"`', code="NNS304", at="side")
+        dims = values.dims if isinstance(values, TensorType) else ()
+        if not sequence.rank or (sequence.rank > 1 and sequence.rank != len(dims)):
+            raise ShapeError(
+                f"`searchsorted` needs a vector, or a sequence for each row of {values}, but that is {sequence}",
+                code="NNS402",
+                input=0,
+            )
+        message = f"`searchsorted` finds no sequence in {sequence} for each row of {values}"
+        for i, size in enumerate(sequence.dims[:-1]):
+            rules.require_equal(size, dims[i], message, input=0, axis=i)
+        if sorter is not None:
+            self._check_sorter(rules, sequence, sorter)
+        return self.found(dims)
+
+    def _check_sorter(self, rules: Rules, sequence: TensorType, sorter: TensorType) -> None:
+        order = expect_dtype(self, sorter, "int64", "sorter", 2)
+        message = f"the sorter of `searchsorted`, {order}, has a place for each element of {sequence}"
+        if order.rank != sequence.rank:
+            raise ShapeError(message, code="NNS402", input=2)
+        for i, (a, b) in enumerate(zip(sequence.dims, order.dims, strict=True)):
+            rules.require_equal(a, b, message, input=2, axis=i)
+
+    def torch(self, *inputs: Any) -> Code:
+        sequence, values, *rest = inputs
+        given = {"sorter": rest[0]} if rest and rest[0] is not None else {}
+        return call("torch.searchsorted", sequence, values, **self.options(), **given)
+
+    def onnx(self, g: OnnxGraph, sorted_sequence: str, values: Any, sorter: str | None = None) -> Any:
+        row = sorted_sequence
+        if sorter is not None:
+            row = g.node("GatherElements", row, sorter, axis=-1)
+        return self.count(g, values, sorted_sequence, row, right=self.right or self.side == "right")
+
+
+class isin(Function):
+    """Which elements are among those of another tensor; one of both may be a number.
+
+    Source: `torch.isin`.
+    """
+
+    scalars = ("elements", "test_elements")
+    keeps = ()
+    assume_unique: bool = arg(
+        False, doc="whether no number stands twice in either, of which torch makes use", keyword=True
+    )
+    invert: bool = arg(False, doc="which are not", keyword=True)
+
+    examples = (
+        Example("isin(x, y)", x="int[N, 8]", y="int[3]"),
+        Example("isin(x, y, invert=true)", x="int8[N]", y="float[T, 2]"),
+        Example("isin(x, 2)", x="int[N]"),
+        Example("isin(0, x)", x="int[N]"),
+    )
+
+    def infer(self, rules: Rules, elements: Operand, test_elements: Operand) -> TensorType:
+        expect_tensors(self, (elements, test_elements))
+        _expect_no_bools(self, elements, test_elements)
+        return TensorType("bool", elements.dims if isinstance(elements, TensorType) else ())
+
+    def onnx(self, g: OnnxGraph, elements: Any, test_elements: Any) -> Any:
+        types = kind(g, elements), kind(g, test_elements)
+        dtype = result_type(*types)
+        if not isinstance(test_elements, str):
+            same = g.node("Equal", tensor(g, elements, dtype), tensor(g, test_elements, dtype))
+            return g.node("Not", same) if self.invert else same
+        row = g.node("Reshape", tensor(g, test_elements, dtype), g.constant([-1]))
+        column = g.node("Unsqueeze", tensor(g, elements, dtype), g.constant([-1]))
+        same = g.cast(g.node("Equal", column, row), "int32")
+        found = g.cast(reduce(g, "ReduceMax", same, [-1], keepdims=False), "bool")
+        return g.node("Not", found) if self.invert else found

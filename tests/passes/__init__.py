@@ -1,0 +1,1 @@
+"""Passes keep outputs: on every example, block and network, each pass by itself and all together."""
