@@ -163,7 +163,8 @@ def _module(
     place = None if device is None else str(device)
     file = None if weights is None else Path(weights)
     if optimize:
-        return _served(compiled, optimize).module(device=place, weights=file)
+        module: nn.Module = _served(compiled, optimize).module(device=place, weights=file)
+        return module
     return build_module(compiled, device=place, weights=file)
 
 

@@ -47,6 +47,21 @@ class Served:
 
             return backend.rewritten(backend.weights_of(original), self.optimized)
 
+    def write_weights(self, path: Path, *, weights: str | Path | None = None, seed: int | None = None) -> None:
+        """Write the weights for the module as a file of safetensors, complete or not at all."""
+        module = self.module(weights=weights, seed=seed)
+        with installed():
+            from nnspec.backends.torch import save_weights
+
+            partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+            try:
+                save_weights(module, partial)
+                os.replace(partial, path)
+            except OSError as fault:
+                raise unwritable(path, fault) from None
+            finally:
+                partial.unlink(missing_ok=True)
+
     def arrays(self, state: State) -> State:
         """The weights for ONNX, from those of the spec as arrays."""
         check_exportable(self.original)
@@ -65,18 +80,3 @@ def serve(compiled: Compiled, passes: Sequence[str] = DEFAULT) -> Served:
     """A spec for inference, taken through the passes of these names (`PASSES`)."""
     optimized = optimize(compiled.program, passes)
     return Served(replace(compiled, program=optimized.program), compiled, optimized)
-
-
-def write_weights(module: nn.Module, path: Path) -> None:
-    """Write the weights of a module as a file of safetensors, complete or not at all."""
-    with installed():
-        from nnspec.backends.torch import save_weights
-
-        partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            save_weights(module, partial)
-            os.replace(partial, path)
-        except OSError as fault:
-            raise unwritable(path, fault) from None
-        finally:
-            partial.unlink(missing_ok=True)

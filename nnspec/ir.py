@@ -276,7 +276,7 @@ class Entry:
     doc: str = ""
     span: Span | None = None
     forms: tuple[Form, ...] = ()
-    serving: tuple[Literal["channels_last", "channels_last_3d", "packed"], ...] | None = None
+    serving: tuple[Literal["channels_last", "packed"], ...] | None = None
 
     @property
     def optional(self) -> tuple[str, ...]:

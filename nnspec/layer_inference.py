@@ -42,8 +42,8 @@ class Inference:
     """Whether it draws random numbers, in inference too: two calls give different ones."""
     reshapes: ClassVar[bool] = False
     """Whether the result is the first input in another shape: the same memory, where torch can see it so."""
-    layout: ClassVar[str] = ""
-    """The memory format of torch that the images of a layer are best in."""
+    channels_last: ClassVar[bool] = False
+    """Whether a layer takes images that torch may convolve faster in its memory format `channels_last`."""
 
     def gives_back(self, inputs: Sequence[Any], output: Any) -> int | None:
         """Which of its inputs comes out bit for bit, when they and the output are of these types; None for none."""

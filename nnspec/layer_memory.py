@@ -37,18 +37,24 @@ class Tape(Protocol):
         output: Any,
         *inputs: Any,
         keeps: Sequence[Any] | None = None,
-        keeps_output: bool = False,
+        keeps_output: bool | Sequence[int] = False,
         extra: Sequence[TensorType] = (),
         scratch: Sequence[TensorType] = (),
+        back: Sequence[TensorType] = (),
         passes: bool = False,
         like: Any = None,
     ) -> Any:
         """An operator that makes new tensors of the types `output` from `inputs`, which gradients flow back to.
 
-        For the backward pass it keeps `keeps` (by default all inputs), its output if it says so, and `extra`
-        tensors, which are made in inference as well. `scratch` is gone when it returns. If it `passes` gradients, that
-        of an input is the output's own; else it is a new tensor. The dimensions lie in memory as those of `like` do.
+        For the backward pass it keeps `keeps` (by default all inputs), its output if it says so (or some of several),
+        and `extra` tensors, which are made in inference as well. `scratch` is gone when it returns, and `back` is what
+        its backward form makes and forgets. If it `passes` gradients, that of an input is the output's own; else it is
+        a new tensor. The dimensions lie in memory as those of `like` do.
         """
+        ...
+
+    def new(self, output: TensorType) -> Any:
+        """A tensor that no gradient flows to: zeros, a mask."""
         ...
 
     def product(self, output: TensorType, x: Any, other: Any) -> Any:

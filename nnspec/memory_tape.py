@@ -10,7 +10,7 @@ from nnspec.dims import Size, evaluate
 from nnspec.memory_layout import in_order, is_in_order, ordered_alike, reshaped, width
 from nnspec.types import TensorType, is_float
 
-MOST_OPERATORS = 300_000
+MOST_OPERATORS = 50_000
 """A tape of more operators takes too long to write."""
 
 
@@ -59,7 +59,7 @@ class Tensor:
 class _Operator:
     """An operator as the backward pass sees it."""
 
-    __slots__ = ("inputs", "outputs", "passes", "saved", "weights")
+    __slots__ = ("back", "inputs", "outputs", "passes", "saved", "weights")
 
     def __init__(
         self,
@@ -68,12 +68,14 @@ class _Operator:
         saved: list[Block],
         passes: bool,
         weights: Sequence[tuple[str, int]],
+        back: int,
     ) -> None:
         self.inputs = inputs
         self.outputs = outputs
         self.saved = saved
         self.passes = passes
         self.weights = weights
+        self.back = back
 
 
 class Recording:
@@ -89,7 +91,9 @@ class Recording:
         """Bytes that are kept for the backward pass, by the place that kept them first."""
         self.place = ""
         self.weights: Sequence[tuple[str, int]] = ()
-        """Names and bytes of the trained parameters of the layer that is called."""
+        """Names and bytes of the trained parameters of the layer that is called, until an operator has taken them."""
+        self.trained = False
+        """Whether that layer has any."""
         self._operators: list[_Operator] = []
         self._count = 0
         self._fresh: list[Block] = []
@@ -134,9 +138,10 @@ class Recording:
         output: Any,
         *inputs: Any,
         keeps: Sequence[Any] | None = None,
-        keeps_output: bool = False,
+        keeps_output: bool | Sequence[int] = False,
         extra: Sequence[TensorType] = (),
         scratch: Sequence[TensorType] = (),
+        back: Sequence[TensorType] = (),
         passes: bool = False,
         like: Tensor | None = None,
     ) -> Any:
@@ -145,22 +150,29 @@ class Recording:
         if self._count > MOST_OPERATORS:
             raise TooLong
         sources = [x for x in tensors_in(inputs) if x.grad]
-        flows = self.training and (bool(sources) or bool(self.weights))
+        flows = self.training and (bool(sources) or self.trained)
         result = self._made(output, flows)
         made = list(tensors_in(result))
-        for x in made if like is not None else ():
-            x.strides = ordered_alike(x.dims, like.strides)
+        if like is not None:
+            for x in made:
+                x.strides = ordered_alike(x.dims, like.strides)
         beside = [self.allocate(_bytes(each)) for each in extra]
         for block in [self.allocate(_bytes(each)) for each in scratch]:
             self._reclaim(block)
         if flows and any(x.grad for x in made):
             kept = tensors_in(inputs if keeps is None else keeps)
-            blocks = [x.block for x in [*kept, *(made if keeps_output else ())]]
-            self._note(sources, made, [*blocks, *beside], passes)
+            results = made if keeps_output is True else [made[at] for at in keeps_output or ()]
+            blocks = [x.block for x in [*kept, *results]]
+            self._note(sources, made, [*blocks, *beside], passes, sum(map(_bytes, back)))
         else:
             for block in beside:
                 self._reclaim(block)
         return result
+
+    def new(self, output: TensorType) -> Tensor:
+        """See `nnspec.layer_memory.Tape.new`."""
+        made: Tensor = self._made(output, False)
+        return made
 
     def _made(self, output: Any, flows: bool) -> Any:
         if isinstance(output, tuple):
@@ -169,14 +181,16 @@ class Recording:
         block = self.allocate(prod(dims) * width(output.dtype))
         return Tensor(block, output.dtype, dims, in_order(dims), flows and is_float(output.dtype))
 
-    def _note(self, inputs: list[Tensor], outputs: list[Tensor], saved: Sequence[Block], passes: bool) -> None:
+    def _note(
+        self, inputs: list[Tensor], outputs: list[Tensor], saved: Sequence[Block], passes: bool, back: int = 0
+    ) -> None:
         kept = list(dict.fromkeys(block for block in saved if not block.given))
         for block in kept:
             self.hold(block)
             if not block.kept:
                 block.kept = True
                 self.kept[self.place] = self.kept.get(self.place, 0) + block.bytes
-        self._operators.append(_Operator(inputs, outputs, kept, passes, self.weights))
+        self._operators.append(_Operator(inputs, outputs, kept, passes, self.weights, back))
         self.weights = ()
 
     def product(self, output: TensorType, x: Any, other: Any) -> Tensor:
@@ -271,6 +285,16 @@ class Recording:
         """See `nnspec.layer_memory.Tape.size`."""
         return evaluate(size, self.sizes)
 
+    def repeat(self, times: int, grown: int) -> Block:
+        """Note as many more turns of a scan, each of which takes as much as the last did."""
+        block = self.allocate(times * max(grown, 0))
+        self.hold(block)
+        if self.training:
+            self.hold(block)
+            self.kept[self.place] = self.kept.get(self.place, 0) + block.bytes
+            self._operators.append(_Operator([], [], [block], False, (), 0))
+        return block
+
     # --- backwards ---
 
     def backward(self, outputs: Sequence[Tensor]) -> int:
@@ -291,6 +315,8 @@ class Recording:
 
     def _step_back(self, operator: _Operator, grads: dict[Tensor, Block]) -> None:
         arrived = [grads.pop(x) for x in operator.outputs if x in grads]
+        if not operator.outputs:
+            self.release(*operator.saved)
         if not arrived:
             return
         found: list[tuple[Tensor, Block]] = []
@@ -301,6 +327,7 @@ class Recording:
             else:
                 found.append((x, self._held(x.bytes)))
         weights = [(name, self._held(size)) for name, size in operator.weights]
+        self.release(self._held(operator.back))
         self.release(*arrived, *operator.saved)
         for name, block in weights:
             self._store(name, block)

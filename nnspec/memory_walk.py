@@ -126,8 +126,7 @@ class _Frame:
             self._bind(number, operand)
         held: dict[int, list[Tensor]] = {}
         for at, node in enumerate(self._plan.nodes):
-            if at in self._plan.holds:
-                value, end = self._plan.holds[at]
+            for value, end in self._plan.holds.get(at, ()):
                 held.setdefault(end, []).append(self._values[value])
                 self._hold(self._values[value])
             self._node(node)
@@ -206,13 +205,14 @@ class _Frame:
             number = self._walk.module_at(self._module, node.path)
             tape.place = f"{self._place}{node.path}"
             tape.weights = self._walk.weights(number, tape.place) if tape.training else ()
+            tape.trained = bool(tape.weights)
             result = self._walk.layer(number).memory(tape, *inputs)
         elif isinstance(node, ir.Op):
             tape.place = f"{self._place}{node.function}()"
             result = self._walk.function(node).memory(tape, *inputs)
         else:
             result = tape.op(tape.output, *inputs)
-        tape.weights = ()
+        tape.weights, tape.trained = (), False
         self._bind(ir.result_of(node.outputs), result)
         tape.end_call()
 
@@ -225,6 +225,7 @@ class _Frame:
         current = [self._operand(x) for x in node.states]
         self._hold(current)
         yields: list[list[Tensor]] = [[] for _ in range(node.yields)]
+        others: Block | None = None
         for turn in range(min(turns, MOST_TURNS)):
             before = self._tape.live
             for number, x in zip(parts, whole, strict=True):
@@ -241,11 +242,13 @@ class _Frame:
             for number in _numbers(node.body):
                 self._drop(number)
             if turn == MOST_TURNS - 1:
-                self._tape.repeat(turns - MOST_TURNS, self._tape.live - before)
+                others = self._tape.repeat(turns - MOST_TURNS, self._tape.live - before)
         stacks = self._types(tuple(node.outputs[: node.yields]))
         for number, type_, each in zip(node.outputs, stacks, yields, strict=False):
             self._bind(number, self._tape.op(type_, *each, keeps=()))
             self._release(each)
+        if others is not None:
+            self._tape.release(others)
         for number, state in zip(node.outputs[node.yields :], current, strict=True):
             self._bind(number, state)
         self._release(current)

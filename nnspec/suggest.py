@@ -101,16 +101,26 @@ MaxPool2d: MaxPooling2D, MaxPool, MaxPooling, Pool, Pooling, Pool2d
 AvgPool2d: AveragePooling2D, AveragePool, AveragePooling, AveragePool2d, AvgPool, MeanPool2d, MeanPooling
 AdaptiveAvgPool2d: GlobalAveragePooling2D, GlobalAveragePool, GlobalAvgPool2d, GlobalAvgPool, GAP
 AdaptiveMaxPool2d: GlobalMaxPooling2D, GlobalMaxPool
-BatchNorm2d: BatchNorm, BatchNormalization, BN, BN2d, SpatialBatchNorm
+LPPool2d: LpPool, PowerPool, L2Pool, LPPooling
+FractionalMaxPool2d: FractionalMaxPool, FractionalPool, FractionalPooling
+MaxUnpool2d: MaxUnpool, MaxUnpooling2D, Unpool, Unpooling, Unpool2d
+Unfold: Im2Col, ExtractPatches, ExtractImagePatches, Patches
+Fold: Col2Im
+Upsample: UpSampling2D, Resize, ResizeImage, Interpolate, Upsampling
+CosineSimilarity: Cosine, CosineDistance
+PairwiseDistance: EuclideanDistance, L2Distance
+BatchNorm2d: BatchNorm, BatchNormalization, BN, BN2d, SpatialBatchNorm, SyncBatchNorm
 BatchNorm1d: BatchNorm, BatchNormalization, BN, BN1d
 LayerNorm: LayerNormalization, LN, LNorm
 GroupNorm: GroupNormalization, GN
 InstanceNorm2d: InstanceNorm, InstanceNormalization
 RMSNorm: RMSNormalization, RMSLayerNorm, RootMeanSquareNorm, T5LayerNorm
-LocalResponseNorm: LRN
+LocalResponseNorm: LRN, CrossMapLRN2d
 Dropout: Drop, SpatialDropout, DropoutLayer
 Dropout2d: SpatialDropout2D
+FeatureAlphaDropout: AlphaDropout2d
 Embedding: Embed, Lookup, LookupTable, TokenEmbedding
+EmbeddingBag: BagOfEmbeddings, EmbeddingSum, EmbeddingMean, SparseLengthsSum
 RNN: SimpleRNN, ElmanRNN, Recurrent, VanillaRNN
 LSTM: CuDNNLSTM, LongShortTermMemory
 GRU: CuDNNGRU, GatedRecurrentUnit
@@ -121,6 +131,7 @@ Identity: Linear0, NoOp, Passthrough, Pass, Id
 ReLU: Rectifier, RectifiedLinear, Rectify
 LeakyReLU: LReLU, LeakyRectify
 PReLU: ParametricReLU
+RReLU: RandomizedLeakyReLU, RandomReLU
 ELU: ExponentialLinearUnit
 GELU: GaussianErrorLinearUnit, GeluActivation, QuickGELU, NewGELU
 SiLU: Swish, SwishActivation
@@ -131,37 +142,123 @@ Step: Heaviside, Threshold, Binary, BinaryStep, Sign
 Softmax: SoftmaxLayer
 LogSoftmax: LogSoftmaxLayer
 relu: rectify, rectifier
+grid_sample: grid_sampler, spatial_transformer, remap, warp
+affine_grid: affine_grid_generator
+unfold: im2col, extract_patches, extract_image_patches
+fold: col2im
 silu: swish
 sigmoid: logistic, expit
 hardswish: hswish
-cat: concat, concatenate, join, hstack
-stack: pack, vstack
-chunk: unpack, unstack, unbind
+cat: concat, concatenate, join
+stack: pack
+vstack: row_stack
+chunk: unpack
+unbind: unstack
+tensor_split: array_split
 reshape: view, resize
-permute: transpose_axes, moveaxis
+reshape_as: view_as
+flatten: ravel
+transpose: mT, swap_dims
+swapaxes: swapdims
+permute: transpose_axes
+movedim: moveaxis
 unsqueeze: expand_dims, newaxis
-expand: broadcast_to, tile, broadcast, expand_as
-matmul: dot, mm, bmm, batch_matmul, inner, gemm
+expand: broadcast_to, broadcast
+expand_as: broadcast_like
+matmul: batch_matmul, chain_matmul
+addmm: gemm
+dot: vdot, inner_product
 mean: average, avg, reduce_mean
 sum: reduce_sum, total
 amax: max, maximum, reduce_max, maxval
 amin: min, minimum, reduce_min, minval
 clamp: clip, minmax, bound
 abs: absolute, fabs
-where: select, cond, ifelse, switch
+add: plus
+sub: subtract, minus
+mul: multiply, times
+div: divide, true_divide
+floor_divide: floordiv, floor_div
+remainder: mod, modulo
+neg: negative
+reciprocal: recip
+rsqrt: inverse_sqrt, inv_sqrt
+asin: arcsin
+acos: arccos
+atan: arctan
+atan2: arctan2
+asinh: arcsinh
+acosh: arccosh
+atanh: arctanh
+sign: sgn, signum
+trunc: fix, truncate
+round: rint, around
+eq: equal, equals
+ne: not_equal
+lt: less
+le: less_equal
+gt: greater
+ge: greater_equal
+isclose: allclose
+bitwise_and: bitand
+bitwise_or: bitor
+bitwise_xor: bitxor
+bitwise_not: invert, bitwise_invert
+bitwise_left_shift: left_shift, shl, lshift
+bitwise_right_shift: right_shift, shr, rshift
+lgamma: gammaln, loggamma
+digamma: psi
+quantile: percentile
+nanquantile: nanpercentile
+var: variance, reduce_variance
+std: stddev, standard_deviation, reduce_std
+prod: product, reduce_prod
+any: reduce_any
+all: reduce_all
+logsumexp: reduce_logsumexp
+trapezoid: trapz
+cumulative_trapezoid: cumtrapz
+bucketize: digitize
+clone: copy
+where: cond, ifelse, switch, masked_select, nonzero, argwhere
+scatter: scatter_elements, put_along_axis
+scatter_reduce: index_reduce, segment_reduce, segment_sum, scatter_mean, scatter_max
+index_put: scatter_nd, put
+take_along_dim: take_along_axis, gather_elements
+diagonal: diag_part
+diag_embed: matrix_diag, set_diag
+kron: kronecker
+inv: inverse, matrix_inverse
+det: determinant
+solve: linsolve, lstsq, solve_triangular, cholesky_solve
+eigh: eig, eigvals, eigvalsh
+svd: svdvals, pinv
+cov: covariance
+corrcoef: correlation, pearson
+randint: random_integers
+randperm: shuffle, permutation
+normal: gaussian, random_normal
+multinomial: categorical, choice
+hann_window: hann, hanning
+hamming_window: hamming
+blackman_window: blackman
+bartlett_window: bartlett
+kaiser_window: kaiser
 pow: power
 log: ln
-arange: range, linspace, iota
+arange: range, iota
 full: fill, constant
-zeros: zeros_like, zero
-ones: ones_like
-tril: lower_triangular, causal_mask, triu
-masked_fill: mask_fill, masked_select
+zeros: zero, empty, new_zeros
+zeros_like: empty_like
+ones: new_ones
+tril: lower_triangular, causal_mask
+triu: upper_triangular
+masked_fill: mask_fill
 scaled_dot_product_attention: sdpa, attention, flash_attention, dot_product_attention
 rearrange: einops
 cross_entropy: CrossEntropyLoss, CE, xent, categorical_crossentropy
 cross_entropy: sparse_categorical_crossentropy, softmax_cross_entropy, CategoricalCrossentropy, cross_entropy_loss
-cross_entropy: LinearCrossEntropyLoss
+cross_entropy: LinearCrossEntropyLoss, linear_cross_entropy
 mse_loss: mse, mean_squared_error, l2_loss, l2, squared_error
 l1_loss: l1, mae, mae_loss, mean_absolute_error, absolute_error
 binary_cross_entropy: bce, BCELoss, log_loss
@@ -196,6 +293,8 @@ stride: strides, step, subsample, downsample
 padding: pad, pads, border_mode
 dilation: dilation_rate, dilations, dilate
 groups: group, num_groups, n_groups, cardinality
+return_indices: with_indices, return_mask, indices
+output_size: target_size, target_output_size
 num_groups: groups, group
 bias: use_bias, with_bias, bias_attr, has_bias, no_bias
 p: rate, dropout, drop, prob, probability, drop_rate, dropout_rate, ratio, keep_prob

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 from nnspec import ir, registry
@@ -14,6 +15,7 @@ from nnspec.training.optimizer import Optimizer
 DEFAULT_OPTIMIZER = "AdamW"
 """What training is worked out for where nothing says how."""
 
+_LINE = 80
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -85,20 +87,27 @@ def report_memory(
 def memory_lines(report: MemoryReport, parameters: int) -> list[str]:
     """Totals for people; `parameters` are the bytes of what is trained."""
     memory = report.memory
-    if memory is None:
-        lines = [] if report.fit is not None else ["memory      too many operators to follow"]
-    else:
-        base = f"weights {spell_bytes(memory.weights)}, inputs {spell_bytes(memory.inputs)}"
+    lines = []
+    if memory is not None:
+        base = [("weights", memory.weights), ("inputs", memory.inputs)]
         rest = memory.inference - memory.weights - memory.inputs
-        lines = [f"inference   {spell_bytes(memory.inference)} at most: {base}, activations {spell_bytes(rest)}"]
+        lines += _spelled("inference", memory.inference, "", [*base, ("activations", rest)])
         if parameters:
             rest = memory.training - memory.weights - memory.inputs - memory.optimizer
-            state = f", {report.optimizer} {spell_bytes(memory.optimizer)}" if memory.optimizer else ""
-            head = f"training    {spell_bytes(memory.training)} at most with {report.optimizer}: {base}{state}"
-            lines.append(f"{head}, activations and gradients {spell_bytes(rest)}")
+            parts = [*base, (report.optimizer, memory.optimizer), ("activations and gradients", rest)]
+            lines += _spelled("training", memory.training, f" with {report.optimizer}", parts)
+    elif report.fit is None:
+        lines = ["memory      too many operators to follow"]
     if report.fit is not None:
         lines += _fit_lines(report, report.fit, parameters)
     return lines
+
+
+def _spelled(what: str, total: int, how: str, parts: Sequence[tuple[str, int]]) -> list[str]:
+    """A total and its parts, on a second line where one does not hold them."""
+    text = f"{what:<11} {spell_bytes(total)} at most{how}: "
+    text += ", ".join(f"{name} {spell_bytes(size)}" for name, size in parts if size)
+    return wrap(text, _LINE, subsequent_indent=" " * 12)
 
 
 def _fit_lines(report: MemoryReport, fit: Fit, parameters: int) -> list[str]:

@@ -52,9 +52,7 @@ def as_text(
     return "\n".join(lines)
 
 
-def _with_kept(
-    table: Sequence[tuple[str, ...]], rows: Sequence[Row], memory: MemoryReport | None
-) -> Sequence[tuple[str, ...]]:
+def _with_kept(table: list[tuple[str, ...]], rows: Sequence[Row], memory: MemoryReport | None) -> list[tuple[str, ...]]:
     """The table with what a training step keeps of each row."""
     if memory is None or memory.memory is None:
         return table

@@ -11,9 +11,11 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from nnspec import ir
-from nnspec.memory_tape import Recording, Tensor as Drawn, tensors_in
+from nnspec import ir, registry
+from nnspec.memory_tape import Recording, tensors_in
+from nnspec.memory_tape import Tensor as Drawn
 from nnspec.memory_walk import Walk
+from nnspec.training.optimizer import Optimizer
 from nnspec.types import is_float
 
 
@@ -122,6 +124,14 @@ def _operand(number: Any, given: Mapping[int, Drawn]) -> Any:
     if number is None or isinstance(number, int):
         return None if number is None else given[number]
     return tuple(_operand(part, given) for part in number)
+
+
+def optimizer(name: str, **arguments: Any) -> Optimizer:
+    """An optimizer, configured."""
+    cls = registry.find("optimizer", name)
+    assert cls is not None
+    found: Optimizer = cls(**arguments)
+    return found
 
 
 def sizes_of(program: ir.Program, inputs: Mapping[str, Any]) -> dict[str, int]:

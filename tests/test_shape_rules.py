@@ -74,7 +74,7 @@ def _concrete(name: str, drawn: Draw, said: Said) -> str:
     """Judge the call in numbers."""
     call = drawn.concrete()
     found: Shapes | str = torchs(call, "meta")
-    if found != said.shapes:
+    if found != said.shapes and said.shapes is not None:  # kernels may crash on what the rule refuses
         found = torchs(call, "cpu")
     if isinstance(found, str) and ("not implemented" in found or "not supported" in found.lower()):
         return "torch has no kernel"

@@ -10,7 +10,7 @@ from nnspec.backends.source_text import Piece, quote
 from nnspec.layer import Code, Layer
 from nnspec.types import is_float
 
-_RANKS = {"channels_last": 4, "channels_last_3d": 5}
+_IMAGE_RANK = 4
 _REFUSAL = "this module is for inference: compile the spec without --optimize to train it"
 
 
@@ -33,10 +33,10 @@ def definitions(entry: ir.Entry, layers: Iterable[Layer]) -> dict[str, str]:
 
 def closing(entry: ir.Entry) -> tuple[list[Line], set[str]]:
     """How `__init__` ends, and the modules that this names."""
-    formats = _formats(entry)
-    lines = [Line("", Piece(f"self.to(memory_format=torch.{each})")) for each in formats]
-    lines += [Line("", Piece("self.requires_grad_(False)")), Line("", Piece("self.eval()"))]
-    return lines, {"torch"} if formats else set()
+    texts = ["self.requires_grad_(False)", "self.eval()"]
+    if _is_laid_out(entry):
+        texts.insert(0, "self.to(memory_format=torch.channels_last)")
+    return [Line("", Piece(text)) for text in texts], {"torch"} if _is_laid_out(entry) else set()
 
 
 def train_method() -> tuple[Line, list[Line]]:
@@ -49,16 +49,15 @@ def train_method() -> tuple[Line, list[Line]]:
 def laid_out(entry: ir.Entry, method: ir.Method, names: Sequence[str]) -> list[Line]:
     """Statements that bring the images among the inputs into the format of the weights."""
     lines = []
-    for each in _formats(entry):
-        for value, name in zip(method.graph.inputs, names, strict=True):
-            kind = method.graph.values[value].type if value is not None else None
-            if kind is not None and kind.rank == _RANKS[each] and is_float(kind.dtype):
-                lines.append(Line(f"{name} = ", Piece(f"{name}.contiguous(memory_format=torch.{each})")))
+    for value, name in zip(method.graph.inputs, names, strict=True) if _is_laid_out(entry) else ():
+        kind = method.graph.values[value].type if value is not None else None
+        if kind is not None and kind.rank == _IMAGE_RANK and is_float(kind.dtype):
+            lines.append(Line(f"{name} = ", Piece(f"{name}.contiguous(memory_format=torch.channels_last)")))
     return lines
 
 
-def _formats(entry: ir.Entry) -> list[str]:
-    return [way for way in entry.serving or () if way in _RANKS]
+def _is_laid_out(entry: ir.Entry) -> bool:
+    return "channels_last" in (entry.serving or ())
 
 
 def root_names(definitions: Mapping[str, str]) -> set[str]:

@@ -13,7 +13,6 @@ from nnspec.cli.options import Passes, extern_option, file_argument, format_opti
 from nnspec.cli.report import note, reported, warn
 from nnspec.compiler import Compiled
 from nnspec.compiler_input import compile_input, read_input
-from nnspec.compiler_optimize import DEFAULT, Served, serve, write_weights
 from nnspec.compiler_output import (
     build_module,
     check_exportable,
@@ -29,6 +28,8 @@ from nnspec.diagnostics import NnspecError, error
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from nnspec.compiler_optimize import Served
 
 _SUFFIXES = {".py": "torch", ".onnx": "onnx", ".json": "ir"}
 _ONNX_OPTIONS = ("weights", "seed", "opset", "external", "given", "verify")
@@ -73,8 +74,8 @@ def command(file: str, output: str | None, form: str | None, output_format: str,
     The last writes fast.safetensors too: an optimized model has other weights, which only nnspec works out.
     """
     form = form or _format_of(output)
-    passes = options["passes"] or (DEFAULT if options["optimize"] else None)
-    takes_weights = _WEIGHTS_OPTIONS if passes and output not in (None, "-") else ()
+    optimizes = options["optimize"] or options["passes"]
+    takes_weights = _WEIGHTS_OPTIONS if optimizes and output not in (None, "-") else ()
     onnx_options = [
         name for name in _ONNX_OPTIONS if options[name] not in (None, False, ()) and name not in takes_weights
     ]
@@ -93,7 +94,7 @@ def command(file: str, output: str | None, form: str | None, output_format: str,
         allow_extern=options["allow_extern"],
     )
     warn(compiled, output_format)
-    served = None if passes is None else serve(compiled, passes)
+    served = _served(compiled, options["passes"]) if optimizes else None
     if form == "onnx":
         assert output is not None
         _write_onnx(compiled, served, Path(output), **{name: options[name] for name in _ONNX_OPTIONS})
@@ -108,6 +109,12 @@ def command(file: str, output: str | None, form: str | None, output_format: str,
         _write_served(served, Path(output), options["weights"], options["seed"])
 
 
+def _served(compiled: Compiled, passes: tuple[str, ...] | None) -> Served:
+    from nnspec.compiler_optimize import DEFAULT, serve
+
+    return serve(compiled, passes or DEFAULT)
+
+
 def _write_served(served: Served, path: Path, weights: str | None, seed: int | None) -> None:
     """The weights of an optimized model, beside its source or IR."""
     if weights is None and seed is None:
@@ -116,7 +123,7 @@ def _write_served(served: Served, path: Path, weights: str | None, seed: int | N
     target = path.with_suffix(".safetensors")
     if weights is not None and target.exists() and target.samefile(weights):
         raise click.UsageError(f"the weights would replace `{weights}`, which they are made of: choose another name")
-    write_weights(served.module(weights=weights, seed=seed), target)
+    served.write_weights(target, weights=weights, seed=seed)
     note(f"wrote {target}")
 
 

@@ -40,12 +40,20 @@ CODES = (
         _command(
             "nnspec compile net.nns -o net.onnx",
             """
-        model Net { input x: float[N, T, 8] h, state = x -> LSTM(16, proj_size=4) output y = h } """,
+model Net {
+  input x: float[N, 3, 32, 32]
+  output y = x -> FractionalMaxPool2d(2, 8)
+}
+""",
         ),
         _command(
             "nnspec compile net.nns -o net.onnx",
-            """ model Net { input x: float[N, T, 8] h, state = x -> LSTM(16) output
-        y = h -> Linear(4) } """,
+            """
+model Net {
+  input x: float[N, 3, 32, 32]
+  output y = x -> AdaptiveMaxPool2d(8)
+}
+""",
         ),
         when="run",
     ),

@@ -123,7 +123,7 @@ def _holds_layer(cls: type[Layer], name: str) -> bool:
 
 
 def _inherit(recipe: LayerRecipe, name: str, inner: LayerRecipe) -> None:
-    """What holds a layer keeps the places of its arguments; a wrapper is the layer in it, and keeps its ties as well."""
+    """What holds a layer keeps the places of its arguments; a wrapper is that layer, and keeps its ties as well."""
     kind, tied = type(recipe.layer).__name__, next(iter(inner.ties), "")
     if name != "layer" and tied:
         message = f"`{tied}` of `{inner.title}` is tied, which `{name}` of `{kind}` cannot be"

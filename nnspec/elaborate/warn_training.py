@@ -32,15 +32,18 @@ _TWICE = {
     "and the model ends in one",
     ("binary_cross_entropy_with_logits", "softmax"): "`binary_cross_entropy_with_logits` takes scores, "
     "and the model ends in a softmax",
+    ("multilabel_soft_margin_loss", "sigmoid"): "`multilabel_soft_margin_loss` applies the sigmoid itself, "
+    "and the model ends in one",
 }
 _MISSING = {
     ("binary_cross_entropy", "scores"): (
         "`binary_cross_entropy` takes probabilities, and the model ends in scores",
         "binary_cross_entropy_with_logits",
     ),
-    ("nll_loss", "scores"): ("`nll_loss` takes log-probabilities, and the model ends in scores", "cross_entropy"),
-    ("nll_loss", "softmax"): ("`nll_loss` takes log-probabilities, and the model ends in probabilities", ""),
-    ("nll_loss", "sigmoid"): ("`nll_loss` takes log-probabilities, and the model ends in a sigmoid", ""),
+} | {
+    (loss, kind): (f"`{loss}` takes log-probabilities, and the model ends in {end}", better if kind == "scores" else "")
+    for loss, better in (("nll_loss", "cross_entropy"), ("kl_div", ""), ("ctc_loss", ""))
+    for kind, end in (("scores", "scores"), ("softmax", "probabilities"), ("sigmoid", "a sigmoid"))
 }
 
 

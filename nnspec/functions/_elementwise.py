@@ -68,7 +68,7 @@ class Pair(Function):
 class RealPair(Pair):
     """A function of two real numbers; integers and bools become float. Either may be a number."""
 
-    scalars = ("x", "other")
+    scalars: ClassVar[tuple[str, ...]] = ("x", "other")
 
     def result(self, x: Operand, other: Operand) -> str:
         return as_float(result_type(x, other))

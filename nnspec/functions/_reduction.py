@@ -71,7 +71,12 @@ class Choice(Function):
         if self.dim is None:
             if self.keepdim:
                 name = type(self).__name__
-                raise ShapeError(f"`{name}(keepdim=true)` needs a dimension", code="NNS405", at="keepdim")
+                raise ShapeError(
+                    f"`{name}(keepdim=true)` needs a dimension",
+                    code="NNS405",
+                    label="no dimension to keep",
+                    at="keepdim",
+                )
             return x.with_dims()
         y = x.with_dims(*left(x, (axis(self, x, self.dim),), self.keepdim))
         return y, y.with_dtype("int64")

@@ -54,8 +54,8 @@ class Scatter:
         """x with the elements of `src`, a value of shape `wanted`, in their places; or reduced into what is there."""
         if how in ("amax", "amin") and self.g.opset < 18:
             return self._extreme(x, src, how)
-        given = {} if how is None else {"reduction": _REDUCTIONS[how]}
-        return str(self.g.node("ScatterElements", x, self.index, src, axis=self.axis, **given))
+        reduction = None if how is None else _REDUCTIONS[how]
+        return str(self.g.node("ScatterElements", x, self.index, src, axis=self.axis, reduction=reduction))
 
     def emptied(self, x: str, how: str) -> str:
         """x with the number that a reduction starts from in all places that will be written to."""

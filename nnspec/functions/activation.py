@@ -38,6 +38,7 @@ class relu(_Activation):
     layer = ReLU
 
     keeps = ("output",)
+
     examples = (
         Example("relu(x)", x="float[N, 8]"),
         Example("relu(x)", x="int[T]"),
@@ -155,6 +156,7 @@ class sigmoid(_Squashing):
     layer = Sigmoid
 
     keeps = ("output",)
+
     examples = (
         Example("sigmoid(x)", x="float[N, 8]"),
         Example("sigmoid(x)", x="int[T]"),
@@ -170,6 +172,7 @@ class tanh(_Squashing):
     layer = Tanh
 
     keeps = ("output",)
+
     examples = (
         Example("tanh(x)", x="float[N, 8]"),
         Example("tanh(x)", x="int[T]"),

@@ -165,6 +165,7 @@ class embedding(Function):
     namespace = "F"
 
     keeps = ("x",)
+
     padding_idx: int | None = arg(None, doc="a number whose row is not trained")
     scale_grad_by_freq: bool = arg(False, keyword=True, doc="divide gradients by how often a number occurs")
     sparse: bool = arg(False, keyword=True, doc="make sparse gradients, which only some optimizers take")

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from nnspec.arguments import arg
 from nnspec.dims import Dim
 from nnspec.functions._elementwise import Pair
-from nnspec.functions._lowering import choose, computed, kind, narrowed, tensor, towards_zero, wide
-from nnspec.functions._operands import as_float, broadcast, expect_numbers, expect_tensors, result_type
+from nnspec.functions._lowering import computed, narrowed, tensor, towards_zero, wide
+from nnspec.functions._operands import as_float, expect_numbers, result_type
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call, infix, prefix
-from nnspec.layers._expect import expect_tensor
 from nnspec.types import Operand, Scalar, TensorType, is_float
 
 if TYPE_CHECKING:
@@ -60,13 +59,20 @@ class _Binary(Pair):
 class _Sum(_Binary):
     """A sum or difference, whose second operand may be scaled."""
 
-    alpha: int | float = arg(1, doc="multiply `other` by this before", keyword=True)
+    alpha: bool | int | float = arg(1, doc="multiply `other` by this before", keyword=True)
 
     def result(self, x: Operand, other: Operand) -> str:
         dtype = result_type(x, other)
         if isinstance(x, Scalar) and self.options():
             name = type(self).__name__
-            raise ShapeError(f"`{name}` with an alpha takes a tensor first, not the number {x}", code="NNS402", input=0)
+            raise ShapeError(
+                f"`{name}` with an alpha takes a tensor first, not the number {x}",
+                code="NNS402",
+                label="a number",
+                input=0,
+            )
+        if isinstance(self.alpha, bool) and dtype != "bool":
+            raise self._refuse(x, other, "alpha is a bool")
         if isinstance(self.alpha, float) and not is_float(dtype):
             raise self._refuse(x, other, f"alpha {self.alpha} is a float")
         return dtype
@@ -192,7 +198,10 @@ class div(_Binary):
             return as_float(result_type(x, other))
         if isinstance(x, Scalar):
             raise ShapeError(
-                f"`div` with a rounding mode takes a tensor first, not the number {x}", code="NNS402", input=0
+                f"`div` with a rounding mode takes a tensor first, not the number {x}",
+                code="NNS402",
+                label="a number",
+                input=0,
             )
         return self._expect_not_bool(x, other)
 
@@ -218,6 +227,7 @@ class floor_divide(_Binary):
     sign = "//"
 
     keeps = ()
+
     examples = (
         Example("x // 3", x="int[N]"),
         Example("x // y", x="float[N, 4]", y="float[4]"),
@@ -334,6 +344,7 @@ class neg(Function):
     """
 
     keeps = ()
+
     examples = (
         Example("-x", x="float[N, 8]"),
         Example("-x", x="int[T]"),
@@ -348,38 +359,3 @@ class neg(Function):
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         return computed(g, "Neg", (x,), g.type(x).dtype)
-
-
-class where(Function):
-    """`x` where the condition is true and `other` elsewhere; all three broadcast, numbers among them.
-
-    Source: `torch.where`.
-    """
-
-    scalars = ("x", "other")
-
-    examples = (
-        Example("where(m, x, y)", m="bool[N, T]", x="float[N, T]", y="float[T]"),
-        Example("where(m, x, 0.0)", m="bool[N, 1]", x="float[N, 5]"),
-        Example("where(m, 1, N)", m="bool[N]"),
-        Example("where(m, x, y)", m="bool[N]", x="bool[N]", y="bool[1]"),
-        Example("where(m, x, -1)", m="bool[N]", x="int8[N]"),
-    )
-
-    def infer(self, rules: Rules, condition: TensorType, x: Operand, other: Operand) -> TensorType:
-        expect_tensors(self, (expect_tensor(self, condition), x, other))
-        if condition.dtype != "bool":
-            raise ShapeError(
-                f"the condition of `where` must be of type bool, but it is {condition}",
-                code="NNS406",
-                label="not a bool tensor",
-                input=0,
-                helps=("compare it: `x != 0`",),
-            )
-        return TensorType(result_type(x, other), broadcast(rules, condition, x, other))
-
-    def memory(self, m: Tape, *inputs: Any) -> Any:
-        return m.op(m.output, *inputs, keeps=inputs[:1])
-
-    def onnx(self, g: OnnxGraph, condition: str, x: Any, other: Any) -> Any:
-        return choose(g, condition, x, other, result_type(kind(g, x), kind(g, other)))

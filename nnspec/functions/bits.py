@@ -30,6 +30,7 @@ _WIDTHS = {"uint8": 8, "int8": 8, "int16": 16, "int32": 32, "int64": 64}
 class _Bits(Pair):
     """A function of two operands that are no floats; either may be a number."""
 
+    keeps = ()
     scalars = ("x", "other")
 
     def result(self, x: Operand, other: Operand) -> str:
@@ -145,6 +146,7 @@ class _Shift(_Bits):
             raise ShapeError(
                 f"`{type(self).__name__}` needs whole numbers, but its inputs are {x} and {other}",
                 code="NNS406",
+                label="bools have one bit",
                 helps=("convert one of them: `to(x, int)`",),
             )
         return dtype

@@ -55,14 +55,17 @@ class _Accumulated(Function):
         """The element type of the result. Raises `ShapeError` for operands that torch does not take."""
         dtype = result_type(x, tensor1, tensor2)
         if dtype == "bool":
-            raise self._refused(f"needs numbers, but its inputs are {x}, {tensor1} and {tensor2}")
+            raise self._refused(f"needs numbers, but its inputs are {x}, {tensor1} and {tensor2}", "not numbers")
         if self.value % 1 and not is_float(dtype):
-            raise self._refused(f"multiplies whole numbers by {self.value}, which is none")
+            raise self._refused(f"multiplies whole numbers by {self.value}, which is none", "not floats")
         return dtype
 
-    def _refused(self, why: str) -> ShapeError:
+    def _refused(self, why: str, label: str) -> ShapeError:
         return ShapeError(
-            f"`{type(self).__name__}` {why}", code="NNS406", helps=("convert one of them: `to(x, float)`",)
+            f"`{type(self).__name__}` {why}",
+            code="NNS406",
+            label=label,
+            helps=("convert one of them: `to(x, float)`",),
         )
 
     def onnx(self, g: OnnxGraph, x: str, tensor1: str, tensor2: str) -> Any:
@@ -107,7 +110,7 @@ class addcdiv(_Accumulated):
 
     def result(self, x: TensorType, tensor1: TensorType, tensor2: TensorType) -> str:
         if category_of(tensor1) < 2 and category_of(tensor2) < 2:
-            raise self._refused(f"divides floats, but its inputs are {tensor1} and {tensor2}")
+            raise self._refused(f"divides floats, but its inputs are {tensor1} and {tensor2}", "neither is of floats")
         return super().result(x, tensor1, tensor2)
 
     def combined(self, g: OnnxGraph, a: str, b: str) -> str:

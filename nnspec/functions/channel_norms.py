@@ -19,7 +19,10 @@ class _ChannelNorm(Function):
 
     namespace = "F"
 
-    eps: float = arg(1e-5, ge=0, le=1, doc="added to the variance", keyword=True)
+    momentum: float = arg(
+        0.1, doc="what torch moves running values by; a function keeps nothing, so that none is moved"
+    )
+    eps: float = arg(1e-5, ge=0, le=1, doc="added to the variance")
 
     def infer(
         self,
@@ -39,11 +42,11 @@ class _ChannelNorm(Function):
                 self._check(rules, x, operand, what, position)
         if self.measures():
             self._require_several(rules, x)
-        elif running_mean is None or running_var is None:
+        if (running_mean is None) != (running_var is None) or not (self.measures() or running_mean):
             raise ShapeError(
-                f"`{name}` needs `running_mean` and `running_var`, unless the input's own statistics are asked for",
+                f"`{name}` needs both `running_mean` and `running_var`, or is asked for the input's own statistics",
                 code="NNS302",
-                helps=(f"write `{self.asking()}` for these",),
+                helps=() if self.measures() else (f"write `{self.asking()}` for these",),
             )
         return x
 
@@ -83,7 +86,8 @@ class _ChannelNorm(Function):
         given = {n: x for n, x in zip(self.input_names()[1:], inputs[1:], strict=False) if x is not None}
         if self.measures():  # torch would change the running values, but a function keeps nothing.
             given = {n: x for n, x in given.items() if not n.startswith("running_")}
-        return call(f"F.{type(self).__name__}", inputs[0], **given, **self.options())
+        options = {name: value for name, value in self.options().items() if name != "momentum"}
+        return call(f"F.{type(self).__name__}", inputs[0], **given, **options)
 
     def onnx(
         self,
@@ -127,7 +131,7 @@ class batch_norm(_ChannelNorm):
     are, since a function keeps nothing (`BatchNorm2d` and its like do). Source: `torch.nn.functional.batch_norm`.
     """
 
-    order = ("x", "running_mean", "running_var", "weight", "bias", "training")
+    order = ("x", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
 
     training: bool = arg(False, doc="use the mean and the variance of the batch")
 
@@ -168,7 +172,7 @@ class instance_norm(_ChannelNorm):
     Source: `torch.nn.functional.instance_norm`; Ulyanov, Vedaldi and Lempitsky (arXiv:1607.08022).
     """
 
-    order = ("x", "running_mean", "running_var", "weight", "bias", "use_input_stats")
+    order = ("x", "running_mean", "running_var", "weight", "bias", "use_input_stats", "momentum", "eps")
 
     use_input_stats: bool = arg(True, doc="use the mean and the variance of the sample")
 

@@ -17,6 +17,7 @@ class _Comparison(Pair):
 
     scalars = ("x", "other")
     keeps = ()
+
     sign: ClassVar[str]
     negated: ClassVar[bool] = False
 
@@ -175,6 +176,7 @@ class logical_not(Function):
     """
 
     keeps = ()
+
     examples = (
         Example("logical_not(x)", x="bool[N, T]"),
         Example("logical_not(x)", x="int[N]"),

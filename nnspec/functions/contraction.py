@@ -211,7 +211,7 @@ class multi_dot(Function):
         Example("multi_dot([w, x, y, z])", w="float[N, 3]", x="float[3, T]", y="float[T, 2]", z="float[2, 5]"),
     )
 
-    def infer(self, rules: Rules, tensors: tuple[TensorType, ...]) -> TensorType:
+    def infer(self, rules: Rules, tensors: Any) -> TensorType:
         if not isinstance(tensors, tuple) or len(tensors) < 2:
             raise ShapeError("`multi_dot` needs a list of two matrices at least", code="NNS402", input=0)
         last = len(tensors) - 1

@@ -39,7 +39,7 @@ class _Covariance(Function):
     def macs(self, inputs: Sequence[Operand], output: Any) -> Size:
         x = inputs[0]
         assert isinstance(x, TensorType)
-        rows, columns = (*[1] * (2 - x.rank), *x.dims)
+        rows, columns = _matrix(x)
         return rows * rows * columns
 
     def covariances(
@@ -47,7 +47,7 @@ class _Covariance(Function):
     ) -> str:
         """The matrix [variables, variables], for weights that count observations and others that weigh them."""
         kind = g.type(x)
-        dims = (*[1] * (2 - kind.rank), *kind.dims)
+        dims = _matrix(kind)
         rows = g.cast(x, compute)
         if kind.rank < 2:
             rows = g.node("Reshape", rows, g.shape(dims))
@@ -153,6 +153,11 @@ class corrcoef(_Covariance):
             y = g.node("Div", g.node("Div", y, spread), g.node("Transpose", spread, perm=[1, 0]))
             y = g.node("Max", g.node("Min", y, g.constant(1, compute)), g.constant(-1, compute))
         return y if compute == dtype else g.cast(y, dtype)
+
+
+def _matrix(x: TensorType) -> tuple[Size, Size]:
+    """Its dimensions as those of a matrix: a vector is one row."""
+    return (x.dims[0] if x.rank == 2 else 1, x.dims[-1] if x.rank else 1)
 
 
 def _last(g: OnnxGraph) -> str:

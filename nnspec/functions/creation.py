@@ -8,7 +8,7 @@ from typing import Any
 from nnspec.arguments import arg
 from nnspec.dims import Dim, Size, show
 from nnspec.layer import Code, Example, Function, OnnxGraph, Ref, Rules, ShapeError, call, torch_dtype
-from nnspec.types import DType, TensorType
+from nnspec.types import DType, TensorType, is_int
 
 DEVICE = Ref("DEVICE")
 """Where a tensor is made; the emitter puts the device of the method's first tensor in its place."""
@@ -83,10 +83,16 @@ class arange(Function):
             )
         if step == 0 or not all(map(isfinite, (start, end, step))):
             raise ShapeError(f"`{self._text()}` has no end", code="NNS411")
+        wrong_side = (end - start) * step < 0
+        if self.dtype == "int64":
+            # torch drops what stands behind the points first, for this type alone.
+            start, end, step = int(start), int(end), int(step)
+            if step == 0:
+                raise ShapeError(f"the step of `{self._text()}` is zero as a whole number", code="NNS411", at="step")
         turns = (end - start) / step
         count: int = ceil(turns) if isfinite(turns) else _MOST_ELEMENTS + 1
-        if not 0 <= count <= _MOST_ELEMENTS:
-            why = "ends before it starts" if count < 0 else f"has more than {_MOST_ELEMENTS:,} elements"
+        if wrong_side or count > _MOST_ELEMENTS:
+            why = "ends before it starts" if wrong_side else f"has more than {_MOST_ELEMENTS:,} elements"
             raise ShapeError(f"`{self._text()}` {why}", code="NNS411")
         return count
 
@@ -104,7 +110,9 @@ class arange(Function):
             # Run-times would add up the steps of floats, errors and all.
             import numpy as np
 
-            return g.constant(start + step * np.arange(self._count(start, end, step)), dtype)
+            if is_int(dtype):
+                start, step = int(start), int(step)
+            return g.constant(start + step * np.arange(self._count(*self._range())), dtype)
         y = g.node("Range", g.size(start), g.size(end), g.size(step))
         return y if dtype == "int64" else g.cast(y, dtype)
 

@@ -49,6 +49,7 @@ class cumsum(_Cumulative):
     """
 
     keeps = ()
+
     examples = (
         Example("cumsum(x, 1)", x="float[N, T]"),
         Example("cumsum(x, dim=-1)", x="bool[N, T]"),
@@ -90,6 +91,7 @@ class _Extreme(Function):
     """The extreme of all elements up to each, and where it stands."""
 
     keeps = ()
+
     dim: int = arg(doc="the dimension to go along")
     op: ClassVar[str]
     least: ClassVar[float]

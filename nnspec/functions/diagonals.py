@@ -181,7 +181,7 @@ class diag(Function):
         if x.rank == 1:
             size = rules.simplify(x.dims[0] + abs(self.diagonal))
             return x.with_dims(size, size)
-        return x.with_dims(rules.simplify(length(*x.dims, self.diagonal)))
+        return x.with_dims(rules.simplify(length(x.dims[0], x.dims[1], self.diagonal)))
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         kind = g.type(x)

@@ -9,17 +9,16 @@ from nnspec.arguments import arg
 from nnspec.dims import Size, show
 from nnspec.functions import _equation
 from nnspec.functions._equation import DOTS, Equation, spread
-from nnspec.functions._lowering import computed
 from nnspec.functions._operands import expect_numbers, same_type
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
-from nnspec.types import Operand, TensorType
+from nnspec.types import Operand, TensorType, is_int
 
 
 class einsum(Function):
     """Sums of products, written by naming dimensions: "bik,bkj->bij" is the batched matrix product.
 
     Dimensions of one letter must have one size; letters that the result lacks are summed over; `...` stands for
-    dimensions that broadcast. Source: `torch.einsum`.
+    dimensions that broadcast, and which unlike in torch are always kept. Source: `torch.einsum`.
     """
 
     order = ("equation", "*operands")
@@ -58,7 +57,7 @@ class einsum(Function):
             why = f"{terms} term{'' if terms == 1 else 's'} for {len(operands)} operand{'s'[: len(operands) != 1]}"
             raise ShapeError(f'the equation "{self.equation}" of `einsum` has {why}', **_equation.fault(why))
         for position, (term, operand) in enumerate(zip(equation.terms, operands, strict=True)):
-            x = expect_numbers(self, operand, position)
+            x = self._expect_type(expect_numbers(self, operand, position), position)
             letters = len(term.replace(DOTS, ""))
             if x.rank < letters or (x.rank > letters and DOTS not in term):
                 shown = term.replace(DOTS, "...")
@@ -72,6 +71,18 @@ class einsum(Function):
                     helps=("`...` stands for any dimensions",) if x.rank > letters else (),
                 )
         return equation
+
+    def _expect_type(self, x: TensorType, position: int) -> TensorType:
+        """torch works out narrow integers in their own type or in int, as the sizes fall."""
+        if is_int(x.dtype) and x.dtype != "int64":
+            raise ShapeError(
+                f"`einsum` takes floats and int, but an operand is {x}",
+                code="NNS406",
+                label=f"is of type {x.dtype}",
+                input=position,
+                helps=("convert it: `to(x, int)`",),
+            )
+        return x
 
     def _agree(self, rules: Rules, name: str, known: Size, size: Size) -> None:
         rules.require_equal(
@@ -115,4 +126,4 @@ class einsum(Function):
             axes = g.constant(list(range(at, at + missing)))
             parts.append(g.node("Unsqueeze", x, axes) if missing else x)
         text = f"{','.join(equation.terms)}->{equation.result}".replace(DOTS, "...")
-        return computed(g, "Einsum", parts, kinds[0].dtype, equation=text)
+        return g.node("Einsum", *parts, equation=text)

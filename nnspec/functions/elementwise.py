@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from nnspec.arguments import arg
 from nnspec.functions._elementwise import Real
-from nnspec.functions._lowering import choose, computed, kind, narrowed, tensor
-from nnspec.functions._operands import broadcast, category_of, expect_numbers, expect_tensors, result_type
+from nnspec.functions._lowering import computed, kind, narrowed, tensor
+from nnspec.functions._operands import broadcast, expect_numbers, expect_tensors, result_type
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, method, torch_dtype
 from nnspec.layers._expect import expect_tensor
-from nnspec.types import DType, Operand, Scalar, TensorType, category, is_float, show_dtype
+from nnspec.types import DType, Operand, Scalar, TensorType, is_float
 
 if TYPE_CHECKING:
     from nnspec.layer_memory import Tape
@@ -24,6 +24,7 @@ class exp(Real):
     """
 
     keeps = ("output",)
+
     examples = (
         Example("exp(x)", x="float[N, 8]"),
         Example("exp(x)", x="int[T]"),
@@ -49,6 +50,7 @@ class sqrt(Real):
     """
 
     keeps = ("output",)
+
     examples = (
         Example("sqrt(x)", x="float[N, 8]"),
         Example("sqrt(x)", x="uint8[T]"),
@@ -62,6 +64,7 @@ class rsqrt(Real):
     """
 
     keeps = ("output",)
+
     examples = (
         Example("rsqrt(x)", x="float[N, 8]"),
         Example("rsqrt(x)", x="int[T]"),
@@ -161,59 +164,6 @@ class clamp(Function):
         return narrowed(g, y, dtype)
 
 
-class masked_fill(Function):
-    """`x` with `value` where the mask is true; x and mask broadcast, the type is that of x.
-
-    Source: `torch.masked_fill`.
-    """
-
-    scalars = ("value",)
-
-    keeps = ("mask",)
-    examples = (
-        Example("masked_fill(x, m, -inf)", x="float[N, T, T]", m="bool[T, T]"),
-        Example("masked_fill(x, m, 0)", x="int8[N, 1]", m="bool[3]"),
-        Example("masked_fill(x, m, v)", x="float[N, 4]", m="bool[N, 4]", v="float[]"),
-        Example("masked_fill(x, m, true)", x="bool[N]", m="bool[N]"),
-    )
-
-    def infer(self, rules: Rules, x: TensorType, mask: TensorType, value: Operand) -> TensorType:
-        expect_tensors(self, (expect_tensor(self, x), expect_tensor(self, mask, 1), value))
-        if mask.dtype != "bool":
-            raise ShapeError(
-                f"the mask of `masked_fill` must be of type bool, but it is {mask}",
-                code="NNS406",
-                label="not a bool tensor",
-                input=1,
-                helps=("compare it: `mask == 0`",),
-            )
-        self._check_value(x, value)
-        return x.with_dims(*broadcast(rules, x, mask))
-
-    def _check_value(self, x: TensorType, value: Operand) -> None:
-        if isinstance(value, TensorType) and value.rank:
-            raise ShapeError(
-                f"the value of `masked_fill` must be one number, but it is {value}",
-                code="NNS402",
-                input=2,
-                helps=("`where(mask, value, x)` takes values from a tensor",),
-            )
-        if category_of(value) > category(x.dtype):
-            raise ShapeError(
-                f"`masked_fill` cannot put {value} into a tensor of type {show_dtype(x.dtype)}",
-                code="NNS406",
-                label=f"does not fit {show_dtype(x.dtype)}",
-                input=2,
-                helps=("`where(mask, value, x)` makes a tensor that holds both",),
-            )
-
-    def torch(self, *inputs: Any) -> Code:
-        return method("masked_fill", *inputs)
-
-    def onnx(self, g: OnnxGraph, x: str, mask: str, value: Any) -> Any:
-        return choose(g, mask, value, x, g.type(x).dtype)
-
-
 class detach(Function):
     """x itself, but no gradient flows back through it.
 
@@ -241,7 +191,7 @@ class detach(Function):
         return x
 
 
-class clone(detach):
+class clone(Function):
     """x itself, in memory of its own.
 
     Source: `torch.clone`.
@@ -252,8 +202,17 @@ class clone(detach):
         Example("clone(x)", x="int[T]"),
     )
 
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        return expect_tensor(self, x)
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        return m.op(m.output, *inputs, keeps=(), passes=True)
+
     def torch(self, *inputs: Any) -> Code:
         return method("clone", *inputs)
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        return x
 
 
 class to(Function):

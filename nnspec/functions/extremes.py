@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nnspec.arguments import arg
 from nnspec.dims import Size, show
 from nnspec.functions._elementwise import Pair
-from nnspec.functions._lowering import computed, kind
-from nnspec.functions._operands import axis, broadcast, expect_numbers, expect_tensors, result_type
+from nnspec.functions._operands import axis, expect_numbers
 from nnspec.functions._positions import as_scalar, as_vector, listed
 from nnspec.functions._reduction import Choice, extreme, nan_first, place_of
 from nnspec.functions.reduction import amax, amin, argmax
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, call
 from nnspec.layers._expect import expect_tensor
-from nnspec.types import Operand, TensorType, is_float
+from nnspec.types import Operand, Scalar, TensorType, is_float
+
+if TYPE_CHECKING:
+    from nnspec.layer_memory import Tape
 
 
 class maximum(Pair):
@@ -46,13 +48,14 @@ class minimum(Pair):
     )
 
 
-class _Bound(Function):
+class _Bound(Pair):
     """One bound of `clamp`: a number, or a tensor that broadcasts."""
 
-    op: ClassVar[str]
-
-    def onnx(self, g: OnnxGraph, x: str, bound: Any) -> Any:
-        return computed(g, self.op, (x, bound), result_type(kind(g, x), kind(g, bound)))
+    def result(self, x: Operand, other: Operand) -> str:
+        dtype = super().result(x, other)
+        if dtype == "bool" and isinstance(other, Scalar):
+            expect_numbers(self, x)
+        return dtype
 
 
 class clamp_min(_Bound):
@@ -62,7 +65,7 @@ class clamp_min(_Bound):
     """
 
     scalars = ("min",)
-    op = "Max"
+    op, of_bools = "Max", "Or"
 
     examples = (
         Example("clamp_min(x, 0)", x="float[N, 8]"),
@@ -70,9 +73,8 @@ class clamp_min(_Bound):
         Example("clamp_min(x, y)", x="float[N, 4]", y="float[4]"),
     )
 
-    def infer(self, rules: Rules, x: TensorType, min: Operand) -> TensorType:
-        expect_tensors(self, (expect_numbers(self, x), min))
-        return TensorType(result_type(x, min), broadcast(rules, x, min))
+    def infer(self, rules: Rules, x: Operand, min: Operand) -> TensorType:
+        return super().infer(rules, x, min)
 
 
 class clamp_max(_Bound):
@@ -82,7 +84,7 @@ class clamp_max(_Bound):
     """
 
     scalars = ("max",)
-    op = "Min"
+    op, of_bools = "Min", "And"
 
     examples = (
         Example("clamp_max(x, 0)", x="float[N, 8]"),
@@ -90,15 +92,18 @@ class clamp_max(_Bound):
         Example("clamp_max(x, y)", x="float[N, 4]", y="float[4]"),
     )
 
-    def infer(self, rules: Rules, x: TensorType, max: Operand) -> TensorType:
-        expect_tensors(self, (expect_numbers(self, x), max))
-        return TensorType(result_type(x, max), broadcast(rules, x, max))
+    def infer(self, rules: Rules, x: Operand, max: Operand) -> TensorType:
+        return super().infer(rules, x, max)
 
 
 class _Extreme(Choice):
     """An extreme of all elements; with `dim` of those along it, as a pair with its places."""
 
     op: ClassVar[str]
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        ordered = isinstance(m.output, tuple)
+        return m.op(m.output, *inputs, keeps=(), keeps_output=(1,)) if ordered else m.op(m.output, *inputs)
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         kind = g.type(x)
@@ -146,6 +151,7 @@ class argmin(Function):
     """
 
     keeps = ()
+
     dim: int | None = arg(None, doc="the dimension to look along; all elements in order when left out")
     keepdim: bool = arg(False, doc="keep the reduced dimension, with size 1")
 
@@ -180,6 +186,9 @@ class _Ordering(Function):
             y = g.node("GatherElements", row, places, axis=at)
         y = y if compute == kind_.dtype else g.cast(y, kind_.dtype)
         return as_scalar(g, y, kind_.rank), as_scalar(g, places, kind_.rank)
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        return m.op(m.output, *inputs, keeps=(), keeps_output=(1,))
 
 
 class topk(_Ordering):
@@ -284,7 +293,7 @@ class msort(Function):
         return expect_tensor(self, x)
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
-        return sort(dim=0).onnx(g, x)[0]
+        return sort(dim=0, descending=False, stable=False).onnx(g, x)[0]
 
 
 class aminmax(Function):

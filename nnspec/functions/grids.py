@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 from nnspec.arguments import arg
 from nnspec.dims import Dim, Size, maximum, show
-from nnspec.functions._lowering import END
-from nnspec.functions._operands import same_type
+from nnspec.functions._operands import expect_numbers, same_type
+from nnspec.functions._positions import as_vector, listed
 from nnspec.functions.creation import DEVICE, checked_sizes
 from nnspec.functions.cumulative import cumprod
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call, torch_dtype
@@ -202,46 +202,41 @@ class combinations(Function):
 
 
 class vander(Function):
-    """The powers of a vector's elements, as rows, from high to low: [n] to [n, N]. Integers become int.
+    """The powers of the elements of vectors, from 0 up: [n] to [n, N]. Integers become int.
 
-    Source: `torch.vander`.
+    Source: `torch.linalg.vander`.
     """
 
-    N: Size | None = arg(None, doc="how many powers; as many as elements when left out")
-    increasing: bool = arg(False, doc="from low to high")
+    namespace = "torch.linalg"
+
+    N: Size | None = arg(None, doc="how many powers, two at least; as many as elements when left out", keyword=True)
 
     examples = (
         Example("vander(x)", x="float[3]"),
-        Example("vander(x, 4, increasing=true)", x="float[T]"),
-        Example("vander(x)", x="int8[T]"),
-        Example("vander(x, N=T)", x="float[2]", t="float[T]"),
+        Example("vander(x, N=4)", x="float[N, T]"),
+        Example("vander(x, N=5)", x="int8[T]"),
+        Example("vander(x, N=T + 1)", x="float[2]", t="float[T]"),
     )
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
-        x = expect_tensor(self, x)
-        if x.rank != 1:
-            raise ShapeError(f"`vander` needs a vector, but its input is {x}", code="NNS402", input=0)
-        message = f"`vander` cannot give {show(self._powers(x))} powers"
-        rules.require_at_least(self._powers(x), 0, message, code="NNS411", at="N")
-        return TensorType(self._type(x), (x.dims[0], self._powers(x)))
+        x = expect_numbers(self, x)
+        if x.dtype in ("float16", "bfloat16"):
+            raise ShapeError(f"`vander` takes float, float64 and integers, not {x}", code="NNS406", input=0)
+        powers = self._powers(x)
+        message = f"`vander` gives two powers at least, not {show(powers)}"
+        rules.require_at_least(powers, 2, message, code="NNS411", at="N")
+        return TensorType(self._type(x), (*listed(x), powers))
 
     def _powers(self, x: TensorType) -> Size:
-        return x.dims[0] if self.N is None else self.N
+        return listed(x)[-1] if self.N is None else self.N
 
     def _type(self, x: TensorType) -> str:
         return x.dtype if is_float(x.dtype) else "int64"
 
-    def torch(self, *inputs: Any) -> Code:
-        return call("torch.vander", *inputs, **self.options())
-
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         kind = g.type(x)
-        dtype, powers = self._type(kind), self._powers(kind)
-        column = g.node("Unsqueeze", g.cast(x, dtype), g.constant([1]))
+        dtype, powers, rank = self._type(kind), self._powers(kind), len(listed(kind))
+        column = g.node("Unsqueeze", as_vector(g, g.cast(x, dtype), kind.rank), g.constant([rank]))
         place = g.node("Range", g.constant(0), g.size(powers), g.constant(1))
         factors = g.node("Where", g.node("Equal", place, g.constant(0)), g.constant(1, dtype), column)
-        y = cumprod(1).along(g, factors, 2, powers, dtype)
-        if self.increasing:
-            return y
-        back = g.constant([-1])
-        return g.node("Slice", y, back, g.constant([-END]), g.constant([1]), back)
+        return cumprod(dim=rank, dtype=None).along(g, factors, rank + 1, powers, dtype)

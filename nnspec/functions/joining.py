@@ -24,6 +24,7 @@ class _Join(Function):
     sequences = ("tensors",)
 
     keeps = ()
+
     dim: int = arg(0, doc="the dimension to join along")
 
     def _list(self, tensors: Any) -> tuple[TensorType, ...]:

@@ -216,16 +216,17 @@ class gaussian_nll_loss(Criterion):
             )
 
     def _require_similar(self, rules: Rules, x: TensorType, other: TensorType, what: str, position: int) -> None:
-        """The other has x's shape, but for one dimension that may be 1; a variance may lack the last one."""
+        """The other has x's shape, but for one dimension that may be 1; or, as a variance, may be lacking: the last."""
         message = (
             f"the {what} of `{type(self).__name__}` must be of the prediction's shape {shape_text(x.dims)}, in which "
             f"one dimension may be 1, but it is {shape_text(other.dims)}"
         )
-        dims = (*other.dims, 1) if what == "variance" and other.rank == x.rank - 1 else other.dims
-        if len(dims) != x.rank:
+        shorter = what == "variance" and other.rank == x.rank - 1
+        if other.rank != x.rank and not shorter:
             raise ShapeError(message, label=f"{x.rank} and {other.rank} dimensions", input=position)
-        repeated = [i for i, size in enumerate(dims) if size == 1 and rules.equal(x.dims[i], 1) is not True]
-        for i, (own, size) in enumerate(zip(x.dims, dims, strict=True)):
+        repeated = [i for i, size in enumerate(other.dims) if size == 1 and rules.equal(x.dims[i], 1) is not True]
+        repeated = [] if shorter else repeated
+        for i, (own, size) in enumerate(zip(x.dims, other.dims, strict=False)):
             if i not in repeated[:1]:
                 label = f"{show(own)} and {show(size)} in dimension {i}"
                 rules.require_equal(own, size, message, label=label, input=position)

@@ -18,6 +18,7 @@ class _Like(Function):
     """One number everywhere, in the shape of another tensor."""
 
     keeps = ()
+
     dtype: DType | None = arg(None, doc="the element type, that of x when left out", keyword=True)
 
     number: int = 0
@@ -64,6 +65,7 @@ class full_like(Function):
     """
 
     keeps = ()
+
     fill_value: bool | Size | float = arg(doc="the number")
     dtype: DType | None = arg(None, doc="the element type, that of x when left out", keyword=True)
 
@@ -86,48 +88,6 @@ class full_like(Function):
         dtype = self.dtype or kind.dtype
         number = g.cast(g.size(value), dtype) if isinstance(value, Dim) else g.constant(value, dtype)
         return g.node("Expand", number, g.shape(kind.dims))
-
-
-class linspace(Function):
-    """Numbers at equal distances from `start` to `end`, both included: float[steps].
-
-    Source: `torch.linspace`.
-    """
-
-    start: float = arg(doc="the first number")
-    end: float = arg(doc="the last number")
-    steps: Size = arg(doc="how many numbers")
-    dtype: DType | None = arg(None, doc="the element type, float when left out", keyword=True)
-
-    examples = (
-        Example("linspace(0, 1, 5)"),
-        Example("linspace(-1, 1, T)", x="float[T]"),
-        Example("linspace(2, -1, steps=4, dtype=float64)"),
-    )
-
-    def infer(self, rules: Rules) -> TensorType:
-        dtype = self.dtype or "float32"
-        if not dtype.startswith(("float", "bfloat")):
-            raise ShapeError(f"`linspace` makes floats, not {dtype}", code="NNS406", at="dtype")
-        steps = rules.simplify(self.steps)
-        return TensorType(dtype, checked_sizes(self, rules, (steps,), at="steps"))
-
-    def torch(self, *inputs: Any) -> Code:
-        options = {} if self.dtype is None else {"dtype": torch_dtype(self.dtype)}
-        return call("torch.linspace", self.start, self.end, self.steps, **options, device=DEVICE)
-
-    def onnx(self, g: OnnxGraph) -> Any:
-        dtype = self.dtype or "float32"
-        if isinstance(self.steps, int):
-            # Imported here: a spec that is only checked must not load numpy.
-            import numpy as np
-
-            return g.constant(np.linspace(self.start, self.end, self.steps), dtype)
-        position = g.node("Range", g.constant(0), g.size(self.steps), g.constant(1))
-        last = g.node("Max", g.node("Sub", g.size(self.steps), g.constant(1)), g.constant(1))
-        share = g.node("Div", g.cast(position, "float64"), g.cast(last, "float64"))
-        distance = g.node("Mul", share, g.constant(self.end - self.start, "float64"))
-        return g.cast(g.node("Add", distance, g.constant(self.start, "float64")), dtype)
 
 
 class eye(Function):

@@ -176,7 +176,7 @@ class multilabel_margin_loss(Loss):
 
     examples = (
         Example("multilabel_margin_loss(x, y)", x="float[N, 5]", y="int[N, 5]"),
-        Example('multilabel_margin_loss(x, y, reduction="none")', x="float[N, 4]", y="int[N, 4]"),
+        Example('multilabel_margin_loss(x, y, reduction="none")', x="float[N, 5]", y="int[N, 5]"),
         Example("multilabel_margin_loss(x, y)", x="float[5]", y="int[5]"),
     )
 

@@ -24,6 +24,7 @@ class roll(Function):
     """
 
     keeps = ()
+
     shifts: Size | tuple[Size, ...] = arg(doc="how far, towards higher positions; one number, or one for each of dims")
     dims: int | tuple[int, ...] | None = arg(
         None, doc="the dimensions to shift along; all elements in order without it"
@@ -94,6 +95,7 @@ class flip(Function):
     """
 
     keeps = ()
+
     dims: tuple[int, ...] | int = arg(doc="the dimensions to turn round")
 
     examples = (

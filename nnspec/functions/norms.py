@@ -119,6 +119,7 @@ def _wider(function: Function, x: TensorType, dtype: str | None) -> str:
     raise ShapeError(
         f"`{type(function).__name__}` cannot compute {x} in {show_dtype(dtype)}, which would lose digits",
         code="NNS406",
+        label="a smaller type",
         at="dtype",
     )
 
@@ -150,17 +151,28 @@ class matrix_norm(Function):
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         x = expect_float(self, x)
         if x.rank < 2:
-            raise ShapeError(f"`matrix_norm` needs matrices, but its input is {x}", code="NNS402", input=0)
+            raise ShapeError(
+                f"`matrix_norm` needs matrices, but its input is {x}",
+                code="NNS402",
+                label="needs two dimensions",
+                input=0,
+            )
         if not isinstance(self.ord, str) and abs(self.ord) not in (1, 2, inf):
             raise ShapeError(
                 f"matrices have no norm of order {self.ord:g}",
                 code="NNS304",
+                label='one of "fro", "nuc", 1, 2, inf and their opposites',
                 at="ord",
                 helps=("`vector_norm(x, p, dim=(-2, -1))` takes all elements as one vector",),
             )
         dtype = _wider(self, x, self.dtype)
         if self._singular() and dtype not in ("float32", "float64"):
-            raise ShapeError(f"singular values need float or float64, but the input is {x}", code="NNS406", input=0)
+            raise ShapeError(
+                f"singular values need float or float64, but the input is {x}",
+                code="NNS406",
+                label="too few digits",
+                input=0,
+            )
         return x.with_dtype(dtype).with_dims(*left(x, axes(self, x, self.dim), self.keepdim))
 
     def _singular(self) -> bool:
@@ -207,9 +219,16 @@ class dist(Function):
     def infer(self, rules: Rules, x: TensorType, other: TensorType) -> TensorType:
         dtype = result_type(expect_tensor(self, x), expect_tensor(self, other, 1))
         if not is_float(dtype):
-            raise ShapeError(f"`dist` needs floats, but its inputs are {x} and {other}", code="NNS406", input=0)
+            raise ShapeError(
+                f"`dist` needs floats, but its inputs are {x} and {other}",
+                code="NNS406",
+                label="neither is of floats",
+                input=0,
+            )
         if "bool" in (x.dtype, other.dtype):
-            raise ShapeError("`dist` cannot subtract bools", code="NNS406", helps=("convert them: `to(x, float)`",))
+            raise ShapeError(
+                "`dist` cannot subtract bools", code="NNS406", label="bools", helps=("convert them: `to(x, float)`",)
+            )
         broadcast(rules, x, other)
         return TensorType(dtype, ())
 

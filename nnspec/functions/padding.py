@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from nnspec.arguments import arg
 from nnspec.dims import Size
@@ -11,6 +11,9 @@ from nnspec.layers._expect import expect_float, expect_tensor
 from nnspec.layers.padding import lower_padding, padded
 from nnspec.types import TensorType, is_float
 
+if TYPE_CHECKING:
+    from nnspec.layer_memory import Tape
+
 
 class pad(Function):
     """Puts a number, or copies of what is there, around the last dimensions: [N, T] to [N, T + 3] for `(1, 2)`.
@@ -18,7 +21,6 @@ class pad(Function):
     Source: `torch.nn.functional.pad`.
     """
 
-    keeps = ()
     pad: tuple[Size, ...] = arg(doc="in front of and behind the last dimension, then the one before it, and so on")
     mode: Literal["constant", "reflect", "replicate", "circular"] = arg("constant", doc="what is put there")
     value: float | None = arg(None, doc="the number for mode constant; none: 0")
@@ -66,6 +68,9 @@ class pad(Function):
 
     def _amounts(self) -> list[tuple[Size, Size]]:
         return list(zip(self.pad[::2], self.pad[1::2], strict=True))[::-1]
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        return m.op(m.output, *inputs, keeps=() if self.mode in ("constant", "circular") else inputs)
 
     def torch(self, *inputs: Any) -> Code:
         options = self.options()

@@ -82,7 +82,9 @@ class fmod(Pair):
     def result(self, x: Operand, other: Operand) -> str:
         dtype = super().result(x, other)
         if dtype == "bool":
-            raise ShapeError(f"`fmod` needs numbers, but its inputs are {x} and {other}", code="NNS406", input=0)
+            raise ShapeError(
+                f"`fmod` needs numbers, but its inputs are {x} and {other}", code="NNS406", label="not numbers", input=0
+            )
         return dtype
 
     def lowered(self, g: OnnxGraph, x: Any, other: Any, dtype: str) -> Any:
@@ -137,6 +139,7 @@ class _FloatPair(Pair):
             raise ShapeError(
                 f"`{type(self).__name__}` needs floats, but its inputs are {x} and {other}",
                 code="NNS406",
+                label="neither is of floats",
                 helps=("convert one of them: `to(x, float)`",),
             )
         return dtype
@@ -215,12 +218,13 @@ class heaviside(Pair):
     Source: `torch.heaviside`.
     """
 
+    keeps = ()
     examples = (
         Example("heaviside(x, y)", x="float[N, 8]", y="float[]"),
         Example("heaviside(x, y)", x="int[N, 8]", y="int[8]"),
     )
 
-    def infer(self, rules: Rules, x: TensorType, values: TensorType) -> TensorType:
+    def infer(self, rules: Rules, x: Operand, values: Operand) -> TensorType:
         return super().infer(rules, x, values)
 
     def result(self, x: Operand, other: Operand) -> str:
@@ -248,8 +252,10 @@ class ldexp(RealPair):
     scalars = ()
 
     def result(self, x: Operand, other: Operand) -> str:
-        if not category_of(other):
-            raise ShapeError("`ldexp` needs numbers to raise 2 to, not bools", code="NNS406", input=1)
+        if category_of(x) == 2 and not category_of(other):
+            raise ShapeError(
+                "`ldexp` of floats needs numbers to raise 2 to, not bools", code="NNS406", label="bools", input=1
+            )
         return super().result(x, other)
 
     def lowered(self, g: OnnxGraph, x: Any, other: Any, dtype: str) -> Any:
@@ -287,6 +293,7 @@ class isclose(Pair):
     Source: `torch.isclose`.
     """
 
+    keeps = ()
     rtol: float = arg(1e-05, ge=0, doc="how far they may be apart, as a part of `other`")
     atol: float = arg(1e-08, ge=0, doc="how far they may be apart in any case")
     equal_nan: bool = arg(False, doc="whether two that are nan are close")
@@ -320,12 +327,15 @@ class isclose(Pair):
 class _Divisors(Pair):
     """A function of two tensors of whole numbers."""
 
+    keeps = ()
+
     def result(self, x: Operand, other: Operand) -> str:
         dtype = super().result(x, other)
         if category_of(x) == 2 or category_of(other) == 2 or dtype == "bool":
             raise ShapeError(
                 f"`{type(self).__name__}` needs whole numbers, but its inputs are {x} and {other}",
                 code="NNS406",
+                label="not whole numbers",
                 helps=("convert them, as with `to(x, int)`",),
             )
         return dtype
@@ -357,8 +367,8 @@ class gcd(_Divisors):
 
     def lowered(self, g: OnnxGraph, x: str, other: str, dtype: str) -> Any:
         """Euclid's algorithm, as many steps of it as may be needed."""
-        sizes = (g.node("Abs", tensor(g, v, dtype)) for v in (x, other))
-        return narrowed(g, _common(g, *sizes, dtype), dtype)
+        a, b = (g.node("Abs", tensor(g, v, dtype)) for v in (x, other))
+        return narrowed(g, _common(g, a, b, dtype), dtype)
 
 
 class lcm(_Divisors):

@@ -193,8 +193,7 @@ class index_put(Function):
         columns = [g.node("Unsqueeze", g.node("Expand", g.cast(i, "int64"), whole), last) for i in indices]
         where = g.node("Concat", *columns, axis=-1)
         updates = g.node("Expand", g.cast(values, dtype), g.shape((*shape, *known.dims[len(indices) :])))
-        options = {"reduction": "add"} if self.accumulate else {}
-        y = g.node("ScatterND", g.cast(x, dtype), where, updates, **options)
+        y = g.node("ScatterND", g.cast(x, dtype), where, updates, reduction="add" if self.accumulate else None)
         return y if dtype == known.dtype else g.cast(y, known.dtype)
 
 

@@ -20,6 +20,7 @@ class _Chosen(Choice):
     """An element that is chosen by its value; it stands where the first of its equals does."""
 
     keeps = ()
+
     last: ClassVar[bool] = False
     """Whether it is the last of its equals instead."""
 
@@ -102,7 +103,7 @@ class nanmedian(_Middle):
 
     def value(self, g: OnnxGraph, x: str, at: int, size: Size, dtype: str) -> str:
         if not is_float(dtype):
-            return median().value(g, x, at, size, dtype)
+            return median(dim=self.dim, keepdim=self.keepdim).value(g, x, at, size, dtype)
         known, one = _known(g, x, at), g.constant(1)
         middle = g.node("Div", g.node("Sub", g.node("Max", known, one), one), g.constant(2))
         y = g.node("GatherElements", _smallest(g, x, at, size, dtype), middle, axis=at)
@@ -128,10 +129,12 @@ class kthvalue(_Chosen):
 
     def infer(self, rules: Rules, x: TensorType) -> Any:
         x = expect_numbers(self, x)
-        size = x.dims[axis(self, x, self.dim)] if x.rank else 1
-        message = f"`kthvalue` has no element number {show(self.k)} in dimension {self.dim} of {x}"
-        rules.require_at_least(self.k, 1, message, code="NNS411", at="k")
-        rules.require_at_least(size, self.k, message, code="NNS411", at="k")
+        at = axis(self, x, self.dim)
+        size = x.dims[at] if x.rank else 1
+        message = f"`kthvalue` has no element number {show(self.k)} in dimension {at} of {x}"
+        error = {"code": "NNS411", "at": "k", "label": f"must be from 1 to {show(size)}"}
+        rules.require_at_least(self.k, 1, message, **error)
+        rules.require_at_least(size, self.k, message, **error)
         return super().infer(rules, x)
 
     def torch(self, *inputs: Any) -> Code:
@@ -184,7 +187,7 @@ class quantile(Function):
         "linear", doc="what to do between two elements", keyword=True
     )
 
-    examples = (
+    examples: ClassVar[tuple[Example, ...]] = (
         Example("quantile(x, 0.3)", x="float[N, 8]"),
         Example("quantile(x, 0.75, dim=1, keepdim=true)", x="float[N, T]"),
         Example("quantile(x, sigmoid(q), -1)", x="float[N, T]", q="float[3]"),
@@ -211,13 +214,21 @@ class quantile(Function):
         if isinstance(q, Scalar):
             if isinstance(q.value, Dim) or not 0 <= q.value <= 1:
                 raise ShapeError(
-                    f"the share `q` of `{name}` lies between 0 and 1, but it is {q}", code="NNS405", input=1
+                    f"the share `q` of `{name}` lies between 0 and 1, but it is {q}",
+                    code="NNS405",
+                    label="not between 0 and 1",
+                    input=1,
                 )
             return ()
         q = expect_tensor(self, q, 1)
         same_type(self, (x, q))
         if q.rank > 1:
-            raise ShapeError(f"`{name}` takes one share or a vector of them, not {q}", code="NNS402", input=1)
+            raise ShapeError(
+                f"`{name}` takes one share or a vector of them, not {q}",
+                code="NNS402",
+                label="neither a number nor a vector",
+                input=1,
+            )
         return q.dims
 
     def onnx(self, g: OnnxGraph, x: str, q: Any) -> Any:

@@ -126,7 +126,8 @@ class rearrange(_Patterned):
     """Dimensions split, merged and put in another order, by their names: "n t (h d) -> n h t d" with `h=8`.
 
     Brackets hold what makes up one dimension; all sizes in them but one must be given, by name. `1` is a dimension of
-    size 1, `...` stands for any dimensions. Source: `einops.rearrange` (Rogozhnikov, ICLR 2022).
+    size 1, `...` stands for any dimensions; unlike in einops for one at least where it makes up a dimension, or is
+    reduced. Source: `einops.rearrange` (Rogozhnikov, ICLR 2022).
     """
 
     examples = (
@@ -260,8 +261,7 @@ class reduce(_Patterned):
         x = expect_tensor(self, x)
         known, result = self.known(rules, x)
         y = x.with_dims(*(rules.simplify(volume(known[n] for n in group)) for group in result))
-        reduced = _REDUCTIONS[self.reduction]().result(x)
-        return y.with_dtype(reduced) if self._loses(self.read()) else y
+        return y.with_dtype(_REDUCTIONS[self.reduction]().result(x)) if self._loses(self.read()) else y
 
     def _loses(self, pattern: Pattern) -> bool:
         """Whether there is anything to reduce: if not, elements stay what they are, as does their type."""

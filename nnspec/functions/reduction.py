@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from nnspec.arguments import arg
 from nnspec.functions._operands import as_float, axes, axis, expect_numbers
@@ -19,11 +19,12 @@ class sum(Reduction):
     Source: `torch.sum`.
     """
 
-    keeps = ()
+    keeps: ClassVar[tuple[str, ...] | None] = ()
+
     dtype: DType | None = arg(None, doc="convert to this type before", keyword=True)
     op = "ReduceSum"
 
-    examples = (
+    examples: ClassVar[tuple[Example, ...]] = (
         Example("sum(x)", x="float[N, 8]"),
         Example("sum(x, dim=1)", x="float[N, T, 8]"),
         Example("sum(x, (0, -1), keepdim=true)", x="int8[N, T, 8]"),
@@ -67,6 +68,7 @@ class count_nonzero(Function):
     """
 
     keeps = ()
+
     dim: int | tuple[int, ...] | None = arg(None, doc="the dimensions to count along; all of them when left out")
 
     examples = (
@@ -90,11 +92,12 @@ class mean(Reduction):
     Source: `torch.mean`.
     """
 
-    keeps = ()
+    keeps: ClassVar[tuple[str, ...] | None] = ()
+
     dtype: DType | None = arg(None, doc="convert to this type before", keyword=True)
     op = "ReduceMean"
 
-    examples = (
+    examples: ClassVar[tuple[Example, ...]] = (
         Example("mean(x)", x="float[N, 8]"),
         Example("mean(x, dim=(2, 3))", x="float[N, 3, H, W]"),
         Example("mean(x, dim=-1, keepdim=true)", x="float64[N, T, 8]"),
@@ -105,11 +108,11 @@ class mean(Reduction):
         dtype = self.dtype or x.dtype
         if not is_float(dtype):
             raise ShapeError(
-                f"`mean` needs a float tensor, but its input is {x}",
+                f"`{type(self).__name__}` needs a float tensor, but its input is {x}",
                 code="NNS406",
                 label=f"is of type {show_dtype(dtype)}",
                 input=0,
-                helps=("say the type of the result: `mean(x, dtype=float)`",),
+                helps=(f"say the type of the result: `{type(self).__name__}(x, dtype=float)`",),
             )
         return dtype
 
@@ -190,6 +193,7 @@ class argmax(Function):
     """
 
     keeps = ()
+
     dim: int | None = arg(None, doc="the dimension to look along; all elements in order when left out")
     keepdim: bool = arg(False, doc="keep the reduced dimension, with size 1")
 

@@ -20,6 +20,7 @@ class tile(Function):
     """
 
     keeps = ()
+
     dims: tuple[Size, ...] = arg(doc="how often along each dimension; more than there are make new ones in front")
 
     examples = (
@@ -60,6 +61,7 @@ class repeat_interleave(Function):
     """
 
     keeps = ()
+
     repeats: Size = arg(doc="how often each element is repeated")
     dim: int | None = arg(None, doc="the dimension; the flattened tensor when left out")
 

@@ -22,6 +22,7 @@ class interpolate(Function):
     namespace = "F"
 
     keeps = ()
+
     size: Size | tuple[Size, ...] | None = arg(None, doc="the new size, or one for each dimension of places")
     scale_factor: float | tuple[float, ...] | None = arg(None, gt=0, doc="what the sizes are multiplied by instead")
     mode: Literal["nearest", "linear", "bilinear", "bicubic", "trilinear", "area", "nearest-exact"] = arg(

@@ -20,6 +20,7 @@ class _Rounding(Function):
     """Rounds floats; integers are whole already."""
 
     keeps = ()
+
     op: ClassVar[str] = ""
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
@@ -78,7 +79,10 @@ class round(_Rounding):
         x = super().infer(rules, x)
         if self.decimals and not is_float(x.dtype):
             raise ShapeError(
-                f"`round(decimals={self.decimals})` needs floats, but its input is {x}", code="NNS406", at="decimals"
+                f"`round(decimals={self.decimals})` needs floats, but its input is {x}",
+                code="NNS406",
+                label="integers have no digits behind the point",
+                at="decimals",
             )
         return x
 
@@ -177,6 +181,8 @@ class signbit(Function):
     """
 
     keeps = ()
+    keeps = ()
+
     examples = (
         Example("signbit(x)", x="float[N, 8]"),
         Example("signbit(x)", x="int8[T]"),
@@ -198,6 +204,7 @@ class nan_to_num(Function):
     Source: `torch.nan_to_num`.
     """
 
+    keeps = ("x",)
     nan: float | None = arg(None, doc="what stands for nan; 0 when left out")
     posinf: float | None = arg(None, doc="what stands for inf; the largest number of the type when left out")
     neginf: float | None = arg(None, doc="what stands for -inf; the smallest number of the type when left out")

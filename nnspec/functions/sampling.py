@@ -46,7 +46,6 @@ class grid_sample(_Grid):
         Example(
             'grid_sample(x, g, mode="bicubic", padding_mode="reflection")', x="float[2, 3, H, W]", g="float[2, 3, 3, 2]"
         ),
-        Example("grid_sample(x, g, align_corners=true)", x="float[N, 2, D, H, W]", g="float[N, 2, 3, 4, 3]"),
     )
 
     def infer(self, rules: Rules, x: TensorType, grid: TensorType) -> TensorType:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from nnspec.arguments import arg
 from nnspec.functions._lowering import kind, tensor
@@ -20,7 +20,7 @@ class _Scattered(Function):
     It may be smaller than both; along `dim` it may be longer than x.
     """
 
-    order = ("x", "dim", "index", "src")
+    order: ClassVar[tuple[str, ...]] = ("x", "dim", "index", "src")
 
     dim: int = arg(doc="the dimension that positions are of")
 

@@ -6,36 +6,31 @@ from typing import Any, Literal
 
 from nnspec.arguments import arg
 from nnspec.dims import Size
-from nnspec.functions._lowering import kind, tensor
-from nnspec.functions._operands import expect_dtype, expect_tensors, result_type
+from nnspec.functions._lowering import kind, tensor, wide
+from nnspec.functions._operands import expect_dtype, expect_numbers, expect_tensors, result_type
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
 from nnspec.layers._expect import expect_rank, expect_tensor
 from nnspec.layers._lowering import reduce
 from nnspec.types import Operand, TensorType
 
 
-def _expect_no_bools(function: Function, *operands: Operand) -> None:
-    for position, x in enumerate(operands):
-        if isinstance(x, TensorType) and x.dtype == "bool":
-            raise ShapeError(
-                f"`{type(function).__name__}` needs numbers, but one operand is {x}",
-                code="NNS406",
-                input=position,
-                helps=("convert it: `to(x, int)`",),
-            )
-
-
-def _beside(g: OnnxGraph, values: Any, others: str, rank: int, dtype: str) -> tuple[str, str]:
-    """Values in one more dimension, along which each is compared with the others, which have that rank."""
-    column: str = g.node("Unsqueeze", tensor(g, values, dtype), g.constant([-1]))
-    row = tensor(g, others, dtype)
-    return column, row if rank == 1 else str(g.node("Unsqueeze", row, g.constant([-2])))
+def _expect_comparable(function: Function, *operands: Operand) -> None:
+    """Refuse operands that torch would compare as bools."""
+    expect_tensors(function, operands)
+    if result_type(*operands) == "bool":
+        raise ShapeError(
+            f"`{type(function).__name__}` needs numbers, but its operands are {' and '.join(map(str, operands))}",
+            code="NNS406",
+            label="bools",
+            helps=("convert them, as with `to(x, int)`",),
+        )
 
 
 class _Search(Function):
     """How many elements of a sequence in order lie below numbers, all of which are compared with all of it in ONNX."""
 
     keeps = ()
+
     out_int32: bool = arg(False, doc="count in int32, not int", keyword=True)
     right: bool = arg(False, doc="count those that are equal, too", keyword=True)
 
@@ -45,9 +40,12 @@ class _Search(Function):
 
     def count(self, g: OnnxGraph, values: Any, sequence: str, row: str, *, right: bool) -> Any:
         """The places of values among those of a sequence (`row`, in its type); nan lies above all."""
-        types = g.type(sequence)
-        a, b = _beside(g, values, row, types.rank, result_type(kind(g, values), types))
-        below = g.node("Not", g.node("Greater" if right else "GreaterOrEqual", b, a))
+        dtype = result_type(kind(g, values), g.type(sequence))
+        column = g.node("Unsqueeze", tensor(g, values, dtype), g.constant([-1]))
+        row = g.cast(row, wide(dtype))
+        if g.type(sequence).rank > 1:
+            row = g.node("Unsqueeze", row, g.constant([-2]))
+        below = g.node("Not", g.node("Greater" if right else "GreaterOrEqual", row, column))
         places = reduce(g, "ReduceSum", g.cast(below, "int32"), [-1], keepdims=False)
         return places if self.out_int32 else g.cast(places, "int64")
 
@@ -68,8 +66,7 @@ class bucketize(_Search):
     )
 
     def infer(self, rules: Rules, x: Operand, boundaries: TensorType) -> TensorType:
-        expect_tensors(self, (x, expect_rank(self, boundaries, "B", input=1)))
-        _expect_no_bools(self, x, boundaries)
+        _expect_comparable(self, x, expect_rank(self, boundaries, "B", input=1))
         return self.found(x.dims if isinstance(x, TensorType) else ())
 
     def onnx(self, g: OnnxGraph, x: Any, boundaries: str) -> Any:
@@ -99,15 +96,20 @@ class searchsorted(_Search):
         self, rules: Rules, sorted_sequence: TensorType, values: Operand, sorter: TensorType | None = None
     ) -> TensorType:
         sequence = expect_tensor(self, sorted_sequence)
-        expect_tensors(self, (sequence, values))
-        _expect_no_bools(self, sequence, values)
+        _expect_comparable(self, sequence, values)
         if self.right and self.side == "left":
-            raise ShapeError('`searchsorted` is given `right=true` and `side="left"`', code="NNS304", at="side")
+            raise ShapeError(
+                '`searchsorted` is given `right=true` and `side="left"`',
+                code="NNS304",
+                label="the opposite of `right=true`",
+                at="side",
+            )
         dims = values.dims if isinstance(values, TensorType) else ()
         if not sequence.rank or (sequence.rank > 1 and sequence.rank != len(dims)):
             raise ShapeError(
                 f"`searchsorted` needs a vector, or a sequence for each row of {values}, but that is {sequence}",
                 code="NNS402",
+                label="neither",
                 input=0,
             )
         message = f"`searchsorted` finds no sequence in {sequence} for each row of {values}"
@@ -145,6 +147,7 @@ class isin(Function):
 
     scalars = ("elements", "test_elements")
     keeps = ()
+
     assume_unique: bool = arg(
         False, doc="whether no number stands twice in either, of which torch makes use", keyword=True
     )
@@ -159,7 +162,9 @@ class isin(Function):
 
     def infer(self, rules: Rules, elements: Operand, test_elements: Operand) -> TensorType:
         expect_tensors(self, (elements, test_elements))
-        _expect_no_bools(self, elements, test_elements)
+        for position, x in enumerate((elements, test_elements)):
+            if isinstance(x, TensorType):
+                expect_numbers(self, x, position)
         return TensorType("bool", elements.dims if isinstance(elements, TensorType) else ())
 
     def onnx(self, g: OnnxGraph, elements: Any, test_elements: Any) -> Any:

@@ -150,6 +150,7 @@ class index_select(Function):
     order = ("x", "dim", "index")
 
     keeps = ("index",)
+
     dim: int = arg(doc="the dimension to take from")
 
     examples = (
@@ -188,7 +189,6 @@ class gather(Function):
 
     order = ("x", "dim", "index")
 
-    keeps = ("index",)
     dim: int = arg(doc="the dimension that positions are of")
 
     examples = (

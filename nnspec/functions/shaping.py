@@ -77,6 +77,7 @@ class reshape(Function):
     """
 
     reshapes = True
+
     shape: tuple[Size, ...] = arg(doc="the new sizes; one of them may be -1, to be worked out")
 
     examples = (
@@ -106,6 +107,7 @@ class flatten(Function):
     """
 
     reshapes = True
+
     start_dim: int = arg(0, doc="first dimension of those that become one")
     end_dim: int = arg(-1, doc="last dimension of those that become one")
 
@@ -148,6 +150,7 @@ class unflatten(Function):
     """
 
     reshapes = True
+
     dim: int = arg(doc="the dimension that becomes several")
     sizes: tuple[Size, ...] = arg(doc="the sizes that it becomes; one of them may be -1, to be worked out")
 
@@ -271,6 +274,7 @@ class unsqueeze(Function):
     """
 
     reshapes = True
+
     dim: int = arg(doc="where it stands in the result")
 
     examples = (
@@ -298,6 +302,7 @@ class squeeze(Function):
     """
 
     reshapes = True
+
     dim: int | tuple[int, ...] | None = arg(None, doc="the dimensions to leave out; all of size 1 without it")
 
     examples = (

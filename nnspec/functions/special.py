@@ -7,7 +7,7 @@ is relative, and what torch computes in float32 is no better; of float64 tensors
 from __future__ import annotations
 
 from math import inf, log, nan, pi, sqrt
-from typing import Any
+from typing import Any, ClassVar
 
 from nnspec.arguments import arg
 from nnspec.functions._elementwise import DoubleReal, Real, RealPair
@@ -112,6 +112,7 @@ class erfinv(DoubleReal):
     Source: `torch.erfinv`. The formula in ONNX, Giles (2010), is exact to 4e-7.
     """
 
+    keeps = ("output",)
     examples = (
         Example("erfinv(tanh(x / 4))", x="float[N, 8]"),
         Example("erfinv(x)", x="bool[T]"),
@@ -294,7 +295,7 @@ class xlogy(RealPair):
     Source: `torch.xlogy`.
     """
 
-    examples = (
+    examples: ClassVar[tuple[Example, ...]] = (
         Example("xlogy(x, y)", x="float[N, 8]", y="uint8[8]"),
         Example("xlogy(x, 2)", x="int[N]"),
         Example("xlogy(0.5, sigmoid(x))", x="float[N]"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import floor
-from typing import Any
+from typing import Any, ClassVar
 
 from nnspec.arguments import arg
 from nnspec.dims import Size, show
@@ -31,7 +31,7 @@ class var(Function):
     keepdim: bool = arg(False, doc="keep the reduced dimensions, with size 1", keyword=True)
     unbiased: bool | None = arg(None, doc="an older way to say `correction`: true is 1, false is 0", keyword=True)
 
-    examples = (
+    examples: ClassVar[tuple[Example, ...]] = (
         Example("var(x)", x="float[N, 8]"),
         Example("var(x, dim=1)", x="float[N, T, 8]"),
         Example("var(x, dim=(2, 3), correction=0, keepdim=true)", x="float[N, 3, H, W]"),
@@ -112,7 +112,7 @@ class var_mean(var):
     Source: `torch.var_mean`.
     """
 
-    examples = (
+    examples: ClassVar[tuple[Example, ...]] = (
         Example("var_mean(x)", x="float[N, 8]"),
         Example("var_mean(x, dim=1, correction=0)", x="float[N, T, 8]"),
         Example("var_mean(x, (0, 1), keepdim=true)", x="float64[N, 5]"),

@@ -57,7 +57,9 @@ class _Stacked(Function):
 
     def onnx(self, g: OnnxGraph, tensors: Sequence[str]) -> Any:
         kinds = [g.type(x) for x in tensors]
-        dtype = result_type(*kinds)
+        # A number that has become a vector counts as one when types are promoted.
+        grown = [kind.with_dims(*self._dims(kind)) for kind in kinds]
+        dtype = result_type(*grown)
         parts = []
         for x, kind in zip(tensors, kinds, strict=True):
             dims = self._dims(kind)
@@ -66,7 +68,7 @@ class _Stacked(Function):
             new = [*range(front), *range(front + kind.rank, len(dims))]
             part = g.node("Unsqueeze", x, g.constant(new)) if new else x
             parts.append(g.cast(part, dtype) if kind.dtype != dtype else part)
-        along = self._along(kinds[0].with_dims(*self._dims(kinds[0])))
+        along = self._along(grown[0])
         return g.node("Concat", *parts, axis=along) if len(parts) > 1 else parts[0]
 
 
@@ -166,8 +168,7 @@ class block_diag(Function):
         return TensorType(result_type(*tensors), (rules.simplify(rows), rules.simplify(columns)))
 
     def _block(self, x: TensorType) -> tuple[Size, Size]:
-        height, width = (*[1] * (2 - x.rank), *x.dims)
-        return height, width
+        return (x.dims[0] if x.rank == 2 else 1, x.dims[-1] if x.rank else 1)
 
     def onnx(self, g: OnnxGraph, *tensors: str) -> Any:
         kinds = [g.type(x) for x in tensors]

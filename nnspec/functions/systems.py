@@ -226,7 +226,8 @@ class matrix_power(Function):
 
     def macs(self, inputs: Sequence[Operand], output: Any) -> Size:
         products = abs(self.n).bit_length() - 1 + abs(self.n).bit_count() - 1 if self.n else 0
-        return products * volume(output.dims) * output.dims[-1]
+        size: Size = output.dims[-1]
+        return products * volume(output.dims) * size
 
     def torch(self, *inputs: Any) -> Code:
         return call("torch.linalg.matrix_power", *inputs, self.n)

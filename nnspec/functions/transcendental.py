@@ -70,6 +70,7 @@ class expm1(Real):
     """
 
     keeps = ("output",)
+
     examples = (
         Example("expm1(x)", x="float[N, 8]"),
         Example("expm1(x)", x="int[T]"),
@@ -109,6 +110,7 @@ class reciprocal(Real):
     """
 
     keeps = ("output",)
+
     examples = (
         Example("reciprocal(x)", x="float[N, 8]"),
         Example("reciprocal(x)", x="int[T]"),
@@ -134,6 +136,7 @@ class tan(Real):
     """
 
     keeps = ("output",)
+
     examples = (
         Example("tan(x)", x="float[N, 8]"),
         Example("tan(x)", x="int[T]"),
@@ -257,6 +260,7 @@ class sinc(Real):
 class _Scaled(Real):
     """A number in another unit."""
 
+    keeps = ()
     factor: ClassVar[float]
 
     def lowered(self, g: OnnxGraph, x: str, dtype: str) -> str:

@@ -16,6 +16,7 @@ class _Triangle(Function):
     """A triangle of the last two dimensions, zeros elsewhere."""
 
     keeps = ()
+
     diagonal: Size = arg(0, doc="how far right of the main diagonal the border stands")
     upper: ClassVar[int]
 

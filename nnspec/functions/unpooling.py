@@ -85,4 +85,5 @@ class max_unpool3d(_MaxUnpool):
 
     examples = (
         Example("max_unpool3d(max_pool3d(x, 2), max_pool3d(x, 2, return_indices=true)[1], 2)", x="float[2, 2, 4, 2]"),
+        Example("max_unpool3d(x, zeros_like(x, dtype=int), (1, 2, 2))", x="float[N, 2, 1, 1, 1]"),
     )

@@ -136,7 +136,7 @@ class kaiser_window(_Window):
     Source: `torch.kaiser_window`.
     """
 
-    beta: float = arg(12.0, ge=0, le=500, doc="how narrow the bell is")
+    beta: float = arg(12.0, ge=0, le=80, doc="how narrow the bell is; more than 80 overflows")
 
     examples = (
         Example("kaiser_window(8)"),

@@ -26,7 +26,7 @@ def remember_dot_product(
         y = m.op(rows, query, key, value, mask, keeps_output=True, extra=[each])
         return m.permute(y, (0, 2, 1, 3))
     if causal:
-        mask = m.op(query.type.with_dims(query.dims[-2], key.dims[-2]))
+        mask = m.new(query.type.with_dims(query.dims[-2], key.dims[-2]))
     rank = len(query.dims)
     key, value = (_spread(m, x, query) for x in (key, value))
     turned = m.permute(key, (*range(rank - 2), rank - 1, rank - 2))
@@ -68,7 +68,7 @@ def remember_attention(
         known.setdefault(id(x), turned)
     parts = [known[id(x)] for x in (query, key, value)]
     masks = [x for x in (padding, mask) if x is not None]
-    joint = m.op(_scores(layer, parts).with_dims(*_joint(masks)), *masks, keeps=()) if masks else None
+    joint = m.new(_scores(layer, parts).with_dims(*_joint(masks))) if masks else None
     query, key, value = (_heads(layer, m, x) for x in _projected(layer, m, parts))
     drops = m.training and layer.dropout > 0
     scores = _scores(layer, parts)
@@ -81,8 +81,8 @@ def remember_attention(
         found = m.permute(m.matmul(query.type, shares, value), (1, 0, 2))
     else:
         four = [m.reshape(x, (batch, layer.num_heads, *x.dims[1:])) for x in (query, key, value)]
-        causal = layer.is_causal
-        found = remember_dot_product(m, four[0].type, *four, joint, causal=causal, drops=drops)
+        q, k, v = four
+        found = remember_dot_product(m, q.type, q, k, v, joint, causal=layer.is_causal, drops=drops)
         found = m.permute(found, (2, 0, 1, 3))
     rows = m.reshape(found, (length * batch, layer.embed_dim))
     y = m.op(query.type.with_dims(length, batch, layer.embed_dim), rows)

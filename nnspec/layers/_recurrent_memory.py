@@ -24,7 +24,7 @@ def remember_recurrent(layer: _Recurrent, m: Tape, x: Any, states: Sequence[Any]
     steps, batch, _ = x.dims
     shapes = [x.type.with_dims(batch, size) for size in layer._state_sizes()]
     directions = 1 + layer.bidirectional
-    starts = [m.op(shape) for shape in shapes] if not states else []
+    starts = [m.new(shape) for shape in shapes] if not states else []
     finals: list[list[Any]] = [[] for _ in shapes]
     for number in range(layer.num_layers):
         ways = [layer.remember_steps(m, x) for _ in range(directions)]
@@ -34,7 +34,7 @@ def remember_recurrent(layer: _Recurrent, m: Tape, x: Any, states: Sequence[Any]
         if directions > 1:
             x = m.op(x.type.with_dims(steps, batch, 2 * x.dims[-1]), *ways, keeps=())
             m.free(*ways)
-        if m.training and layer.dropout and number < layer.num_layers - 1:
+        if m.training and layer.__dict__["dropout"] and number < layer.num_layers - 1:
             x = m.op(x.type, x, keeps=(), extra=[x.type])
     ends = [m.op(s.with_dims(len(e), *s.dims), *e, keeps=()) for s, e in zip(shapes, finals, strict=True)]
     m.free(*finals, *starts)
@@ -61,7 +61,9 @@ def remember_cells(layer: _Recurrent, m: Tape, x: Any, *, gates: int, kept: int)
         scratch=small,
     )
     y = m.op(outputs.type, outputs, keeps=())
-    m.free(outputs, inputs)
+    m.free(inputs)
+    if m.training or not layer.bidirectional:  # else these stay until both directions are joined
+        m.free(outputs)
     return y
 
 

@@ -28,6 +28,7 @@ class ReLU(_Activation):
     """
 
     keeps = ("output",)
+
     examples = (
         Example("ReLU", x="float[N, 8]"),
         Example("ReLU", x="float16[N, 8]"),
@@ -187,6 +188,7 @@ class Sigmoid(_Squashing):
     """
 
     keeps = ("output",)
+
     examples = (
         Example("Sigmoid", x="float[N, 8]"),
         Example("Sigmoid", x="int[T]"),
@@ -200,6 +202,7 @@ class Tanh(_Squashing):
     """
 
     keeps = ("output",)
+
     examples = (
         Example("Tanh", x="float[N, 8]"),
         Example("Tanh", x="bool[T]"),

@@ -27,23 +27,25 @@ class PackedConv2d(nn.Conv2d):
     packed = None
 
     def forward(self, x):
-        if not self.can_pack(x):
+        weight = self.weight
+        if not self.can_pack(x, weight):
             return super().forward(x)
         options = (self.padding, self.stride, self.dilation, self.groups)
-        source = (self.weight.data_ptr(), self.weight._version)
+        source = (weight.data_ptr(), weight._version)
         if self.packed is None or self.packed[0] != source:
-            weight = self.weight.detach()
-            self.packed = source, torch.ops.mkldnn._reorder_convolution_weight(weight, *options, x.shape)
+            order = torch.ops.mkldnn._reorder_convolution_weight(weight.detach(), *options, x.shape)
+            self.packed = (source, order)
         return torch.ops.mkldnn._convolution_pointwise(x, self.packed[1], self.bias, *options, "none", [], "")
 
-    def can_pack(self, x):
-        available = torch.backends.mkldnn.enabled and torch.backends.mkldnn.is_available()
-        if not available or torch.compiler.is_compiling():
+    @staticmethod
+    def can_pack(x, weight):
+        if torch.compiler.is_compiling() or not torch.backends.mkldnn.is_available():
             return False
-        if torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad):
+        if x.requires_grad or weight.requires_grad or weight.is_inference():
             return False
-        plain = all(t.device.type == "cpu" and t.dtype == torch.float32 for t in (x, self.weight))
-        return plain and x.dim() == 4 and not self.weight.is_inference()
+        plain = x.is_cpu and weight.is_cpu and x.dtype == weight.dtype == torch.float32
+        # On a single pixel it is a plain product, for which packing does not pay.
+        return plain and x.dim() == 4 and x.shape[2] * x.shape[3] > 1
 
     def __getstate__(self):
         return {**self.__dict__, "packed": None}
@@ -193,7 +195,7 @@ class Conv2d(_Conv):
     """
 
     rank = 2
-    layout = "channels_last"
+    channels_last = True
     in_channels: int = inferred(axis=-3)
     kernel_size: int | tuple[int, int] = arg(ge=1, doc="size of the kernel: one number, or height and width")
     stride: int | tuple[int, int] = arg(1, ge=1, doc="step of the kernel")
@@ -224,7 +226,6 @@ class Conv3d(_Conv):
     """
 
     rank = 3
-    layout = "channels_last_3d"
     in_channels: int = inferred(axis=-4)
     kernel_size: int | tuple[int, int, int] = arg(ge=1, doc="size of the kernel: one number, or one for each dimension")
     stride: int | tuple[int, int, int] = arg(1, ge=1, doc="step of the kernel")

@@ -134,6 +134,7 @@ class Unfold(Layer):
     """
 
     keeps = ()
+
     kernel_size: int | tuple[int, int] = arg(ge=1, doc="size of the window: one number, or height and width")
     dilation: int | tuple[int, int] = arg(1, ge=1, doc="spacing of the window's elements")
     padding: int | tuple[int, int] = arg(0, ge=0, doc="zeros added on every side")
@@ -162,6 +163,7 @@ class Fold(Layer):
     """
 
     keeps = ()
+
     output_size: int | tuple[int, int] = arg(ge=1, doc="height and width of the output")
     kernel_size: int | tuple[int, int] = arg(ge=1, doc="size of the window: one number, or height and width")
     dilation: int | tuple[int, int] = arg(1, ge=1, doc="spacing of the window's elements")

@@ -331,6 +331,7 @@ class CircularPad1d(_Pad):
     rank = 1
     mode = "circular"
     keeps = ()
+
     padding: int | tuple[int, int] = arg(ge=0, doc="what is put on: one number, or in front, behind")
 
     examples = (
@@ -348,6 +349,7 @@ class CircularPad2d(_Pad):
     rank = 2
     mode = "circular"
     keeps = ()
+
     padding: int | tuple[int, int, int, int] = arg(ge=0, doc="what is put on: one number, or left, right, above, below")
 
     examples = (
@@ -365,6 +367,7 @@ class CircularPad3d(_Pad):
     rank = 3
     mode = "circular"
     keeps = ()
+
     padding: int | tuple[int, int, int, int, int, int] = arg(
         ge=0, doc="what is put on: one number, or left, right, above, below, in front, behind"
     )

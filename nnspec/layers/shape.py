@@ -49,6 +49,7 @@ class Flatten(Layer):
     """
 
     reshapes = True
+
     start_dim: int = arg(1, doc="first dimension of those that become one")
     end_dim: int = arg(-1, doc="last dimension of those that become one")
 
@@ -104,6 +105,7 @@ class Unflatten(Layer):
     """
 
     reshapes = True
+
     dim: int = arg(doc="the dimension that becomes several")
     unflattened_size: tuple[int, ...] = arg(doc="the sizes that it becomes; one of them may be -1, to be worked out")
 

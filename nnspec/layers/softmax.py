@@ -17,6 +17,7 @@ class _Softmax(Layer):
     """What both forms share. torch's `dim=None`, a deprecated guess, is not offered."""
 
     keeps = ("output",)
+
     dim: int = arg(doc="the dimension whose elements sum to one")
 
     def accept(self, *inputs: Any) -> None:
@@ -94,6 +95,8 @@ class Softmax2d(Layer):
 
     Source: `torch.nn.Softmax2d`.
     """
+
+    keeps = ("output",)
 
     examples = (
         Example("Softmax2d", x="float[N, 3, H, W]"),

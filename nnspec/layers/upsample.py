@@ -20,6 +20,7 @@ class Upsample(Layer):
     """
 
     keeps = ()
+
     size: int | tuple[int, ...] | None = arg(None, ge=1, doc="the new size, or one for each dimension of places")
     scale_factor: float | tuple[float, ...] | None = arg(None, gt=0, doc="what the sizes are multiplied by instead")
     mode: Literal["nearest", "linear", "bilinear", "bicubic", "trilinear", "area", "nearest-exact"] = arg(
@@ -63,6 +64,7 @@ class UpsamplingNearest2d(Layer):
     """
 
     keeps = ()
+
     size: int | tuple[int, int] | None = arg(None, ge=1, doc="the new size: one number, or height and width")
     scale_factor: float | tuple[float, float] | None = arg(None, gt=0, doc="what the sizes are multiplied by instead")
 
@@ -113,6 +115,7 @@ class PixelShuffle(Layer):
     """
 
     keeps = ()
+
     upscale_factor: int = arg(ge=1, doc="how many times wider and higher the result is")
 
     examples = (
@@ -154,6 +157,7 @@ class PixelUnshuffle(Layer):
     """
 
     keeps = ()
+
     downscale_factor: int = arg(ge=1, doc="how many times narrower and lower the result is")
 
     examples = (
@@ -196,6 +200,7 @@ class ChannelShuffle(Layer):
     """
 
     keeps = ()
+
     groups: int = arg(ge=1, doc="how many groups the channels fall into")
 
     examples = (

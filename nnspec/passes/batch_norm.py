@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nnspec import ir
 from nnspec.ir_nodes import nodes_of
-from nnspec.passes.operations import operation_of
+from nnspec.passes.operations import Operations
 from nnspec.passes.rewriting import Editor, Rewritten, Step, graphs_of, in_methods, parts, rebuilt
 from nnspec.passes.weights import layer_module, part_of, typed
 from nnspec.verify_library import layer_of
@@ -35,27 +35,24 @@ class Pair(NamedTuple):
 
 def run(program: ir.Program) -> Rewritten:
     """The program with as few normalisations as can be, and how the weights of the layers before them become."""
-    pairs = {pair: rank for pair, rank in _candidates(program).items() if _absorbed(program, pair, rank)}
-    firsts, seconds = {(p.block, p.first): p for p in pairs}, {(p.block, p.second): p for p in pairs}
+    pairs = {pair: found for pair, rank in _candidates(program).items() if (found := _absorbed(program, pair, rank))}
+    seconds = {(pair.block, pair.second) for pair in pairs}
 
     def folded(method: ir.Method, graph: ir.Graph) -> ir.Graph:
         instead = {}
         for node in graph.nodes:
             if isinstance(node, ir.Call) and (method.module, node.path) in seconds:
                 instead[node.outputs[0]] = node.inputs[0].id
-        gone = set(instead)
-        nodes = tuple(node for node in graph.nodes if not gone & set(ir.flat(node.outputs)))
+        nodes = tuple(node for node in graph.nodes if instead.keys().isdisjoint(ir.flat(node.outputs)))
         return rebuilt(graph, nodes, instead) if instead else graph
 
-    changed = in_methods(program, folded)
-    editor = Editor(changed)
-    steps = []
-    for pair in firsts.values():
-        affine, absorbing = _found(program, pair, pairs[pair])
+    editor = Editor(in_methods(program, folded))
+    changes: dict[int, list[Change]] = {}
+    for pair, (affine, absorbing) in pairs.items():
         before = program.modules[program.module_at(pair.block, pair.first)]
         editor.put(pair.block, pair.first, layer_module(absorbing.layer, before))
-        steps.append(Step(program, pair.block, _change(pair, affine, absorbing)))
-    return Rewritten(editor.program(), tuple(steps))
+        changes.setdefault(pair.block, []).append(_change(pair, affine, absorbing))
+    return Rewritten(editor.program(), tuple(Step(program, block, tuple(found)) for block, found in changes.items()))
 
 
 def _change(pair: Pair, affine: Affine, absorbing: Absorbing) -> Change:
@@ -65,12 +62,6 @@ def _change(pair: Pair, affine: Affine, absorbing: Absorbing) -> Change:
         return typed(absorbing.layer, first, absorbing.weights(part_of(state, first), scale, offset))
 
     return change
-
-
-def _found(program: ir.Program, pair: Pair, rank: int) -> tuple[Affine, Absorbing]:
-    found = _absorbed(program, pair, rank)
-    assert found is not None
-    return found
 
 
 def _absorbed(program: ir.Program, pair: Pair, rank: int) -> tuple[Affine, Absorbing] | None:
@@ -84,11 +75,12 @@ def _candidates(program: ir.Program) -> dict[Pair, int]:
     ranks: dict[Pair, set[int]] = {}
     partners: dict[tuple[int, str], set[str | None]] = {}
     """By block and path of a layer: which layers are before or behind it; None where it is used otherwise."""
+    operations = Operations(program)
     for method in program.methods:
         for graph in graphs_of(method.graph):
-            for pair, rank in _pairs(program, method.module, graph):
+            for pair, rank in _pairs(operations, method.module, graph):
                 ranks.setdefault(pair, set()).add(rank)
-            for path, others in _neighbours(program, method.module, graph):
+            for path, others in _neighbours(operations, method.module, graph):
                 partners.setdefault((method.module, path), set()).update(others)
     for block, path in touched(program):
         partners.setdefault((block, path), set()).add(None)
@@ -100,42 +92,48 @@ def _candidates(program: ir.Program) -> dict[Pair, int]:
     return found
 
 
-def _is_layer_call(program: ir.Program, module: int, node: ir.Node) -> bool:
-    return isinstance(node, ir.Call) and node.method is None and operation_of(program, module, node) is not None
-
-
-def _pairs(program: ir.Program, module: int, graph: ir.Graph) -> Iterator[tuple[Pair, int]]:
-    calls = {n.outputs[0]: n for n in graph.nodes if isinstance(n, ir.Call) and _is_layer_call(program, module, n)}
+def _pairs(operations: Operations, module: int, graph: ir.Graph) -> Iterator[tuple[Pair, int]]:
+    calls = _layer_calls(operations, module, graph)
     for node in calls.values():
-        source = node.inputs[0] if len(node.inputs) == 1 else None
-        before = calls.get(source.id) if isinstance(source, ir.Ref) else None
-        if before is not None and isinstance(source, ir.Ref):
-            yield Pair(module, before.path, node.path), graph.values[source.id].type.rank
+        before = calls.get(_source(node))
+        if before is not None:
+            yield Pair(module, before.path, node.path), graph.values[before.outputs[0]].type.rank
 
 
-def _neighbours(program: ir.Program, module: int, graph: ir.Graph) -> Iterator[tuple[str, set[str | None]]]:
-    """Layers that are called, with what each result goes into or each input comes from."""
-    made = {n.outputs[0]: n.path for n in graph.nodes if isinstance(n, ir.Call) and _is_layer_call(program, module, n)}
+def _layer_calls(operations: Operations, module: int, graph: ir.Graph) -> dict[int, ir.Call]:
+    """The calls of layers by the value that they give."""
+    calls = (node for node in graph.nodes if isinstance(node, ir.Call) and operations.layer(module, node) is not None)
+    return {node.outputs[0]: node for node in calls if isinstance(node.outputs[0], int)}
+
+
+def _source(call: ir.Call) -> int:
+    """The value that is a layer's only input; -1 where there is none or another."""
+    source = call.inputs[0] if len(call.inputs) == 1 else None
+    return source.id if isinstance(source, ir.Ref) else -1
+
+
+def _neighbours(operations: Operations, module: int, graph: ir.Graph) -> Iterator[tuple[str, set[str | None]]]:
+    """Layers that are called, with those that each input comes from if they are affine maps, else each result goes to.
+
+    Which of the two a layer is, the first or the second of a pair, its class says.
+    """
+    calls = _layer_calls(operations, module, graph)
     readers: dict[int, set[str | None]] = {}
     for node in graph.nodes:
-        if isinstance(node, ir.Read):
-            continue
-        direct = _is_layer_call(program, module, node) and len(node.inputs) == 1 and isinstance(node.inputs[0], ir.Ref)
-        path = node.path if isinstance(node, ir.Call) and direct else None
-        for value in ir.refs(node.inputs):
-            readers.setdefault(value, set()).add(path)
+        if not isinstance(node, ir.Read):
+            is_layer = isinstance(node, ir.Call) and calls.get(node.outputs[0]) is node and _source(node) >= 0
+            path = node.path if isinstance(node, ir.Call) and is_layer else None
+            for value in ir.refs(node.inputs):
+                readers.setdefault(value, set()).add(path)
     for value in ir.refs(graph.outputs):
         readers.setdefault(value, set()).add(None)
-    for node in graph.nodes:
-        if not isinstance(node, ir.Call) or not _is_layer_call(program, module, node):
-            continue
-        behind = readers.get(node.outputs[0], {None}) if isinstance(node.outputs[0], int) else {None}
-        source = node.inputs[0] if len(node.inputs) == 1 else None
-        before = made.get(source.id) if isinstance(source, ir.Ref) else None
-        # The layer behind the first, or before the second: which of the two it is, the pair says.
-        absorbs = operation_of(program, module, node)
-        is_second = absorbs is not None and absorbs.as_affine() is not None
-        yield node.path, {before} if is_second else behind
+    for value, call in calls.items():
+        layer = operations.layer(module, call)
+        before = calls.get(_source(call))
+        if layer is not None and layer.as_affine() is not None:
+            yield call.path, {None if before is None else before.path}
+        else:
+            yield call.path, readers.get(value, {None})
 
 
 def touched(program: ir.Program) -> Iterator[tuple[int, str]]:

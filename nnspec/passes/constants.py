@@ -6,15 +6,17 @@ the weights that go to ONNX get it from whoever can compute a graph.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, count
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from nnspec import ir
 from nnspec.dims import Dim
 from nnspec.elaborate.place import is_reserved
-from nnspec.passes.operations import operation_of
+from nnspec.ir_nodes import renumbered
+from nnspec.passes.operations import Operations
 from nnspec.passes.rewriting import Editor, Rewritten, Step, in_methods, rebuilt
 from nnspec.types import TensorType
 
@@ -38,12 +40,13 @@ def run(program: ir.Program) -> Rewritten:
         module = program.modules[block]
         members = (ir.Member(name, "buffer", "auto", type=_type(graph), value=graph) for name, graph in found.items())
         editor.set(block, replace(module, members=(*module.members, *members)))
-        steps.append(Step(program, block, _change(found)))
+        steps.append(Step(program, block, (_change(found),)))
     return Rewritten(editor.program(), tuple(steps))
 
 
 def _type(graph: ir.Graph) -> TensorType:
-    return graph.values[graph.outputs[0].id].type
+    kind: TensorType = graph.values[graph.outputs[0].id].type
+    return kind
 
 
 def _change(found: dict[str, ir.Graph]) -> Change:
@@ -60,7 +63,11 @@ class _Folder:
         self.constants: dict[int, dict[str, ir.Graph]] = {}
         """By block, the closed graphs of its new buffers by name."""
         self._program = program
+        self._operations = Operations(program)
         self._total = 0
+        self._known: dict[int, dict[str, str]] = {}
+        """By block, the names of its constants by what computes them."""
+        self._taken: dict[int, set[str]] = {}
 
     def folded(self, method: ir.Method, graph: ir.Graph) -> ir.Graph:
         """A graph that reads its constants."""
@@ -70,8 +77,9 @@ class _Folder:
         used = {v for node in graph.nodes if node.outputs[0] not in makers for v in _used(node)}
         used |= set(ir.refs(graph.outputs))
         taken = {}
+        places = {value: place for place, value in enumerate(makers)}
         for value in sorted(used & makers.keys()):
-            name = self._name(method.module, _closed(graph, makers, value), graph.values[value].hint)
+            name = self._name(method.module, _closed(graph, makers, places, value), graph.values[value].hint)
             if name:
                 taken[value] = name
         if not taken:
@@ -89,7 +97,7 @@ class _Folder:
             if not isinstance(value, int) or _has_sizes((node.inputs, *node.attributes.values())):
                 continue
             sizes = [dim for dim in graph.values[value].type.dims if isinstance(dim, int)]
-            operation = operation_of(self._program, method.module, node)
+            operation = self._operations.of(method.module, node)
             fixed = len(sizes) == graph.values[value].type.rank and prod(sizes) <= MAX_ELEMENTS
             if fixed and operation is not None and not operation.is_random():
                 makers[value] = node
@@ -97,18 +105,21 @@ class _Folder:
 
     def _name(self, block: int, closed: ir.Graph, hint: str) -> str:
         """The buffer that holds a constant; empty where there are too many."""
-        known = self.constants.get(block, {})
-        same = next((name for name, other in known.items() if repr(other) == repr(closed)), "")
-        if same:
-            return same
+        known = self._known.setdefault(block, {})
+        key = repr(closed)
+        if key in known:
+            return known[key]
         elements = prod(dim for dim in _type(closed).dims if isinstance(dim, int))
         if self._total + elements > MAX_TOTAL:
             return ""
         self._total += elements
-        taken = {*known, *(member.name for member in self._program.modules[block].members)}
+        if block not in self._taken:
+            self._taken[block] = {member.name for member in self._program.modules[block].members}
         word = hint if hint.isidentifier() else "constant"
-        names = (word, *(f"{word}_{count}" for count in range(2, len(taken) + 3)))
-        name = next(each for each in names if each not in taken and not is_reserved(each))
+        names = chain((word,), (f"{word}_{number}" for number in count(2)))
+        name = next(each for each in names if each not in self._taken[block] and not is_reserved(each))
+        self._taken[block].add(name)
+        known[key] = name
         self.constants.setdefault(block, {})[name] = closed
         return name
 
@@ -121,17 +132,17 @@ def _has_sizes(value: Any) -> bool:
     return any(map(_has_sizes, value)) if isinstance(value, tuple) else isinstance(value, Dim)
 
 
-def _closed(graph: ir.Graph, makers: dict[int, ir.Op], value: int) -> ir.Graph:
+def _closed(graph: ir.Graph, makers: dict[int, ir.Op], places: Mapping[int, int], value: int) -> ir.Graph:
     """The graph that computes a constant, with nothing of where it stood."""
-    needed, rest = {id(makers[value])}, [value]
+    needed, rest = {value}, [value]
     while rest:
-        for used in ir.refs(makers[rest.pop()].inputs):
-            if id(makers[used]) not in needed:
-                needed.add(id(makers[used]))
-                rest.append(used)
-    nodes = tuple(replace(node, span=None) for node in graph.nodes if id(node) in needed)
-    alone = ir.Graph((), tuple(replace(v, hint="", span=None) for v in graph.values), nodes, (ir.Ref(value),))
-    return rebuilt(alone, nodes, {})
+        more = set(ir.refs(makers[rest.pop()].inputs)) - needed
+        needed |= more
+        rest += more
+    order = {old: new for new, old in enumerate(sorted(needed, key=places.__getitem__))}
+    nodes = tuple(renumbered(replace(makers[old], span=None), order.__getitem__) for old in order)
+    values = tuple(replace(graph.values[old], hint="", span=None) for old in order)
+    return ir.Graph((), values, nodes, (ir.Ref(order[value]),))
 
 
 def _without(graph: ir.Graph, makers: dict[int, ir.Op], taken: set[int]) -> Sequence[ir.Node]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from nnspec import ir
 from nnspec.layer import Operation
-from nnspec.passes.operations import callees_first, operand_types, operation_of
+from nnspec.passes.operations import Operations, callees_first, operand_types
 from nnspec.passes.rewriting import Rewritten, compacted, in_method, rebuilt
 
 
@@ -20,9 +20,10 @@ def run(program: ir.Program) -> Rewritten:
     """The program in which what comes out unchanged is read from where it went in."""
     through: dict[int, int | None] = {}
     methods = list(program.methods)
+    operations = Operations(program)
 
     def rewrite(method: ir.Method, graph: ir.Graph) -> ir.Graph:
-        return _Finder(program, method, graph, through).rewritten()
+        return _Finder(operations, method, graph, through).rewritten()
 
     for number in callees_first(program):
         methods[number] = in_method(methods[number], rewrite)
@@ -41,8 +42,10 @@ def _passed(graph: ir.Graph) -> int | None:
 class _Finder:
     """Finds what one graph does not need."""
 
-    def __init__(self, program: ir.Program, method: ir.Method, graph: ir.Graph, through: dict[int, int | None]) -> None:
-        self._program = program
+    def __init__(
+        self, operations: Operations, method: ir.Method, graph: ir.Graph, through: dict[int, int | None]
+    ) -> None:
+        self._operations = operations
         self._method = method
         self._graph = graph
         self._through = through
@@ -67,7 +70,7 @@ class _Finder:
             return None
         if isinstance(node, ir.Call) and node.method is not None:
             return self._operand(node, self._through[node.method])
-        operation = operation_of(self._program, self._method.module, node)
+        operation = self._operations.of(self._method.module, node)
         if operation is None:
             return None
         inputs, output = operand_types(self._graph, node), self._graph.values[node.outputs[0]].type

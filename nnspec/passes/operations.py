@@ -7,19 +7,30 @@ from typing import Any
 
 from nnspec import ir
 from nnspec.ir_nodes import nodes_of
-from nnspec.layer import Operation
+from nnspec.layer import Layer, Operation
 from nnspec.types import Scalar
 from nnspec.verify_library import function_of, layer_of
 
 
-def operation_of(program: ir.Program, module: int, node: ir.Node) -> Operation | None:
-    """The layer or function that a node of a block's body applies; None for blocks, scans and what is read."""
-    if isinstance(node, ir.Op):
-        return function_of(node)
-    if not isinstance(node, ir.Call):
-        return None
-    called = program.modules[program.module_at(module, node.path)]
-    return layer_of(called) if called.kind == "layer" else None
+class Operations:
+    """The layers and functions that the nodes of a program apply."""
+
+    def __init__(self, program: ir.Program) -> None:
+        self._program = program
+        self._layers: dict[int, Layer] = {}
+
+    def of(self, module: int, node: ir.Node) -> Operation | None:
+        """What a node of a block's body applies; None for blocks, scans and what is read."""
+        return function_of(node) if isinstance(node, ir.Op) else self.layer(module, node)
+
+    def layer(self, module: int, node: ir.Node) -> Layer | None:
+        """The layer that a node of a block's body calls, if it calls one."""
+        if not isinstance(node, ir.Call) or node.method is not None:
+            return None
+        number = self._program.module_at(module, node.path)
+        if number not in self._layers:
+            self._layers[number] = layer_of(self._program.modules[number])
+        return self._layers[number]
 
 
 def operand_types(graph: ir.Graph, node: ir.Node) -> tuple[Any, ...]:
@@ -64,7 +75,7 @@ class Effects:
     """What calling methods does besides giving outputs: some draw random numbers, some run Python."""
 
     def __init__(self, program: ir.Program) -> None:
-        self._program = program
+        self._operations = Operations(program)
         self._random: set[int] = set()
         self._foreign: set[int] = set()
         for number in callees_first(program):
@@ -81,7 +92,7 @@ class Effects:
             return node.method in self._random
         if isinstance(node, ir.Scan):
             return any(self.is_random(module, inner) for inner in node.body.nodes)
-        operation = operation_of(self._program, module, node)
+        operation = self._operations.of(module, node)
         return operation is not None and operation.is_random()
 
     def is_foreign(self, node: ir.Node) -> bool:

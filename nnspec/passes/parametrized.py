@@ -26,7 +26,7 @@ def run(program: ir.Program) -> Rewritten:
     """The program without wrappers, of which one may hold another."""
     kept = set(touched(program))
     editor = Editor(program)
-    steps = []
+    changes: dict[int, list[Change]] = {}
     for block, module in enumerate(program.modules):
         for path, inner in _layers(program, module) if module.kind == "block" else ():
             if (block, path) in kept:
@@ -34,8 +34,8 @@ def run(program: ir.Program) -> Rewritten:
             while (plainer := layer_of(inner).plainer()) is not None:
                 inner = layer_module(plainer.layer, inner)  # noqa: PLW2901 - what is left of it
                 editor.put(block, path, inner)
-                steps.append(Step(program, block, _change(path, plainer)))
-    return Rewritten(editor.program(), tuple(steps))
+                changes.setdefault(block, []).append(_change(path, plainer))
+    return Rewritten(editor.program(), tuple(Step(program, block, tuple(found)) for block, found in changes.items()))
 
 
 def _change(path: str, plainer: Plainer) -> Change:

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """New weights, worked out wherever a program (as it was when the step was made) has a block."""
+    """New weights, worked out wherever a program (as it was when the step was made) has a block: change by change."""
 
     program: ir.Program
     block: int
-    change: Change
+    changes: tuple[Change, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,10 @@ def rebuilt(
     """A graph of these nodes, in the old numbers and with `new` values behind them; `instead` of a value another is
     used, which takes over its name where it has none."""
     values = [*graph.values, *new]
+    own = set(ir.flat(graph.inputs))
     for old in instead:
         target = _final(instead, old)
-        if values[old].hint and not values[target].hint and target not in set(ir.flat(graph.inputs)):
+        if values[old].hint and not values[target].hint and target not in own:
             values[target] = replace(values[target], hint=values[old].hint)
     numbers: dict[int, int] = {}
 
@@ -150,18 +151,20 @@ class Editor:
         self._program = program
         self._modules = list(program.modules)
         self._known: dict[str, int] = {}
+        self._put: dict[int, dict[str, Any]] = {}
+        """By block, what its members become: by name, a module or the same for the members of a container."""
 
     def put(self, block: int, path: str, module: ir.Module) -> None:
         """Another module in place of the one at a path below a block; containers on the way may be others' too."""
-        self._modules[block] = self._with(self._modules[block], path.split("."), module)
+        *containers, name = path.split(".")
+        inside = self._put.setdefault(block, {})
+        for container in containers:
+            inside = inside.setdefault(container, {})
+        inside[name] = module
 
     def set(self, block: int, module: ir.Module) -> None:
         """Another block in place of one; its methods are those that it had."""
         self._modules[block] = module
-
-    def module(self, number: int) -> ir.Module:
-        """A module as it is now."""
-        return self._modules[number]
 
     def intern(self, module: ir.Module) -> int:
         """The number of a layer or container."""
@@ -172,20 +175,20 @@ class Editor:
             self._modules.append(module)
         return number
 
-    def program(self, methods: tuple[ir.Method, ...] | None = None) -> ir.Program:
+    def program(self) -> ir.Program:
         """The program without the modules that nothing holds."""
-        changed = replace(self._program, modules=tuple(self._modules))
-        return compacted(changed if methods is None else replace(changed, methods=methods))
+        for block, members in self._put.items():
+            self._modules[block] = self._with(self._modules[block], members)
+        return compacted(replace(self._program, modules=tuple(self._modules)))
 
-    def _with(self, holder: ir.Module, names: list[str], module: ir.Module) -> ir.Module:
-        first, *rest = names
-        members = list(holder.members)
-        at = next(i for i, member in enumerate(members) if member.name == first)
-        inner = members[at].module
-        assert inner is not None
-        new = self._with(self._modules[inner], rest, module) if rest else module
-        members[at] = replace(members[at], module=self.intern(new))
-        return replace(holder, members=tuple(members))
+    def _with(self, holder: ir.Module, changed: Mapping[str, Any]) -> ir.Module:
+        return replace(holder, members=tuple(self._member(m, changed.get(m.name)) for m in holder.members))
+
+    def _member(self, member: ir.Member, change: Any) -> ir.Member:
+        if change is None or member.module is None:
+            return member
+        new = change if isinstance(change, ir.Module) else self._with(self._modules[member.module], change)
+        return replace(member, module=self.intern(new))
 
 
 def compacted(program: ir.Program) -> ir.Program:
@@ -202,8 +205,9 @@ def compacted(program: ir.Program) -> ir.Program:
     def renamed(node: ir.Node) -> ir.Node:
         if isinstance(node, ir.Scan):
             return replace(node, body=replace(node.body, nodes=tuple(map(renamed, node.body.nodes))))
-        called = isinstance(node, ir.Call) and node.method is not None
-        return replace(node, method=method[node.method]) if called else node  # type: ignore[union-attr, index, call-arg]
+        if not isinstance(node, ir.Call) or node.method is None:
+            return node
+        return replace(node, method=method[node.method])
 
     def numbers(found: Mapping[str, int]) -> dict[str, int]:
         return {mode: method[number] for mode, number in found.items()}

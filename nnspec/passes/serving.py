@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Literal
 
 from nnspec import ir
 from nnspec.passes.rewriting import Rewritten
 from nnspec.verify_library import layer_of
 
-IMAGE_RANKS = {"channels_last": 4, "channels_last_3d": 5}
-"""The dimensions of a batch of images, by torch's memory format for it."""
+Way = Literal["channels_last", "packed"]
 
 
 def channels_last(program: ir.Program) -> Rewritten:
-    """Images and weights with their channels behind each other in memory, where a model convolves images."""
-    layouts = {layer_of(module).layout for module in program.modules if module.kind == "layer"} - {""}
-    if len(layouts) > 1:
-        return Rewritten(program)  # torch gives all weights of a module one format
-    return _with(program, *layouts) if all(_takes(program, layout) for layout in layouts) else Rewritten(program)
+    """Images and weights with their channels behind each other in memory, where a model convolves images.
 
-
-def _takes(program: ir.Program, layout: str) -> bool:
-    """Whether all weights that torch would convert can have that format."""
+    Volumes stay as they are: functions of torch refuse the format that these would have, and `Module.to` would give
+    it to the weights of both.
+    """
+    images = any(layer_of(module).channels_last for module in program.modules if module.kind == "layer")
     ranks = {m.type.rank for module in program.modules for m in module.members if m.type is not None}
-    return ranks.isdisjoint({4, 5} - {IMAGE_RANKS[layout]})
+    return _with(program, "channels_last") if images and 5 not in ranks else Rewritten(program)
 
 
 def pack_convolutions(program: ir.Program) -> Rewritten:
@@ -33,6 +29,6 @@ def pack_convolutions(program: ir.Program) -> Rewritten:
     return _with(program, "packed") if packs else Rewritten(program)
 
 
-def _with(program: ir.Program, *ways: Any) -> Rewritten:
-    entries = tuple(replace(e, serving=tuple(dict.fromkeys((*(e.serving or ()), *ways)))) for e in program.entries)
+def _with(program: ir.Program, way: Way) -> Rewritten:
+    entries = tuple(replace(e, serving=tuple(dict.fromkeys((*(e.serving or ()), way)))) for e in program.entries)
     return Rewritten(replace(program, entries=entries))

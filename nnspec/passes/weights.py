@@ -56,7 +56,8 @@ def converted(
     seen = _Arrays(state, array)
     for step in steps:
         for prefix in places(step.program, step.program.entries[at].module, step.block):
-            seen.changed |= step.change(seen, prefix, evaluate)
+            for change in step.changes:
+                seen.changed |= change(seen, prefix, evaluate)
     known = set(owned(program, program.entries[at].module))
     foreign = tuple(name for name in known if name.endswith("."))
     found = {**state, **seen.changed}

@@ -17,7 +17,7 @@ from nnspec.backends.onnx_inputs import random_inputs, trial_sizes
 from nnspec.backends.source import emit
 from nnspec.backends.torch import build, rewritten
 from nnspec.layer import Operation
-from nnspec.passes.operations import Effects, operation_of
+from nnspec.passes.operations import Effects, Operations
 from nnspec.passes.pipeline import PASSES, Optimized, optimize
 from nnspec.verify import verify
 
@@ -43,7 +43,7 @@ def keeps(
 ) -> None:
     """Each of these choices of passes leaves the outputs as they are, at several sizes with batch 1 among them."""
     torch.manual_seed(0)
-    module = build(program).eval()
+    module = build(program).eval().requires_grad_(False)  # with gradients, some of torch's kernels round otherwise
     unsettle(module)
     trials = list(random_trials(program)) if trials is None else trials
     assert trials
@@ -143,7 +143,8 @@ def unsettle(module: nn.Module) -> None:
 
 def operations(program: ir.Program) -> list[Operation]:
     """What the methods of a program apply."""
-    found = (operation_of(program, method.module, node) for method in program.methods for node in method.graph.nodes)
+    applied = Operations(program)
+    found = (applied.of(method.module, node) for method in program.methods for node in method.graph.nodes)
     return [operation for operation in found if operation is not None]
 
 

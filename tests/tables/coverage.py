@@ -86,7 +86,7 @@ def _table(title: str, what: str, rows: Iterable[Row]) -> Iterator[str]:
     yield f"{len(rows)}, of which {clean} are torch's bit for bit in every sample that can be said.\n"
     yield f"| {what} | {form} | {' | '.join(COLUMNS)} |\n|---|---|{'---|' * len(COLUMNS)}"
     yield from (row.line() for row in rows)
-    yield f"| all | | {' | '.join(str(number) for number in total.values())} |"
+    yield f"| total | | {' | '.join(str(number) for number in total.values())} |"
     yield f"\n### Exceptions: {title.lower()}\n"
     yield from (line for row in rows for line in row.remarks())
     yield ""

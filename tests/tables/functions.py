@@ -48,7 +48,10 @@ def entries(name: str) -> list[Entry]:
     for known in ["__getitem__"] if name == "getitem" else [prefix + name for prefix in prefixes]:
         named = [Entry(info, CALLED.get(name, info.op)) for info in op_db() if info.name == known]
         also = [Entry(info, alias.op) for info in op_db() for alias in info.aliases if alias.name == known]
-        found = [entry for entry in named or also if _dtype(entry.info) is not None]
+        taken = [
+            e for e in named or also if e.info.variant_test_name != "in_place"
+        ]  # a method that writes to its tensor
+        found = [entry for entry in taken if _dtype(entry.info) is not None]
         if found:
             return found
     return []
@@ -59,7 +62,7 @@ def samples(name: str) -> Iterator[Sample]:
     for entry in entries(name):
         seed()
         for each in entry.info.sample_inputs("cpu", _dtype(entry.info), requires_grad=False):
-            yield _sample(name, entry.call, (each.input, *each.args), undrawn(each.kwargs))
+            yield _sample(name, entry, (each.input, *each.args), undrawn(each.kwargs))
 
 
 def _function(name: str) -> type[Function]:
@@ -72,15 +75,16 @@ def _dtype(info: Any) -> torch.dtype | None:
     return next((d for d in (torch.float32, torch.int64, torch.bool) if d in info.dtypes), None)
 
 
-def _sample(name: str, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sample:
+def _sample(name: str, entry: Entry, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sample:
     def call() -> Any:
         with torch.no_grad():
-            return function(*copies(args), **{key: copies(value) for key, value in kwargs.items()})
+            return entry.call(*copies(args), **{key: copies(value) for key, value in kwargs.items()})
 
     mode = inspect.signature(getattr(F, name)).parameters.get("training") if name in _MODAL else None
     training = kwargs.get("training", mode.default) if mode is not None else False
     said = {k: v for k, v in kwargs.items() if k not in UNSAID and not (k == "training" and mode is not None)}
-    ordered = ARRANGED[name](*args) if name in ARRANGED else args
+    variant = f"{name}, {entry.info.variant_test_name}"
+    ordered = ARRANGED.get(variant, ARRANGED.get(name, lambda *same: same))(*args)
 
     def write(spec: Spec) -> str:
         if name == "getitem":

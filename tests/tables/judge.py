@@ -20,6 +20,7 @@ from nnspec.backends import onnx as onnx_backend
 from nnspec.backends.torch import build
 from nnspec.compiler import compile_text
 from nnspec.diagnostics import NnspecError
+from nnspec.dims import evaluate
 
 from ..contract import close
 from .say import Spec, Unsayable
@@ -33,8 +34,8 @@ class Sample:
     """Of the class or function."""
     write: Callable[[Spec], str]
     """The expression of the spec."""
-    torch: Callable[[], Any]
-    """The call."""
+    ask: Callable[[], Any]
+    """Calls torch."""
     state: Mapping[str, torch.Tensor] = field(default_factory=dict)
     """Parameters and buffers of the torch module, under the names that the spec gives them."""
     after: Callable[[], Mapping[str, torch.Tensor]] = dict
@@ -62,7 +63,7 @@ class Verdict:
     """Whether the reference evaluator was the judge, as ONNX Runtime lacks an operator."""
 
 
-def judge(sample: Sample) -> Verdict:
+def judge(sample: Sample, opset: int = onnx_backend.DEFAULT_OPSET) -> Verdict:
     """Everything about one sample."""
     spec = Spec()
     try:
@@ -76,17 +77,26 @@ def judge(sample: Sample) -> Verdict:
     programs = [program]
     if any(x.dim() for x in spec.inputs):
         with suppress(NnspecError):
-            programs.append(compile_text(spec.text(symbol=True)).program)
+            open_program = compile_text(spec.text(symbol=True)).program
+            programs += [open_program] if _lets_in(open_program, spec.inputs) else []
     symbolic = len(programs) > 1
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         seed()
-        expected = flat(sample.torch())
+        expected = flat(sample.ask())
         differs = next((d for p in programs if (d := _differs(sample, p, spec.inputs, expected))), "")
         onnx_says, reference = "no", False
         if not sample.training:
-            onnx_says, reference = _onnx(sample, programs[-1], spec.inputs, expected)
+            onnx_says, reference = _onnx(sample, programs[-1], spec.inputs, expected, opset)
     return Verdict("", symbolic, differs, onnx_says, reference)
+
+
+def _lets_in(program: ir.Program, inputs: list[torch.Tensor]) -> bool:
+    """Whether the sample's size is one that the program may be given."""
+    method = program.methods[program.main.methods["infer"]]
+    sizes = {symbol.name: inputs[symbol.input].shape[symbol.axis] for symbol in method.symbols}
+    found = [(evaluate(each.size, sizes), each.relation) for each in method.requires]
+    return all(value == 0 if relation == "==" else value >= 0 for value, relation in found)
 
 
 def seed() -> None:
@@ -129,12 +139,12 @@ def _difference(got: torch.Tensor, want: torch.Tensor) -> str:
 
 
 def _onnx(
-    sample: Sample, program: ir.Program, inputs: list[torch.Tensor], expected: list[torch.Tensor]
+    sample: Sample, program: ir.Program, inputs: list[torch.Tensor], expected: list[torch.Tensor], opset: int
 ) -> tuple[str, bool]:
     """What ONNX says of it, and whether the reference evaluator had to."""
     state = {name: tensor.numpy() for name, tensor in sample.state.items()}
     try:
-        model = onnx_backend.build(program, None, state)
+        model = onnx_backend.build(program, None, state, opset=opset)
     except onnx_backend.OnnxError as refusal:
         return f"refused: {refusal.diagnostics[0].message}", False
     feed = {given.name: x.numpy() for given, x in zip(model.graph.input, inputs, strict=True)}
@@ -147,7 +157,8 @@ def _onnx(
     try:
         for position, (got, want) in enumerate(zip(found, expected, strict=True)):
             pair = (got, want.resolve_neg().resolve_conj().numpy())
-            close(*((np.zeros_like(x) for x in pair) if sample.draws else pair), f"output {position}")
+            given, wanted = map(np.zeros_like, pair) if sample.draws else pair
+            close(given, wanted, f"output {position}")
     except AssertionError as difference:
         return f"differs: {str(difference).strip().splitlines()[0]}", reference
     return "agrees", reference

@@ -34,7 +34,11 @@ RULES = (
     Rule("any|all", "NNS411: .* names no dimension", _LIST),
     Rule("squeeze", "NNS401: .* its size 5 must be 1", "torch leaves such a dimension alone, which hides a mistake"),
     Rule("max|min", "NNS303: `dim` of .* not a tensor", _TWO),
-    Rule("var|std", "NNS303: `dim` of .* not `(true|false)`", "torch's oldest signature; today's is `correction=0`"),
+    Rule(
+        "(var|std)(_mean)?",
+        "NNS303: `dim` of .* not `(true|false)`",
+        "torch's oldest signature; today's is `correction=0`",
+    ),
     Rule("linspace", "NNS303: `(start|end)` of .* not a tensor", _COMPILE_TIME),
     Rule("narrow", "NNS303: `start` of .* not a tensor", _COMPILE_TIME),
     Rule("repeat_interleave", "NNS303: `repeats` of .* not a tensor|NNS301: .* `output_size`", _SIZE_IS_DATA),
@@ -46,6 +50,8 @@ RULES = (
     Rule("embedding(_bag)?", "NNS301: .* no argument `max_norm`", "it would change the table in a forward pass"),
     Rule("tensor_split", "NNS303: `indices_or_sections` of .* not a tensor", _COMPILE_TIME),
     Rule("(batch|instance)_norm", "NNS301: .* `momentum`", "how running values change: a function changes nothing"),
+    Rule("diff", "NNS403: differences taken", _EMPTY_RESULT),
+    Rule("(cumulative_)?trapezoid", "NNS402: the places of", "torch repeats a size of 1, which hides a mistake"),
     Rule("tensordot", "NNS401: .* which differ", "torch repeats a size of 1, which hides a mistake"),
     Rule("atleast_.d", "NNS311: .* takes one tensor", "several tensors at once: call it for each"),
     Rule(

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 
+from nnspec.backends.onnx import DEFAULT_OPSET
+
 from . import functions, modules, own
 from .classes import said_as
 from .judge import Sample, judge
@@ -25,6 +27,7 @@ class Row:
     counts: Counter[str] = field(default_factory=Counter)
     exceptions: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
+    opset: int = DEFAULT_OPSET
 
     def line(self) -> str:
         """As a line of the table."""
@@ -39,7 +42,7 @@ class Row:
     def add(self, sample: Sample) -> None:
         """Judge one more sample."""
         try:
-            verdict = judge(sample)
+            verdict = judge(sample, self.opset)
         except Exception as crash:
             self.faults.append(f"crash: {type(crash).__name__}: {str(crash).splitlines()[0]}")
             return
@@ -70,10 +73,10 @@ class Row:
 
 
 @cache
-def row_of_class(name: str) -> Row:
+def row_of_class(name: str, opset: int = DEFAULT_OPSET) -> Row:
     """Of a class of `torch.nn`: the samples of `module_db`, or our own where it has none."""
     form = said_as(name)
-    row = Row(name, form if form == "layer" else f"`{form}`")
+    row = Row(name, form if form == "layer" else f"`{form}`", opset=opset)
     if not _fill(row, modules.samples(name)):
         _fill(row, own.samples(name))
         row.form += ", own cases"
@@ -81,9 +84,9 @@ def row_of_class(name: str) -> Row:
 
 
 @cache
-def row_of_function(name: str) -> Row:
+def row_of_function(name: str, opset: int = DEFAULT_OPSET) -> Row:
     """Of a function, from `op_db`."""
-    row = Row(name)
+    row = Row(name, opset=opset)
     row.form = ", ".join(dict.fromkeys(f"`{entry.info.name}`" for entry in functions.entries(name)))
     _fill(row, functions.samples(name))
     return row

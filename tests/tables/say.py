@@ -19,6 +19,7 @@ ARRANGED: dict[str, Callable[..., tuple[Any, ...]]] = {
     "embedding_bag": lambda table, index, *rest: (index, table, *rest),
     "meshgrid": lambda first, *rest: (*first,) if isinstance(first, list | tuple) else (first, *rest),
     "to": lambda x, *rest: (x, *(part for part in rest if isinstance(part, torch.dtype))),
+    "normal, number_mean": lambda std, mean, *rest: (mean, std, *rest),
     "where": lambda x, condition, other: (condition, x, other),
 }
 """How the arguments of a function are got from those of a sample, where these have another order or form."""

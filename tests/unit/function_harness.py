@@ -25,7 +25,7 @@ from nnspec.types import TensorType, is_float
 TOLERANCE = 1e-5
 
 _POSITIVE = ("log", "sqrt", "rsqrt", "binary_cross_entropy", "kl_div")
-_CLASSES = ("cross_entropy", "nll_loss")
+_CLASSES = ("cross_entropy", "nll_loss", "multi_margin_loss", "multilabel_margin_loss", "ctc_loss")
 
 
 def function(name: str) -> type[Function]:
@@ -96,7 +96,8 @@ def data(kind: TensorType, sizes: Mapping[str, int], name: str, generator: torch
     if kind.dtype == "bool":
         return torch.rand(shape, generator=generator) < 0.6
     low = 0 if name in _CLASSES or kind.dtype == "uint8" else 1 if name in _POSITIVE else -5
-    return torch.randint(low, 5, shape, generator=generator).to(dtype)
+    high = 2 if name == "ctc_loss" else 5  # there, numbers of steps are among them
+    return torch.randint(low, high, shape, generator=generator).to(dtype)
 
 
 def feeds(name: str, method: ir.Method, sizes: Mapping[str, int], seed: int = 0) -> list[torch.Tensor]:

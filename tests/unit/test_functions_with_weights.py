@@ -135,7 +135,12 @@ def test_others_are_torchs(text: str, reference: str | None, inputs: dict[str, s
         ("conv1d(x, w, b)", {"x": "float[3, 8]", "w": "float[4, 3, 3]", "b": "float[3]"}, "NNS401", "must be [4]"),
         ("conv1d(x, w)", {"x": "float[3, 2]", "w": "float[4, 3, 3]"}, "NNS403", "does not fit"),
         ("conv_transpose1d(x, w)", {"x": "float[N, 3, 8]", "w": "float[4, 3, 3]"}, "NNS401", "takes 4 channels"),
-        ("batch_norm(x, m)", {"x": "float[N, 3]", "m": "float[3]"}, "NNS302", "needs `running_mean` and `running_var`"),
+        (
+            "batch_norm(x, m)",
+            {"x": "float[N, 3]", "m": "float[3]"},
+            "NNS302",
+            "needs both `running_mean` and `running_var`",
+        ),
         ("batch_norm(x, m, m)", {"x": "float[N, 3]", "m": "float[4]"}, "NNS401", "a number for each channel"),
         ("batch_norm(x, training=true)", {"x": "float[1, 3]"}, "NNS403", "at least 2 numbers"),
         ("instance_norm(x)", {"x": "float[N, 3]"}, "NNS403", "at least 2 numbers"),

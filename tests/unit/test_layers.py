@@ -58,7 +58,6 @@ LEFT_OUT = {
     "BatchNorm3d.bias": "newer than the oldest torch that is served",
     "custom_encoder": "an encoder of one's own stands in front of a `TransformerDecoder`",
     "custom_decoder": "a decoder of one's own stands behind a `TransformerEncoder`",
-    "recompute_scale_factor": "says how sizes are rounded, which is exact here",
     "min_value": "deprecated by torch in favour of min_val",
     "max_value": "deprecated by torch in favour of max_val",
     "InstanceNorm1d.bias": "newer than the oldest torch that is served",

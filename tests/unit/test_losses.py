@@ -23,7 +23,7 @@ from .function_harness import method_of, program_of, refusal, run_onnx, same, se
 WORDS = {torch.float32: "float", torch.float64: "float64", torch.int64: "int", torch.int32: "int32"}
 BATCH = 5
 """A size that stands for a symbol in the spec; no other size of a test equals it."""
-NEWEST = 24
+NEWEST = 26
 
 Case = tuple[dict[str, Tensor], dict[str, Any]]
 """Tensors by the names of the function's inputs, and its options."""
@@ -288,6 +288,12 @@ REFUSED: list[tuple[str, dict[str, str], str, str]] = [
         {"x": "float[N, 3]", "y": "float[N, 3]", "v": "float[1, 1]"},
         "NNS401",
         "one dimension may be 1",
+    ),
+    (
+        "gaussian_nll_loss(x, y, v)",
+        {"x": "float[3, 1]", "y": "float[3, 1]", "v": "float[1]"},
+        "NNS401",
+        "the variance of `gaussian_nll_loss`",
     ),
     ("gaussian_nll_loss(x, y, -1)", {"x": "float[N]", "y": "float[N]"}, "NNS304", "not -1"),
     ("multi_margin_loss(x, y)", {"x": "float[N, 3]", "y": "int[N, 1]"}, "NNS401", "needs a target [N]"),

@@ -51,12 +51,12 @@ def test_volumes_are_sampled_as_torch_does(mode: str, outside: str) -> None:
 def test_grids_of_maps_are_torchs(corners: bool | None) -> None:
     agree(
         f"affine_grid(m, [2, 3, 4, 5], {text(corners)})",
-        lambda m: F.affine_grid(m, (2, 3, 4, 5), corners or False),
+        lambda m: F.affine_grid(m, [2, 3, 4, 5], corners or False),
         m="float[2, 2, 3]",
     )
     agree(
         f"affine_grid(m, [2, 1, 3, 4, 5], {text(corners)})",
-        lambda m: F.affine_grid(m, (2, 1, 3, 4, 5), corners or False),
+        lambda m: F.affine_grid(m, [2, 1, 3, 4, 5], corners or False),
         m="float[2, 3, 4]",
     )
 

@@ -55,7 +55,7 @@ def test_other_spellings_lead_to_the_name(word: str, name: str) -> None:
         ("Swish", "SiLU"),
         ("concat", "cat"),
         ("concatenate", "cat"),
-        ("dot", "matmul"),
+        ("batch_matmul", "matmul"),
         ("mse", "mse_loss"),
         ("MSELoss", "mse_loss"),
         ("CrossEntropyLoss", "cross_entropy"),
