@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from nnspec import ir
 from nnspec.dims import Dim
-from nnspec.types import canonical
+from nnspec.types import REAL_DTYPES, canonical
 
 if TYPE_CHECKING:
     from typing_extensions import Self, dataclass_transform
@@ -246,7 +246,7 @@ def _convert(kind: Kind, value: Any) -> Any:
         return value
     if word == "Layer" and isinstance(value, ir.Record):
         return value
-    if word == "DType" and isinstance(value, str) and canonical(value):
+    if word == "DType" and isinstance(value, str) and canonical(value) in REAL_DTYPES:
         return canonical(value)
     if word == "Literal" and isinstance(value, str) and value in inside:
         return value

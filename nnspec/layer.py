@@ -344,6 +344,8 @@ class Function(Operation):
     """Positional order of inputs and fields where it is not 'inputs, then fields' (`("equation", "*operands")`)."""
     extra: ClassVar[str] = ""
     """The field that collects arguments of unknown names as (name, value) pairs; without one they are errors."""
+    overloaded: ClassVar[bool] = False
+    """Whether torch has forms of it with other arguments, so that what a call leaves out cannot always be written."""
     namespace: ClassVar[str] = "torch"
     """Where torch keeps the function: `torch` or `F`."""
 

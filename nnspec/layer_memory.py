@@ -101,6 +101,10 @@ class Tape(Protocol):
         """`x @ other`: torch copies operands whose matrices do not lie behind each other."""
         ...
 
+    def part(self, layer: Any, output: Any, *inputs: Any) -> Any:
+        """A call of a layer that is part of this one, with a result of these types."""
+        ...
+
     def free(self, *tensors: Any) -> None:
         """These are not needed any more: what nothing keeps is gone."""
         ...

@@ -21,6 +21,9 @@ from nnspec.training.optimizer import Optimizer
 MOST_SAMPLES = 2**40
 """Batches are not tried beyond this."""
 
+_MOST_LINES = 12
+"""After so many looks along lines, intervals are halved."""
+
 
 @dataclass(frozen=True, slots=True)
 class Memory:
@@ -87,14 +90,11 @@ def _next_guess(known: Mapping[int, int], low: int, high: int, limit: int) -> in
     others = [n for n in known if n not in (low, 0)]
     if low and others and len(known) < _MOST_LINES:
         other = min(others, key=lambda n: abs(n - low))
-        rise = (known[other] - known[low]) / (other - low)
-        if rise > 0:
-            ahead = low + int((limit - known[low]) / rise)
+        across, rise = abs(other - low), abs(known[other] - known[low])
+        if rise:
+            ahead = low + (limit - known[low]) * across // rise
             return min(max(ahead, low + 1), high - 1)
     return min(2 * low, (low + high) // 2) if low and high == MOST_SAMPLES else (low + high) // 2
-
-
-_MOST_LINES = 12
 
 
 def _measured(program: ir.Program, entry: ir.Entry, sizes: Mapping[str, int], optimizer: Optimizer) -> Memory:

@@ -275,6 +275,20 @@ class Recording:
         strides = (*[0] * new, *(step if size == wanted else 0 for size, step, wanted in old))
         return self.view(x, dims, strides, passes=False)
 
+    def part(self, layer: Any, output: Any, *inputs: Any) -> Any:
+        """See `nnspec.layer_memory.Tape.part`."""
+        before, self.output = self.output, output
+        outside, self._fresh = self._fresh, []
+        result = layer.memory(self, *inputs)
+        given = {x.block for x in tensors_in(result)}
+        for block in self._fresh:
+            if block in given:
+                outside.append(block)
+            else:
+                self._reclaim(block)
+        self.output, self._fresh = before, outside
+        return result
+
     def free(self, *tensors: Any) -> None:
         """See `nnspec.layer_memory.Tape.free`."""
         for x in tensors_in(tensors):
@@ -338,11 +352,13 @@ class Recording:
                 self._accumulate(grads, x, block)
 
     def _store(self, name: str, block: Block) -> None:
-        """The gradient of a parameter stays; a second one is added to the first."""
-        if name in self._gradients:
-            self.release(block)
-        else:
-            self._gradients[name] = block
+        """The gradient of a parameter stays; with a second one, it is their sum, in memory of its own."""
+        before = self._gradients.get(name)
+        if before is not None:
+            total = self._held(block.bytes)
+            self.release(before, block)
+            block = total
+        self._gradients[name] = block
 
     def _accumulate(self, grads: dict[Tensor, Block], x: Tensor, block: Block) -> None:
         first = grads.get(x)

@@ -85,7 +85,7 @@ def signature(cls: type[Any]) -> str:
     )
     given = {name.partition("=")[0]: name for name in inputs}
     parts = [shown.get(name) or given.get(name, name) for name in order]
-    by_name = [text for name, text in shown.items() if name not in order]
+    by_name = [text for name, text in (given | shown).items() if name not in order and f"*{name}" not in order]
     # What stands behind a star is given by name, as in Python; a list of operands is such a star already.
     star = ["*"] if by_name and not any(part.startswith("*") for part in parts) else []
     return f"{cls.__name__}({', '.join([*parts, *star, *by_name])})"

@@ -124,7 +124,11 @@ EmbeddingBag: BagOfEmbeddings, EmbeddingSum, EmbeddingMean, SparseLengthsSum
 RNN: SimpleRNN, ElmanRNN, Recurrent, VanillaRNN
 LSTM: CuDNNLSTM, LongShortTermMemory
 GRU: CuDNNGRU, GatedRecurrentUnit
-MultiheadAttention: MHA, Attention, SelfAttention, MultiHeadSelfAttention, MHSA
+MultiheadAttention: MHA, Attention, SelfAttention, MultiHeadSelfAttention, MHSA, multi_head_attention_forward
+TransformerEncoderLayer: EncoderLayer, TransformerBlock, TransformerLayer
+TransformerDecoderLayer: DecoderLayer
+RNNCell: SimpleRNNCell, ElmanCell
+AdaptiveLogSoftmaxWithLoss: AdaptiveSoftmax, AdaptiveLogSoftmax
 Flatten: FlattenLayer, Reshape2d
 Unflatten: Reshape, View
 Identity: Linear0, NoOp, Passthrough, Pass, Id

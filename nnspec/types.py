@@ -9,8 +9,12 @@ from nnspec.dims import Dim, Size, show
 # Torch's order of promotion within a category; see torch.result_type.
 _INTEGERS = ("int8", "int16", "int32", "int64")
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
+_COMPLEX = ("complex64", "complex128")
 
-DTYPES = ("bool", "uint8", *_INTEGERS, *_FLOATS)
+REAL_DTYPES = ("bool", "uint8", *_INTEGERS, *_FLOATS)
+"""Element types that options of functions and inputs of models may have, by torch's names."""
+
+DTYPES = (*REAL_DTYPES, *_COMPLEX)
 """Element types by torch's names."""
 
 ALIASES = {"float": "float32", "int": "int64", "half": "float16", "double": "float64", "long": "int64"}
@@ -38,9 +42,24 @@ def is_int(dtype: str) -> bool:
     return dtype == "uint8" or dtype in _INTEGERS
 
 
+def is_complex(dtype: str) -> bool:
+    """Whether it is a type of complex numbers."""
+    return dtype in _COMPLEX
+
+
+def real_part(dtype: str) -> str:
+    """The type of the real and the imaginary part; a real type itself."""
+    return {"complex64": "float32", "complex128": "float64"}.get(dtype, dtype)
+
+
+def with_imaginary(dtype: str) -> str:
+    """The complex type with parts of that type, or of float32 for all but float64."""
+    return "complex128" if real_part(dtype) == "float64" else "complex64"
+
+
 def category(dtype: str) -> int:
-    """0 for bool, 1 for integers, 2 for floats: torch promotes across categories first."""
-    return 0 if dtype == "bool" else 1 if is_int(dtype) else 2
+    """0 for bool, 1 for integers, 2 for floats, 3 for complex: torch promotes across categories first."""
+    return 0 if dtype == "bool" else 1 if is_int(dtype) else 3 if is_complex(dtype) else 2
 
 
 def promote(a: str, b: str) -> str:
@@ -48,6 +67,8 @@ def promote(a: str, b: str) -> str:
     if a == b:
         return a
     low, high = sorted((a, b), key=category)
+    if category(high) == 3:
+        return "complex128" if "float64" in (real_part(a), real_part(b)) else "complex64"
     if category(low) != category(high):
         return high
     if category(a) == 2:

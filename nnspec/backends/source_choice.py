@@ -9,7 +9,7 @@ from typing import Any
 
 from nnspec.backends.source_line import Line
 from nnspec.backends.source_text import Piece, bracketed
-from nnspec.layer import Code, Operation
+from nnspec.layer import Code, Function, Operation
 
 _PLAIN = (int, float, bool, str)
 """Defaults that can be written; where ours is none, torch often has a form of its own: `max(x)`."""
@@ -148,6 +148,8 @@ def defaults_of(operation: Operation, code: Code) -> Mapping[str, Any]:
     Torch's names and defaults are ours. The value of an argument that is there is not told.
     """
     found: dict[str, Any] = {}
+    if isinstance(operation, Function) and operation.overloaded:
+        return found
     for name in operation.input_names()[operation.required_inputs() :]:
         if name not in operation.fields and not name.startswith("*"):
             found[name] = None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from nnspec.dims import Size, show
+from nnspec.dims import Dim, Size, show
 from nnspec.layer import Operation, Rules, ShapeError
 from nnspec.layers._expect import expect_tensor
-from nnspec.types import Operand, Scalar, TensorType, category, is_float, promote, show_dtype
+from nnspec.types import Operand, Scalar, TensorType, category, is_complex, is_float, promote, show_dtype, with_imaginary
 
 _NUMBERS = ("bool", "int64", "float32")
 
@@ -37,11 +37,13 @@ def result_type(*operands: Operand) -> str:
 def _combine(higher: str | None, lower: str | None) -> str | None:
     if higher is None or lower is None:
         return higher or lower
+    if is_complex(lower) and is_float(higher):
+        return with_imaginary(higher)
     return promote(higher, lower) if category(lower) > category(higher) else higher
 
 
 def category_of(operand: Operand) -> int:
-    """0 for bools, 1 for integers, 2 for floats, whether in a tensor or one number."""
+    """0 for bools, 1 for integers, 2 for floats, 3 for complex numbers, whether in a tensor or one number."""
     if isinstance(operand, TensorType):
         return category(operand.dtype)
     return operand.kind if isinstance(operand, Scalar) else 0
@@ -89,6 +91,28 @@ def expect_dtype(function: Operation, operand: Any, dtype: str, what: str, input
     return x
 
 
+_BITS = {"uint8": 8, "int8": 7, "int16": 15, "int32": 31, "int64": 63}
+"""How many bits of an integer type hold its number."""
+
+
+def expect_fits(
+    function: Operation, dtype: str, value: Any, *, at: str | None = None, input: int | None = None
+) -> None:
+    """Refuse a number that an integer type does not hold; as in torch, uint8 takes -255 to -1 for 1 to 255."""
+    if dtype not in _BITS or isinstance(value, Dim):
+        return
+    end = 2 ** _BITS[dtype]
+    first = 1 - end if dtype == "uint8" and not isinstance(value, float) else 0 if dtype == "uint8" else -end
+    if not first <= value <= end - 1:
+        raise ShapeError(
+            f"`{type(function).__name__}` cannot put {value} into a tensor of type {show_dtype(dtype)}",
+            code="NNS406",
+            label=f"{show_dtype(dtype)} ends at {end - 1}",
+            at=at,
+            input=input,
+        )
+
+
 def same_type(function: Operation, operands: Sequence[TensorType]) -> str:
     """The one element type of operands that torch does not promote."""
     first = operands[0].dtype
@@ -106,8 +130,8 @@ def same_type(function: Operation, operands: Sequence[TensorType]) -> str:
 
 
 def as_float(dtype: str) -> str:
-    """The type of a real-valued function's result: floats stay, all others become float."""
-    return dtype if is_float(dtype) else "float32"
+    """The type of a real-valued function's result: floats stay (and complex numbers), all others become float."""
+    return dtype if is_float(dtype) or is_complex(dtype) else "float32"
 
 
 def axis(function: Operation, x: TensorType, value: int, name: str = "dim", *, extra: int = 0) -> int:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from nnspec.arguments import arg
 from nnspec.dims import Size
 from nnspec.functions._lowering import LARGEST, wide
-from nnspec.functions._operands import axes, axis
+from nnspec.functions._operands import axes, axis, expect_numbers
 from nnspec.layer import Code, Function, OnnxGraph, Rules, ShapeError, call
 from nnspec.layers._expect import expect_tensor, volume
 from nnspec.layers._lowering import reduce
@@ -84,6 +84,24 @@ class Choice(Function):
     def accepted(self, x: Any) -> TensorType:
         """The operand. Raises `ShapeError` for what torch does not choose from."""
         return expect_tensor(self, x)
+
+
+class Place(Function):
+    """Where an extreme stands along a dimension, or among all elements in order; the first of equals."""
+
+    keeps = ()
+    dim: int | None = arg(None, doc="the dimension to look along; all elements in order when left out")
+    keepdim: bool = arg(False, doc="keep the reduced dimension, with size 1")
+
+    largest: ClassVar[bool]
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        x = expect_numbers(self, x)
+        gone = range(x.rank) if self.dim is None else (axis(self, x, self.dim),)
+        return TensorType("int64", left(x, gone, self.keepdim))
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        return place_of(g, x, self.dim, keepdim=self.keepdim, largest=self.largest)
 
 
 def in_line(g: OnnxGraph, x: str, kind: TensorType, dim: int | None) -> tuple[str, int, Size]:

@@ -11,7 +11,6 @@ from nnspec.dims import Size, show
 from nnspec.functions._lowering import reshaped, tensor
 from nnspec.functions._operands import quotient_text, same_type, shape_text
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, Unsupported, call
-from nnspec.layers._attention_memory import remember_dot_product
 from nnspec.layers._expect import expect_float, expect_tensor, volume
 from nnspec.layers._lowering import reduce
 from nnspec.types import Operand, TensorType, show_dtype
@@ -142,20 +141,18 @@ class scaled_dot_product_attention(Function):
                 input=3,
                 helps=("`mask[none]` has a dimension more",) if mask.rank else (),
             )
-        if mask.rank > len(scores) or any(
-            size != 1 and rules.equal(size, wanted) is False
-            for size, wanted in zip(mask.dims[::-1], scores[::-1], strict=False)
-        ):
-            raise ShapeError(
-                f"a mask of shape {shape_text(mask.dims)} does not fit scores of shape {shape_text(scores)}",
-                code="NNS407",
-                label=f"does not broadcast to {shape_text(scores)}",
-                input=3,
-            )
+        message = f"a mask of shape {shape_text(mask.dims)} does not fit scores of shape {shape_text(scores)}"
+        pairs = list(zip(mask.dims[::-1], scores[::-1], strict=False))
+        if mask.rank > len(scores) or any(size != 1 and rules.equal(size, wanted) is False for size, wanted in pairs):
+            label = f"does not broadcast to {shape_text(scores)}"
+            raise ShapeError(message, code="NNS407", label=label, input=3)
         helps: tuple[str, ...] = ()
         if mask.rank == 2 and len(scores) > 2 and rules.equal(mask.dims[0], scores[-2]) is None:
             helps = ("a mask of keys, one row for each sample, is made to fit by `mask[:, none, none, :]`",)
         rules.broadcast(mask.dims, scores, input=3, helps=helps)
+        for size, wanted in pairs:
+            if wanted == 1 != size:  # Scores are not repeated for a mask.
+                rules.require_equal(size, 1, message, label=f"{show(size)} should be 1", input=3)
 
     def macs(self, inputs: Sequence[Operand], output: Any) -> Size:
         query, key = inputs[0], inputs[1]
@@ -165,6 +162,8 @@ class scaled_dot_product_attention(Function):
         return volume(output.dims[:-1]) * key.dims[-2] * (query.dims[-1] + output.dims[-1])
 
     def memory(self, m: Tape, *inputs: Any) -> Any:
+        from nnspec.layers._attention_memory import remember_dot_product
+
         query, key, value, mask = (*inputs, None)[:4]
         drops = self.dropout_p > 0
         return remember_dot_product(m, m.output, query, key, value, mask, causal=self.is_causal, drops=drops)

@@ -81,15 +81,14 @@ class cov(_Covariance):
     order = ("x",)
 
     examples = (
-        Example("cov(x)", x="float[4, N]", assume="N >= 2"),
-        Example("cov(x, correction=0)", x="float[D, 5]", assume="D >= 2"),
+        Example("cov(x)", x="float[D, 6]"),
+        Example("cov(x, correction=0)", x="float[4, N]"),
         Example("cov(x)", x="int[6]"),
         Example(
-            "cov(x, fweights=clamp(f, 1, 3), aweights=sigmoid(a))",
+            "cov(x, correction=0, fweights=clamp(f, 1, 3), aweights=sigmoid(a))",
             x="float[3, N]",
             f="int[N]",
             a="float[N]",
-            assume="N >= 3",
         ),
     )
 
@@ -133,7 +132,7 @@ class corrcoef(_Covariance):
     """
 
     examples = (
-        Example("corrcoef(x)", x="float[4, N]", assume="N >= 3"),
+        Example("corrcoef(x)", x="float[D, 7]"),
         Example("corrcoef(x)", x="float[6]"),
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from nnspec.arguments import arg
 from nnspec.dims import Dim, Size, show
+from nnspec.functions._operands import expect_fits
 from nnspec.layer import Code, Example, Function, OnnxGraph, Ref, Rules, ShapeError, call, torch_dtype
 from nnspec.types import DType, TensorType, is_int
 
@@ -190,6 +191,7 @@ class full(Function):
     )
 
     def infer(self, rules: Rules) -> TensorType:
+        expect_fits(self, self._dtype(), self.fill_value, at="fill_value")
         return TensorType(self._dtype(), checked_sizes(self, rules, self.size))
 
     def _dtype(self) -> str:
@@ -202,8 +204,14 @@ class full(Function):
 
     def onnx(self, g: OnnxGraph) -> Any:
         value, dtype = self.fill_value, self._dtype()
-        number = g.cast(g.size(value), dtype) if isinstance(value, Dim) else g.constant(value, dtype)
-        return g.node("Expand", number, g.shape(self.size))
+        return g.node("Expand", number(g, value, dtype), g.shape(self.size))
+
+
+def number(g: OnnxGraph, value: bool | Size | float, dtype: str) -> str:
+    """A number of an element type; below 0 it counts back from the end of uint8."""
+    if isinstance(value, Dim):
+        return g.cast(g.size(value), dtype)
+    return g.constant(value % 256 if dtype == "uint8" and value < 0 else value, dtype)
 
 
 def checked_sizes(function: Function, rules: Rules, sizes: tuple[Size, ...], *, at: str = "size") -> tuple[Size, ...]:

@@ -110,6 +110,7 @@ class diff(Function):
 class _Trapezoids(Function):
     """The areas of the trapezoids under the line through y, at places x or at equal distances."""
 
+    overloaded = True
     order = ("y", "x", "dx", "dim")
 
     dx: int | float = arg(1, doc="the distance of neighbours, where no places are given", keyword=True)

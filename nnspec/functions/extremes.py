@@ -9,8 +9,8 @@ from nnspec.dims import Size, show
 from nnspec.functions._elementwise import Pair
 from nnspec.functions._operands import axis, expect_numbers
 from nnspec.functions._positions import as_scalar, as_vector, listed
-from nnspec.functions._reduction import Choice, extreme, nan_first, place_of
-from nnspec.functions.reduction import amax, amin, argmax
+from nnspec.functions._reduction import Choice, Place, extreme, nan_first, place_of
+from nnspec.functions.reduction import amax, amin
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, call
 from nnspec.layers._expect import expect_tensor
 from nnspec.types import Operand, Scalar, TensorType, is_float
@@ -144,28 +144,19 @@ class min(_Extreme):
     )
 
 
-class argmin(Function):
+class argmin(Place):
     """Where the smallest element stands along `dim`, the first of equals: [N, C] to int[N] for `dim=1`.
 
     Without `dim` it is the position among all elements in order. Source: `torch.argmin`.
     """
 
-    keeps = ()
-
-    dim: int | None = arg(None, doc="the dimension to look along; all elements in order when left out")
-    keepdim: bool = arg(False, doc="keep the reduced dimension, with size 1")
+    largest = False
 
     examples = (
         Example("argmin(x, dim=-1)", x="float[N, 8]"),
         Example("argmin(x, 1, keepdim=true)", x="int[N, T, 8]"),
         Example("argmin(x)", x="float[N, 8]"),
     )
-
-    def infer(self, rules: Rules, x: TensorType) -> TensorType:
-        return argmax(**self.__dict__).infer(rules, x)
-
-    def onnx(self, g: OnnxGraph, x: str) -> Any:
-        return place_of(g, x, self.dim, keepdim=self.keepdim, largest=False)
 
 
 class _Ordering(Function):

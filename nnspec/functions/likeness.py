@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from nnspec.arguments import arg
-from nnspec.dims import Dim, Size
+from nnspec.dims import Size
+from nnspec.functions._operands import expect_fits
 from nnspec.functions._positions import as_vector, listed
-from nnspec.functions.creation import DEVICE, checked_sizes
+from nnspec.functions.creation import DEVICE, checked_sizes, number
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call, torch_dtype
 from nnspec.layers._expect import expect_tensor
 from nnspec.types import DType, TensorType
@@ -77,6 +78,7 @@ class full_like(Function):
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         x = expect_tensor(self, x)
+        expect_fits(self, self.dtype or x.dtype, self.fill_value, at="fill_value")
         return x.with_dtype(self.dtype or x.dtype)
 
     def torch(self, *inputs: Any) -> Code:
@@ -86,8 +88,7 @@ class full_like(Function):
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         kind, value = g.type(x), self.fill_value
         dtype = self.dtype or kind.dtype
-        number = g.cast(g.size(value), dtype) if isinstance(value, Dim) else g.constant(value, dtype)
-        return g.node("Expand", number, g.shape(kind.dims))
+        return g.node("Expand", number(g, value, dtype), g.shape(kind.dims))
 
 
 class eye(Function):

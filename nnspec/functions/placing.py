@@ -8,7 +8,7 @@ from typing import Any
 from nnspec.arguments import arg
 from nnspec.dims import show
 from nnspec.functions._lowering import kind, tensor
-from nnspec.functions._operands import axis, expect_dtype, shape_text
+from nnspec.functions._operands import axis, expect_dtype, expect_fits, shape_text
 from nnspec.functions._positions import along, as_scalar, as_vector, expect_positions, joint, listed
 from nnspec.functions._scattering import compute_type
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
@@ -132,7 +132,9 @@ class index_fill(_Placed):
 
     def infer(self, rules: Rules, x: TensorType, index: TensorType, value: Operand) -> TensorType:
         x, _, index = self.places(x, index)
-        if not isinstance(value, Scalar) and expect_tensor(self, value, 2).rank:
+        if isinstance(value, Scalar):
+            expect_fits(self, x.dtype, value.value, input=2)
+        elif expect_tensor(self, value, 2).rank:
             raise ShapeError(
                 f"`index_fill` needs one number to fill in, not {value}",
                 code="NNS402",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from nnspec.arguments import arg
-from nnspec.functions._operands import as_float, axes, axis, expect_numbers
-from nnspec.functions._reduction import Reduction, extreme, left, place_of
+from nnspec.functions._operands import as_float, axes
+from nnspec.functions._reduction import Place, Reduction, extreme, left
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
 from nnspec.layers._expect import expect_tensor
 from nnspec.layers._lowering import reduce
@@ -186,16 +186,13 @@ class amin(_Extreme):
     )
 
 
-class argmax(Function):
+class argmax(Place):
     """Where the largest element stands along `dim`, the first of equals: [N, C] to int[N] for `dim=1`.
 
     Without `dim` it is the position among all elements in order. Source: `torch.argmax`.
     """
 
-    keeps = ()
-
-    dim: int | None = arg(None, doc="the dimension to look along; all elements in order when left out")
-    keepdim: bool = arg(False, doc="keep the reduced dimension, with size 1")
+    largest = True
 
     examples = (
         Example("argmax(x, dim=-1)", x="float[N, 8]"),
@@ -203,15 +200,6 @@ class argmax(Function):
         Example("argmax(x)", x="float[N, 8]"),
         Example("argmax(x, dim=0)", x="uint8[N, 8]"),
     )
-
-    def infer(self, rules: Rules, x: TensorType) -> TensorType:
-        x = expect_numbers(self, x)
-        if self.dim is None:
-            return TensorType("int64", (1,) * x.rank if self.keepdim else ())
-        return TensorType("int64", left(x, (axis(self, x, self.dim),), self.keepdim))
-
-    def onnx(self, g: OnnxGraph, x: str) -> Any:
-        return place_of(g, x, self.dim, keepdim=self.keepdim, largest=True)
 
 
 def _expect_dimension(function: Reduction) -> None:

@@ -64,6 +64,7 @@ class round(_Rounding):
     Source: `torch.round`.
     """
 
+    overloaded = True
     decimals: int = arg(0, doc="how many digits to keep behind the point", keyword=True)
 
     op = "Round"
@@ -180,7 +181,6 @@ class signbit(Function):
     Source: `torch.signbit`.
     """
 
-    keeps = ()
     keeps = ()
 
     examples = (

@@ -7,7 +7,8 @@ from typing import Any, Literal
 from nnspec.arguments import arg
 from nnspec.dims import Size, show
 from nnspec.functions._operands import same_type
-from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, Unsupported, call
+from nnspec.functions._volumes import Sampling
+from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
 from nnspec.layers._expect import expect_float, expect_rank
 from nnspec.types import TensorType
 
@@ -46,6 +47,7 @@ class grid_sample(_Grid):
         Example(
             'grid_sample(x, g, mode="bicubic", padding_mode="reflection")', x="float[2, 3, H, W]", g="float[2, 3, 3, 2]"
         ),
+        Example("grid_sample(x, g, align_corners=true)", x="float[N, 2, D, H, W]", g="float[N, 2, 3, 4, 3]"),
     )
 
     def infer(self, rules: Rules, x: TensorType, grid: TensorType) -> TensorType:
@@ -79,10 +81,11 @@ class grid_sample(_Grid):
 
     def onnx(self, g: OnnxGraph, x: str, grid: str) -> Any:
         kind = g.type(x)
+        corners = bool(self.align_corners)
         if g.opset < 20 and kind.rank == 5:
-            raise Unsupported(
-                "`grid_sample` of a volume has a form in ONNX from operator set 20 on; the nearest is a higher --opset"
-            )
+            sampling = Sampling(g, x, grid, outside=self.padding_mode, corners=corners)
+            y = sampling.nearest() if self.mode == "nearest" else sampling.linear()
+            return y if sampling.dtype == kind.dtype else g.cast(y, kind.dtype)
         # Runtimes sample few types.
         wide = "float64" if kind.dtype == "float64" and g.opset >= 20 else "float32"
         y = g.node(
@@ -91,7 +94,7 @@ class grid_sample(_Grid):
             g.cast(grid, wide),
             mode=self.mode if g.opset < 20 else _MODES[self.mode],
             padding_mode=self.padding_mode,
-            align_corners=int(bool(self.align_corners)),
+            align_corners=int(corners),
         )
         return y if wide == kind.dtype else g.cast(y, kind.dtype)
 

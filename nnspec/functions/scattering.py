@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from nnspec.arguments import arg
 from nnspec.functions._lowering import kind, tensor
-from nnspec.functions._operands import axis, expect_dtype
+from nnspec.functions._operands import axis, expect_dtype, expect_fits
 from nnspec.functions._positions import as_scalar, as_vector, expect_positions, listed
 from nnspec.functions._scattering import Scatter, compute_type, cut
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
@@ -30,7 +30,9 @@ class _Scattered(Function):
         index = expect_positions(self, index)
         self._ranks(index, x, "positions of the rank of", 1)
         others = [(x, i) for i in range(len(listed(x))) if i != at]
-        if not isinstance(src, Scalar):
+        if isinstance(src, Scalar):
+            expect_fits(self, x.dtype, src.value, input=2)
+        else:
             src = expect_dtype(self, src, x.dtype, "src", 2)
             self._ranks(src, index, "elements of the rank of", 2)
             others += [(src, i) for i in range(len(listed(index)))]

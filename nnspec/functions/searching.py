@@ -1,7 +1,8 @@
-"""Where numbers belong among others that are in order, and whether they are among them at all."""
+"""Where numbers belong among others that are in order, whether they are among them, how many lie where."""
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any, Literal
 
 from nnspec.arguments import arg
@@ -9,7 +10,7 @@ from nnspec.dims import Size
 from nnspec.functions._lowering import kind, tensor, wide
 from nnspec.functions._operands import expect_dtype, expect_numbers, expect_tensors, result_type
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
-from nnspec.layers._expect import expect_rank, expect_tensor
+from nnspec.layers._expect import expect_float, expect_rank, expect_tensor
 from nnspec.layers._lowering import reduce
 from nnspec.types import Operand, TensorType
 
@@ -178,3 +179,59 @@ class isin(Function):
         same = g.cast(g.node("Equal", column, row), "int32")
         found = g.cast(reduce(g, "ReduceMax", same, [-1], keepdims=False), "bool")
         return g.node("Not", found) if self.invert else found
+
+
+class histc(Function):
+    """How many elements lie in each of `bins` equal stretches from `min` to `max`, as floats: [N, D] to [bins].
+
+    Source: `torch.histc`.
+    """
+
+    keeps = ()
+    bins: int = arg(100, ge=1, le=2**24, doc="how many stretches")
+    min: float = arg(0.0, doc="where the first one begins")
+    max: float = arg(0.0, doc="where the last one ends; if it is `min`, both are found among the elements")
+
+    examples = (
+        Example("histc(x, 5, -2, 3)", x="float[N, 8]"),
+        Example("histc(x, bins=7)", x="float64[N]"),
+        Example("histc(x, 3)", x="float[]"),
+    )
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        x = expect_float(self, x)
+        if not (isfinite(self.min) and isfinite(self.max) and self.min <= self.max):
+            raise ShapeError(
+                f"`histc` cannot count from {self.min:g} to {self.max:g}",
+                code="NNS304",
+                at="max",
+                label="not after `min`",
+            )
+        return x.with_dims(self.bins)
+
+    def onnx(self, g: OnnxGraph, x: str) -> Any:
+        dtype = g.type(x).dtype
+        row = g.node("Reshape", x, g.constant([-1]))
+        low, high = self._ends(g, row, dtype)
+        width = g.node("Sub", high, low)
+        scaled = g.node("Mul", g.node("Sub", row, low), g.constant(float(self.bins), dtype))
+        inside = g.node("And", g.node("GreaterOrEqual", row, low), g.node("LessOrEqual", row, high))
+        # What lies outside is counted behind the last, which is cut off.
+        beyond = g.constant(float(self.bins), dtype)
+        place = g.cast(g.node("Where", inside, g.node("Div", scaled, width), beyond), "int64")
+        last = g.node("Min", place, g.constant(self.bins - 1))
+        place = g.node("Where", inside, last, g.constant(self.bins))
+        ones = g.node("Expand", g.constant([1]), g.node("Shape", row))
+        empty = g.node("Expand", g.constant([0]), g.constant([self.bins + 1]))
+        counts = g.node("ScatterElements", empty, place, ones, axis=0, reduction="add")
+        kept = g.node("Slice", counts, g.constant([0]), g.constant([self.bins]))
+        return g.cast(kept, dtype)
+
+    def _ends(self, g: OnnxGraph, row: str, dtype: str) -> tuple[str, str]:
+        """The ends of the first and the last stretch; equal elements get one of width 2 around them."""
+        if self.min != self.max:
+            return g.constant(self.min, dtype), g.constant(self.max, dtype)
+        low, high = (reduce(g, op, row, [0]) for op in ("ReduceMin", "ReduceMax"))
+        one, zero = g.constant(1.0, dtype), g.constant(0.0, dtype)
+        room = g.node("Where", g.node("Equal", low, high), one, zero)
+        return g.node("Sub", low, room), g.node("Add", high, room)

@@ -20,6 +20,7 @@ class var(Function):
     Source: `torch.var`.
     """
 
+    overloaded = True
     dim: int | tuple[int, ...] | None = arg(None, doc="the dimensions to reduce; all of them when left out")
     correction: int | float | None = arg(
         1,

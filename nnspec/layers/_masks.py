@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from nnspec.dims import Size, show
-from nnspec.layer import Code, Layer, OnnxGraph, Ref, Rules, ShapeError, attribute, call, index
+from nnspec.layer import Code, Layer, OnnxGraph, Ref, Rules, ShapeError, attribute, call, index, method
 from nnspec.layers._expect import expect_tensor
 from nnspec.types import TensorType
 
@@ -14,7 +14,7 @@ from nnspec.types import TensorType
 def accept_masks(layer: Layer, pairs: tuple[int, Any], keys: tuple[int, Any], causal: str) -> None:
     """Refuse the masks of one attention, each with the number of its input, where their types are wrong or differ.
 
-    `causal` is the argument that stands for a mask of pairs, where it is set.
+    `causal` is the argument that makes another mask of pairs, of bools, where it is set.
     """
     kind = type(layer).__name__
     both = sorted((pairs, keys), key=lambda mask: mask[0])
@@ -26,16 +26,9 @@ def accept_masks(layer: Layer, pairs: tuple[int, Any], keys: tuple[int, Any], ca
                 code="NNS406",
                 input=number,
             )
-    if causal and pairs[1] is not None:
+    if causal and pairs[1] is None and given and given[0][1].dtype != "bool":
         raise ShapeError(
-            f"`{kind}` takes a mask or `{causal}`, not both",
-            code="NNS406",
-            at=causal,
-            helps=(f"leave out a mask that hides later positions: `{causal}` does that",),
-        )
-    if causal and any(mask.dtype != "bool" for _, mask in given):
-        raise ShapeError(
-            f"with `{causal}` the other mask of `{kind}` must be bool, but it is {given[0][1]}",
+            f"with `{causal}` the mask of keys of `{kind}` must be bool, but it is {given[0][1]}",
             code="NNS406",
             input=given[0][0],
             helps=("`mask < 0` is true where a float mask hides a key",),
@@ -62,12 +55,14 @@ def require_mask(
         rules.require_equal(have, need, message, label=f"{show(have)} should be {show(need)}", input=number)
 
 
-def later(query: Ref, key: Ref, batch_first: bool) -> Code:
-    """In torch, the mask [L, S] that hides all keys behind the query's own position."""
+def later(query: Ref, key: Ref, mask: Ref | None, batch_first: bool) -> Code:
+    """In torch, the mask [L, S] that hides all keys behind the query's own position, and what another one hides."""
     time = -2 if batch_first else 0  # with a batch and without one
     rows, columns = (index(attribute(x, "shape"), time) for x in (query, key))
     ones = call("torch.ones", rows, columns, dtype=Ref("torch.bool"), device=attribute(query, "device"))
-    return call("torch.triu", ones, 1)
+    hidden = call("torch.triu", ones, 1)
+    # Where bools are filled with a number, they become true.
+    return hidden if mask is None else method("masked_fill", mask, hidden, float("-inf"))
 
 
 class _Added(NamedTuple):

@@ -53,14 +53,12 @@ def remember_cells(layer: _Recurrent, m: Tape, x: Any, *, gates: int, kept: int)
     state = x.type.with_dims(batch, layer.hidden_size)
     within = [TensorType(x.type.dtype, (steps, batch, kept * layer.hidden_size))]
     small = [state] * gates
-    outputs = m.op(
-        wide.with_dims(steps, batch, layer.hidden_size),
-        inputs,
-        keeps=(),
-        extra=within if m.training else (),
-        scratch=small,
-    )
-    y = m.op(outputs.type, outputs, keeps=())
+    each = wide.with_dims(steps, batch, layer._output_size())
+    outputs = m.op(each, inputs, keeps=(), scratch=small)
+    # Going back, the gradients of all steps are added up, one by one; and what the steps kept is freed on the way.
+    matrix = x.type.with_dims(gates * layer.hidden_size, layer.hidden_size)
+    kept_too = [*within, state] if m.training else ()
+    y = m.op(each, outputs, keeps=(), extra=kept_too, back=[matrix] * 3, passes=True)
     m.free(inputs)
     if m.training or not layer.bidirectional:  # else these stay until both directions are joined
         m.free(outputs)
@@ -73,7 +71,7 @@ def remember_kernel(layer: _Recurrent, m: Tape, x: Any) -> Any:
     each = batch * layer.hidden_size * 4
     parts = (5 * steps, *[2 * (steps + 1)] * 2, *[3 * (steps + 1)] * 2, 0, 0)
     pages = sum(max(1, -(-count * each // _PAGE)) for count in parts)
-    y = x.type.with_dims(steps, batch, layer.hidden_size)
+    y = x.type.with_dims(steps, batch, layer._output_size())
     states = [y.with_dims(batch, layer.hidden_size)] * 2
     kept = [TensorType("uint8", (pages * _PAGE,)), *states] if m.training else []
     return m.op(y, x, keeps_output=True, extra=[*kept, *states])

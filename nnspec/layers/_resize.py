@@ -148,7 +148,8 @@ def lower(g: OnnxGraph, operation: Operation, resize: Resize, x: str) -> str:
     kind = g.type(x)
     before, after = kind.dims[2:], _sizes(operation, resize, kind)
     if resize.mode == "area":
-        pool = (AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d)[len(before) - 1]
+        # The pool's own sizes are numbers, but its lowering takes any.
+        pool: type[Any] = (AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d)[len(before) - 1]
         return str(pool(after).onnx(g, x))
     factors = _factors(resize, kind) if resize.by_factor else (None,) * len(before)
     if resize.mode.startswith("nearest"):

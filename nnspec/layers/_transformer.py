@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from nnspec.arguments import arg, inferred
 from nnspec.dims import Size
@@ -17,6 +17,9 @@ from nnspec.layers.attention import MultiheadAttention
 from nnspec.layers.linear import Linear
 from nnspec.layers.norm import LayerNorm
 from nnspec.types import Operand, TensorType
+
+if TYPE_CHECKING:
+    from nnspec.layer_memory import Tape
 
 
 class _Attends(NamedTuple):
@@ -129,8 +132,9 @@ class _Transformer(Layer):
         options = {names[i]: x for i, x in enumerate(given) if x is not None and i not in self._sequences()}
         for a in self.attends:
             if getattr(self, a.causal):
-                options[names[a.pairs]] = later(given[a.query], given[a.source], self.block.batch_first)
-                options[a.causal] = True
+                options[names[a.pairs]] = later(given[a.query], given[a.source], given[a.pairs], self.block.batch_first)
+                # torch's hint says that the mask hides nothing else.
+                options |= {a.causal: True} if given[a.pairs] is None else {}
         return call(str(module), *(given[i] for i in self._sequences()), **options)
 
     def masks(self, g: OnnxGraph, inputs: Sequence[Any]) -> list[list[_Added]]:
@@ -195,6 +199,11 @@ class _Block(_Transformer):
         attention = self._attention()
         looks = (attention.macs([inputs[a.query], *[inputs[a.source]] * 2], None) for a in self.attends)
         return sum(looks, volume(output.dims[:-1]) * 2 * self.d_model * self.dim_feedforward)
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        from nnspec.layers._transformer_memory import remember_block
+
+        return remember_block(self, m, [inputs[number] for number in self._sequences()])
 
     def onnx(self, g: OnnxGraph, *inputs: Any) -> Any:
         kinds = [g.type(inputs[number]) for number in self._sequences()]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from nnspec.arguments import arg, inferred
 from nnspec.dims import Size, show
 from nnspec.layer import Code, Example, Layer, OnnxGraph, Ref, Rules, ShapeError, Weight, call, index
-from nnspec.layers._attention_memory import remember_attention
 from nnspec.layers._attention_onnx import lower_attention
 from nnspec.layers._expect import expect_divisor, expect_rank, expect_tensor, expect_weight_type, volume
 from nnspec.layers._masks import accept_masks, keys_added, later, later_added, pairs_added, require_mask
@@ -25,13 +24,13 @@ class MultiheadAttention(Layer):
     """Attention of a query to keys and values in several heads: `y, weights = (query, key, value) -> ...`.
 
     `x -> MultiheadAttention(8)` is self-attention; where no value is given, the key is the value too. The query is
-    [L, N, E], key and value are [S, N, K] and [S, N, V] (with `batch_first` [N, L, E] and so on; unbatched [L, E]).
-    As in torch, a True in a bool mask means "do not look here", and a float mask is added to the scores:
-    `key_padding_mask` is [N, S], `attn_mask` [L, S] or [N * heads, L, S].
-    The output is like the query; the weights are [N, L, S], or [N, heads, L, S] with `average_attn_weights=false`.
-    Unlike torch's, a layer with `need_weights=false` has the output alone, and not a pair with nothing in it; and
-    `is_causal` is no hint about a mask but makes one. A query that may look nowhere has no meaning: what comes of it
-    is what comes of it in torch, where it depends on the path.
+    [L, N, E], key and value are [S, N, K] and [S, N, V] (with `batch_first` [N, L, E] and so on; unbatched [L, E]). As
+    in torch, a True in a bool mask means "do not look here", and a float mask is added to the scores:
+    `key_padding_mask` is [N, S], `attn_mask` [L, S] or [N * heads, L, S]. The output is like the query; the weights are
+    [N, L, S], or [N, heads, L, S] with `average_attn_weights=false`. Unlike torch's, a layer with `need_weights=false`
+    has the output alone, and not a pair with nothing in it; and `is_causal` is no hint about the mask but hides later
+    positions by itself. A query that may look nowhere has no meaning: what comes of it is what comes of it in torch,
+    where it depends on the path.
     Source: `torch.nn.MultiheadAttention`; Vaswani et al., Attention is all you need (arXiv:1706.03762).
     """
 
@@ -46,7 +45,7 @@ class MultiheadAttention(Layer):
     batch_first: bool = arg(False, doc="the batch is the first dimension of all sequences, not the second")
     need_weights: bool = arg(True, keyword=True, doc="return the attention weights as a second output")
     average_attn_weights: bool = arg(True, keyword=True, doc="return their mean over the heads")
-    is_causal: bool = arg(False, keyword=True, doc="hide later positions; takes the place of `attn_mask`")
+    is_causal: bool = arg(False, keyword=True, doc="hide later positions, besides what masks hide")
 
     examples = (
         Example("MultiheadAttention(2)", query="float[T, N, 8]"),
@@ -180,6 +179,8 @@ class MultiheadAttention(Layer):
         return (2 * places * width + projections + 2 * places * total) * width
 
     def memory(self, m: Tape, *inputs: Any) -> Any:
+        from nnspec.layers._attention_memory import remember_attention
+
         return remember_attention(self, m, *self._filled(*inputs))
 
     def torch(self) -> Code:
@@ -196,9 +197,10 @@ class MultiheadAttention(Layer):
         if self.need_weights and not self.average_attn_weights:
             given["average_attn_weights"] = False
         if self.is_causal:
-            given["attn_mask"] = later(query, key, self.batch_first)
-            # What is appended to the keys, torch's hint would hide; with weights it asks for the mask as well.
-            given["is_causal"] = None if self.need_weights or self.add_bias_kv or self.add_zero_attn else True
+            given["attn_mask"] = later(query, key, mask, self.batch_first)
+            # torch's hint says that the mask hides nothing else, and would hide what is appended to the keys.
+            alone = mask is None and not self.need_weights and not self.add_bias_kv and not self.add_zero_attn
+            given["is_causal"] = True if alone else None
         result = call(str(module), query, key, value, **{n: v for n, v in given.items() if v is not None})
         return result if self.need_weights else index(result, 0)
 

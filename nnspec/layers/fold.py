@@ -115,8 +115,10 @@ def lower_fold(g: OnnxGraph, operation: Operation, x: str, sizes: tuple[Size, ..
     down = g.node("Unsqueeze", down, g.constant([1, 3]))
     across = g.node("Unsqueeze", columns.positions(g, 1, counts[1]), g.constant([0, 2]))
     places = g.node("Reshape", g.node("Add", down, across), g.constant([1, 1, -1]))
-    flat = g.node("Reshape", y, g.shape([*lead, columns.elements * volume(counts)]))
-    zeros = g.node("Expand", g.constant(0.0, kind.dtype), g.shape([*lead, volume(whole)]))
+    # Runtimes do not add up halves.
+    wide = kind.dtype if kind.dtype in ("float32", "float64") else "float32"
+    flat = g.node("Reshape", g.cast(y, wide), g.shape([*lead, columns.elements * volume(counts)]))
+    zeros = g.node("Expand", g.constant(0.0, wide), g.shape([*lead, volume(whole)]))
     places = g.node("Expand", places, g.node("Shape", flat))
     plane = g.node("ScatterElements", zeros, places, flat, axis=2, reduction="add")
     plane = g.node("Reshape", plane, g.shape([*lead, *whole]))
@@ -124,7 +126,7 @@ def lower_fold(g: OnnxGraph, operation: Operation, x: str, sizes: tuple[Size, ..
     if any(before):
         ends = g.shape([size + b for size, b in zip(sizes, before, strict=True)])
         plane = g.node("Slice", plane, g.constant(before), ends, g.constant([2, 3]))
-    return unbatched(str(plane))
+    return unbatched(plane if wide == kind.dtype else g.cast(plane, kind.dtype))
 
 
 class Unfold(Layer):

@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 
 from nnspec.arguments import arg
 from nnspec.layer import Example, Layer, OnnxGraph, Rules, ShapeError
+from nnspec.layers._expect import expect_tensor
 from nnspec.layers._lowering import batched
 from nnspec.layers._window import each
 from nnspec.layers.pool import AvgPool1d, AvgPool2d, AvgPool3d
-from nnspec.types import TensorType
+from nnspec.types import TensorType, is_float
 
 
 class _LPPool(Layer):
@@ -26,13 +27,13 @@ class _LPPool(Layer):
     ceil_mode: bool = arg(False, doc="count a last window that reaches over the end")
 
     def accept(self, *inputs: Any) -> None:
-        self._mean().accept(*inputs)
+        self._mean().accept(_powers(expect_tensor(self, inputs[0])))
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         if self.norm_type == 0:
             message = f"`{type(self).__name__}` has no root for a power of 0"
             raise ShapeError(message, code="NNS304", at="norm_type", helps=("use a power such as 2",))
-        return self._mean().infer(rules, x)
+        return self._mean().infer(rules, _powers(x))
 
     def _mean(self) -> AvgPool1d | AvgPool2d | AvgPool3d:
         """The pool of means over the same windows, which calls itself by this layer's name."""
@@ -44,14 +45,20 @@ class _LPPool(Layer):
         return self._mean().derivation(inputs, output)
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
-        kind = g.type(x)
+        kind = _powers(g.type(x))
         y, unbatched = batched(g, x, self.rank + 2)
+        y = y if g.type(x) == kind else g.cast(y, kind.dtype)
         powers = y if self.norm_type == 1 else g.node("Pow", y, g.constant(self.norm_type, kind.dtype))
         mean = self._mean().averages(g, powers, kind)
         # A window that reaches over the end counts as a full one: so does torch.
         total = g.node("Mul", mean, g.constant(float(prod(each(self.kernel_size, self.rank))), kind.dtype))
         root = total if self.norm_type == 1 else g.node("Pow", total, g.constant(1 / self.norm_type, kind.dtype))
         return unbatched(root)
+
+
+def _powers(x: TensorType) -> TensorType:
+    """The type of an input's powers: whole numbers become float."""
+    return x if is_float(x.dtype) else x.with_dtype("float32")
 
 
 class LPPool1d(_LPPool):
@@ -87,6 +94,7 @@ class LPPool2d(_LPPool):
         Example("LPPool2d(2, 2)", x="float[N, 3, H, W]"),
         Example("LPPool2d(2, (3, 2), stride=(2, 1), ceil_mode=true)", x="float[N, 3, H, W]"),
         Example("LPPool2d(2, 2)", x="float[3, 6, 4]"),
+        Example("LPPool2d(2, 2)", x="int[N, 1, 4, W]"),
     )
 
 

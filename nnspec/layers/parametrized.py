@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from nnspec.layer_inference import Part
+    from nnspec.layer_memory import Tape
 
 
 class _Parametrized(Layer):
@@ -93,6 +94,9 @@ class _Parametrized(Layer):
 
     def macs(self, inputs: Sequence[Operand], output: Any) -> Size:
         return self.inner.macs(inputs, output)
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        return m.part(self.inner, m.output, *inputs)
 
     def derivation(self, inputs: Sequence[Any], output: Any) -> str:
         return self.inner.derivation(inputs, output)

@@ -155,4 +155,9 @@ class RReLU(_Piecewise):
         return x
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
-        return g.node("LeakyRelu", x, alpha=(self.lower + self.upper) / 2)
+        slope, dtype = (self.lower + self.upper) / 2, g.type(x).dtype
+        if dtype != "float64":
+            return g.node("LeakyRelu", x, alpha=slope)
+        # ONNX Runtime has no such kernel, and an attribute is no float64.
+        above = g.node("Greater", x, g.constant(0.0, dtype))
+        return g.node("Where", above, x, g.node("Mul", x, g.constant(slope, dtype)))

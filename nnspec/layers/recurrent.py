@@ -9,7 +9,6 @@ from nnspec.arguments import arg, inferred
 from nnspec.dims import Size, show
 from nnspec.layer import Example, Layer, OnnxGraph, Rules, ShapeError, Weight
 from nnspec.layers._expect import expect_rank, expect_tensor, expect_weight_type, volume
-from nnspec.layers._recurrent_memory import remember_cells, remember_kernel, remember_recurrent
 from nnspec.layers._recurrent_onnx import project, run
 from nnspec.types import Operand, TensorType
 
@@ -26,6 +25,8 @@ class _Recurrent(Layer):
 
     order: ClassVar[tuple[int, ...]]
     """For each gate of ONNX, its place among torch's gates."""
+    kept: ClassVar[int] = 1
+    """How many tensors of the state's size a step keeps for the backward pass."""
 
     input_size: int
     hidden_size: int
@@ -103,11 +104,15 @@ class _Recurrent(Layer):
         return volume(x.dims[:-1]) * sum(rows * columns for rows, columns in matrices)
 
     def memory(self, m: Tape, *inputs: Any) -> Any:
+        from nnspec.layers._recurrent_memory import remember_recurrent
+
         return remember_recurrent(self, m, inputs[0], self._states(inputs[1] if len(inputs) > 1 else None))
 
     def remember_steps(self, m: Tape, x: Any) -> Any:
         """What a layer of the stack allocates, going along the time in one direction."""
-        return remember_cells(self, m, x, gates=1, kept=1)
+        from nnspec.layers._recurrent_memory import remember_cells
+
+        return remember_cells(self, m, x, gates=len(self.order), kept=self.kept)
 
     def onnx(self, g: OnnxGraph, x: str, hx: Any = None) -> Any:
         batched = g.type(x).rank == 3
@@ -195,6 +200,7 @@ class GRU(_Recurrent):
     """
 
     order = (1, 0, 2)
+    kept = 7
 
     input_size: int = inferred(axis=-1)
     hidden_size: int = arg(ge=1, doc="size of the state")
@@ -217,9 +223,6 @@ class GRU(_Recurrent):
 
     def _attributes(self) -> dict[str, Any]:
         return {"linear_before_reset": 1}
-
-    def remember_steps(self, m: Tape, x: Any) -> Any:
-        return remember_cells(self, m, x, gates=3, kept=7)
 
 
 class LSTM(_Recurrent):
@@ -292,6 +295,8 @@ class LSTM(_Recurrent):
         return project(self, g, suffixes, x, states)
 
     def remember_steps(self, m: Tape, x: Any) -> Any:
+        from nnspec.layers._recurrent_memory import remember_kernel
+
         return remember_kernel(self, m, x)
 
 

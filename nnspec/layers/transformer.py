@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from nnspec.arguments import arg, inferred
 from nnspec.dims import Size
@@ -15,6 +15,9 @@ from nnspec.layers.transformer_layer import TransformerDecoderLayer, Transformer
 from nnspec.layers.transformer_stack import TransformerDecoder, TransformerEncoder
 from nnspec.types import Operand, TensorType
 
+if TYPE_CHECKING:
+    from nnspec.layer_memory import Tape
+
 
 class Transformer(_Transformer):
     """An encoder of `src` and a decoder of `tgt` that looks at it, norms behind: [S, N, D], [T, N, D] to [T, N, D].
@@ -22,8 +25,8 @@ class Transformer(_Transformer):
     With `batch_first` sequences are [N, S, D], and unbatched [S, D]. Masks are those of `TransformerEncoder` and
     `TransformerDecoder`, whose remarks hold: `src_mask` is [S, S], `tgt_mask` [T, T] and `memory_mask` [T, S], or
     [N * heads, ...] of these; the padding masks are [N, S], [N, T] and [N, S]. `src_is_causal`, `tgt_is_causal` and
-    `memory_is_causal` are no hints about a mask, as in torch, but make one. `std.transformer` has `Encoder` and
-    `Decoder` as blocks, to be read and changed.
+    `memory_is_causal` are no hints about masks, as in torch, but hide later positions by themselves. `std.transformer`
+    has `Encoder` and `Decoder` as blocks, to be read and changed.
     Source: `torch.nn.Transformer`; Vaswani et al., Attention is all you need (arXiv:1706.03762).
     """
 
@@ -44,8 +47,8 @@ class Transformer(_Transformer):
     batch_first: bool = arg(False, doc="the batch is the first dimension of all sequences, not the second")
     norm_first: bool = arg(False, doc="normalise what goes into each part, and not the sum behind it")
     bias: bool = arg(True, doc="add learned offsets, in the norms too")
-    src_is_causal: bool = arg(False, keyword=True, doc="hide later positions; takes the place of `src_mask`")
-    tgt_is_causal: bool = arg(False, keyword=True, doc="hide later positions; takes the place of `tgt_mask`")
+    src_is_causal: bool = arg(False, keyword=True, doc="hide later positions, besides what masks hide")
+    tgt_is_causal: bool = arg(False, keyword=True, doc="hide later positions, besides what masks hide")
     memory_is_causal: bool = arg(False, keyword=True, doc="hide later places of the source, too")
 
     examples = (
@@ -108,6 +111,10 @@ class Transformer(_Transformer):
     def macs(self, inputs: Sequence[Operand], output: Any) -> Size:
         src, tgt = inputs[:2]
         return self._encoder().macs([src], src) + self._decoder().macs([tgt, src], output)
+
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        src, tgt = inputs[:2]
+        return m.part(self._decoder(), m.output, tgt, m.part(self._encoder(), src.type, src))
 
     def onnx(self, g: OnnxGraph, *inputs: Any) -> Any:
         src, tgt = inputs[:2]

@@ -13,15 +13,15 @@ class TransformerEncoderLayer(_Block):
 
     With `batch_first` sequences are [N, T, D], and unbatched [T, D]. A True in a bool mask means "do not look here", a
     float mask is added to the scores: `src_mask` is [T, T] or [N * heads, T, T], `src_key_padding_mask` [N, T].
-    `is_causal` is no hint about a mask, as in torch, but makes one. With `batch_first` masks are bool, since torch's
-    fast path in inference takes floats for bools too. `std.transformer` has the same layer as a block,
-    `EncoderLayer`, to be read and changed.
+    `is_causal` is no hint about the mask, as in torch, but hides later positions by itself. With `batch_first` masks
+    are bool, since torch's fast path in inference takes floats for bools too. `std.transformer` has the same layer as a
+    block, `EncoderLayer`, to be read and changed.
     Source: `torch.nn.TransformerEncoderLayer`; Vaswani et al., Attention is all you need (arXiv:1706.03762).
     """
 
     attends = (_Attends(0, 0, 1, 2, "is_causal"),)
 
-    is_causal: bool = arg(False, keyword=True, doc="hide later positions; takes the place of `src_mask`")
+    is_causal: bool = arg(False, keyword=True, doc="hide later positions, besides what masks hide")
 
     examples = (
         Example("TransformerEncoderLayer(2, 16, batch_first=true)", macs=4 * 512 + 2 * 4 * 2 * 8, src="float[N, T, 8]"),
@@ -59,15 +59,15 @@ class TransformerDecoderLayer(_Block):
     With `batch_first` sequences are [N, T, D], and unbatched [T, D]. A True in a bool mask means "do not look here", a
     float mask is added to the scores: `tgt_mask` is [T, T] and `memory_mask` [T, S], or [N * heads, ...] of these;
     `tgt_key_padding_mask` is [N, T], `memory_key_padding_mask` [N, S]. `tgt_is_causal` and `memory_is_causal` are no
-    hints about a mask, as in torch, but make one. `std.transformer` has the same layer as a block, `DecoderLayer`, to
-    be read and changed.
+    hints about masks, as in torch, but hide later positions by themselves. `std.transformer` has the same layer as a
+    block, `DecoderLayer`, to be read and changed.
     Source: `torch.nn.TransformerDecoderLayer`; Vaswani et al., Attention is all you need (arXiv:1706.03762).
     """
 
     attends = (_Attends(0, 0, 2, 4, "tgt_is_causal"), _Attends(0, 1, 3, 5, "memory_is_causal"))
     decodes = True
 
-    tgt_is_causal: bool = arg(False, keyword=True, doc="hide later positions; takes the place of `tgt_mask`")
+    tgt_is_causal: bool = arg(False, keyword=True, doc="hide later positions, besides what masks hide")
     memory_is_causal: bool = arg(False, keyword=True, doc="hide later places of the memory, too")
 
     examples = (

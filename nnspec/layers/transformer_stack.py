@@ -18,6 +18,8 @@ from nnspec.types import Operand, TensorType
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from nnspec.layer_memory import Tape
+
 
 class _Stack(_Transformer):
     """What the stacks share: copies of one layer, which start from the same weights, and a norm behind them."""
@@ -82,6 +84,12 @@ class _Stack(_Transformer):
         behind = 0 if norm is None else norm.macs([inputs[0]], output)
         return self.num_layers * self.block.macs(inputs, inputs[0]) + behind
 
+    def memory(self, m: Tape, *inputs: Any) -> Any:
+        from nnspec.layers._transformer_memory import remember_stack
+
+        sequences = [inputs[number] for number in self._sequences()]
+        return remember_stack(self.block, self.num_layers, self._norm(), m, sequences)
+
     def torch(self) -> Code:
         norm = self._norm()
         options = {} if norm is None else {"norm": norm.torch()}
@@ -122,7 +130,7 @@ class TransformerEncoder(_Stack):
     norm: Layer | None = arg(None, doc="a layer behind the stack, such as `LayerNorm`")
     enable_nested_tensor: bool = arg(True, doc="leave out what is padded in inference, where torch can")
     mask_check: bool = arg(True, doc="leave it out only where it stands at the end of each row")
-    is_causal: bool = arg(False, keyword=True, doc="hide later positions; takes the place of `mask`")
+    is_causal: bool = arg(False, keyword=True, doc="hide later positions, besides what masks hide")
 
     examples = (
         Example(
@@ -210,7 +218,7 @@ class TransformerDecoder(_Stack):
     decoder_layer: Layer = arg(doc="the layer that is copied, a `TransformerDecoderLayer`")
     num_layers: int = arg(ge=1, le=1000, doc="how many layers are stacked")
     norm: Layer | None = arg(None, doc="a layer behind the stack, such as `LayerNorm`")
-    tgt_is_causal: bool = arg(False, keyword=True, doc="hide later positions; takes the place of `tgt_mask`")
+    tgt_is_causal: bool = arg(False, keyword=True, doc="hide later positions, besides what masks hide")
     memory_is_causal: bool = arg(False, keyword=True, doc="hide later places of the memory, too")
 
     examples = (

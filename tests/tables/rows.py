@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -38,6 +39,14 @@ class Row:
         """The exceptions as lines of a list."""
         unexplained = Counter(f"**no reason known**: {fault}" for fault in self.faults)
         return [f"- `{self.name}`, {n}: {reason}" for reason, n in sorted((self.exceptions + unexplained).items())]
+
+    def fill(self, samples: Iterable[Sample]) -> bool:
+        """Judge samples, whatever torch warns of while they are made; whether there were any."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for sample in samples:
+                self.add(sample)
+        return bool(self.counts["samples"])
 
     def add(self, sample: Sample) -> None:
         """Judge one more sample."""
@@ -77,8 +86,8 @@ def row_of_class(name: str, opset: int = DEFAULT_OPSET) -> Row:
     """Of a class of `torch.nn`: the samples of `module_db`, or our own where it has none."""
     form = said_as(name)
     row = Row(name, form if form == "layer" else f"`{form}`", opset=opset)
-    if not _fill(row, modules.samples(name)):
-        _fill(row, own.samples(name))
+    if not row.fill(modules.samples(name)):
+        row.fill(own.samples(name))
         row.form += ", own cases"
     return row
 
@@ -88,11 +97,5 @@ def row_of_function(name: str, opset: int = DEFAULT_OPSET) -> Row:
     """Of a function, from `op_db`."""
     row = Row(name, opset=opset)
     row.form = ", ".join(dict.fromkeys(f"`{entry.info.name}`" for entry in functions.entries(name)))
-    _fill(row, functions.samples(name))
+    row.fill(functions.samples(name))
     return row
-
-
-def _fill(row: Row, samples: Iterable[Sample]) -> bool:
-    for sample in samples:
-        row.add(sample)
-    return bool(row.counts["samples"])

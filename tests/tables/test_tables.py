@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from nnspec import registry
+from nnspec.backends.onnx import MIN_OPSET
 
+from ..opsets import NEWEST
 from .classes import public_classes, reason_against, said_as
 from .coverage import COMMAND, lacking, version
 from .functions import entries, samples
@@ -19,6 +21,7 @@ from .judge import Sample, Verdict, judge
 from .library import tables
 from .rows import COLUMNS, Row, row_of_class, row_of_function
 
+CLASSES = [name for name in public_classes() if said_as(name)]
 FUNCTIONS = sorted(registry.index("function"))
 PAGE = Path(__file__).parents[2] / "docs" / "coverage.md"
 ROW = re.compile(r"^\| (`\w+`|total) \|.*?((?:\| \d+ )+)\|$", re.MULTILINE)
@@ -51,7 +54,7 @@ def check(row: Row) -> None:
     assert len([line for line in lines if line.startswith(f"- `{row.name}`, ")]) >= len(row.remarks()), COMMAND
 
 
-@pytest.mark.parametrize("name", [name for name in public_classes() if said_as(name)])
+@pytest.mark.parametrize("name", CLASSES)
 def test_a_class_is_torchs_in_every_sample(name: str) -> None:
     row = row_of_class(name)
     assert row.counts["samples"], "neither `module_db` nor tests/tables/own.py has samples of it"
@@ -67,10 +70,19 @@ def test_a_function_is_torchs_in_every_sample(name: str) -> None:
 @pytest.mark.parametrize("name", MANY)
 def test_a_function_of_many_samples_is_torchs_in_some(name: str) -> None:
     row = Row(name)
-    for sample in islice(samples(name), 0, None, 10):
-        row.add(sample)
+    row.fill(islice(samples(name), 0, None, 10))
     assert row.counts["said"]
     assert row.faults == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("opset", [MIN_OPSET, NEWEST])
+@pytest.mark.parametrize("name", [*CLASSES, *FUNCTIONS])
+def test_other_opsets_say_the_same(name: str, opset: int) -> None:
+    if name in CLASSES:
+        assert row_of_class(name, opset).faults == []
+    elif entries(name) and name not in MANY:
+        assert row_of_function(name, opset).faults == []
 
 
 def test_what_is_wrong_is_noticed() -> None:
@@ -102,7 +114,7 @@ def test_the_page_lists_all_and_adds_up() -> None:
     found = [(name.strip("`"), [int(n) for n in re.findall(r"\d+", numbers)]) for name, numbers in ROW.findall(text)]
     first, second = (at for at, (name, _) in enumerate(found) if name == "total")
     for rows, names in (
-        (found[: first + 1], [name for name in public_classes() if said_as(name)]),
+        (found[: first + 1], CLASSES),
         (found[first + 1 : second + 1], [name for name in FUNCTIONS if entries(name)]),
     ):
         assert [name for name, _ in rows] == [*names, "total"], COMMAND

@@ -200,6 +200,8 @@ def source(value: Any) -> str:
         args = [source(a) for a in value.args]
         if value.kind == "index":
             return f"{args[0]}[{', '.join(args[1:])}]"
+        if value.kind == "method":
+            return f"{args[0]}.{value.name}({', '.join(args[1:])})"
         if value.kind == "attribute":
             return f"{args[0]}.{value.name}"
         assert value.kind == "call", value.kind
@@ -208,7 +210,7 @@ def source(value: Any) -> str:
         return "(" + "".join(source(v) + ", " for v in value) + ")"
     if isinstance(value, Dim):
         return render(value, str)
-    return repr(value)
+    return f'float("{value}")' if value in (float("inf"), -float("inf")) else repr(value)
 
 
 def build(layer: Layer, seed: int = 0) -> nn.Module:

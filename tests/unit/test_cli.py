@@ -151,12 +151,27 @@ def test_diagnostics_are_coloured_on_a_terminal_unless_no_color_is_set(monkeypat
         (["compile", "net.nns", "-o", "a.onnx", "--seed", str(2**63)], "--seed"),
         (["summary", "net.nns", "--size", "N=0"], "`N=0`: a size is at least 1"),
         (["summary", "net.nns", "--size", f"N={'9' * 5000}"], "is not a symbol and its size"),
+        (["summary", "net.nns", "--memory", "much"], "`much` is no amount of memory, such as `8GB`"),
+        (["summary", "net.nns", "--memory", "0GB"], "`0GB` is no amount of memory"),
     ],
 )
 def test_wrong_usage_exits_with_2(shell: Shell, arguments: list[str], says: str) -> None:
     code, out, err = shell(*arguments)
     assert (code, out) == (2, "")
     assert says in err
+
+
+def test_summary_says_what_fits(shell: Shell) -> None:
+    Path("train.nns").write_text(TRAINED)  # its data is not there
+    code, out, err = shell("summary", "train.nns", "--size", "N=2", "--memory", "1kB")
+    assert (code, err) == (0, "")
+    assert "training with SGD fits in 1 kB at N = 2; at most N = " in out
+    code, out, err = shell("summary", "net.nns", "--size", "N=2", "--optimizer", "Adm", "--output-format", "json")
+    assert (code, out) == (1, "")
+    assert "did you mean `Adam`?" in err
+    said = json.loads(shell("summary", "net.nns", "--size", "N=2", "--output-format", "json").out)
+    assert said["memory"]["optimizer"] == "AdamW"
+    assert "memory" not in json.loads(shell("summary", "net.nns", "--output-format", "json").out)
 
 
 def test_help_and_version(shell: Shell) -> None:

@@ -178,6 +178,14 @@ def test_differences_and_areas_are_torchs(shape: list[int], dtype: str, data: st
             agree(f"{name}(x, p, dim={dim})", f"torch.{name}(x, p, dim={dim})", x=x, p=vector)
 
 
+@RANDOM
+@given(st.integers(1, 9), st.sampled_from([(0, 0), (-2, 1), (1, 1), (0.1, 0.7)]), st.sampled_from(["", "7", "3, 5"]))
+def test_stretches_are_torchs(bins: int, ends: tuple[float, float], dims: str) -> None:
+    text = f"(x, {bins}, {ends[0]}, {ends[1]})"
+    agree(f"histc{text}", f"torch.histc{text}", x=f"float[{dims}]")
+    agree(f"histc(round(x), {bins}, -3, 3)", f"torch.histc(x.round(), {bins}, -3, 3)", x=f"float[{dims}]")
+
+
 @pytest.mark.parametrize("order", ['"nuc"', "2", "-2"])
 def test_singular_values_are_refused_in_onnx_alone(order: str) -> None:
     program = program_of(Example(f"matrix_norm(x, {order})", x="float[3, 4]"))

@@ -198,8 +198,9 @@ def test_diagonals_are_torchs(shape: list[int], kind: str, offset: int, data: st
 
 
 @RANDOM
-@given(st.lists(st.lists(sizes, max_size=3), min_size=1, max_size=3), kinds, kinds)
-def test_stacking_is_torchs(three: list[list[int]], kind: str, other: str) -> None:
+@given(st.lists(sizes, max_size=3), st.lists(sizes, min_size=1, max_size=3), st.integers(0, 2), kinds, kinds)
+def test_stacking_is_torchs(shape: list[int], lengths: list[int], dim: int, kind: str, other: str) -> None:
+    three = [[n if i == dim else size for i, size in enumerate(shape)] for n in lengths]
     types = {"abc"[i]: written(s, other if i else kind) for i, s in enumerate(three)}
     for name in ("hstack", "vstack", "dstack", "column_stack"):
         function: Any = getattr(torch, name)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from nnspec.backends.onnx import OnnxError
 from nnspec.compiler import compile_text
+from nnspec.diagnostics import NnspecError
 from nnspec.layer import Example, ShapeError
 
 from ..contract import judge
@@ -126,6 +127,20 @@ def test_an_unpooled_size_has_as_many_choices_as_the_stride() -> None:
             assert (found.code, found.labels[0].text) == ("NNS411", "must be from 8 to 10")
             with pytest.raises(ValueError, match="invalid output_size"):
                 torch.nn.MaxUnpool1d(3, 2)(torch.rand(2, 3, 4), torch.zeros(2, 3, 4, dtype=torch.int64), [size])
+
+
+def test_a_transposed_convolution_has_as_many_choices_as_the_stride() -> None:
+    convolution = torch.nn.ConvTranspose1d(3, 2, 4, stride=3, padding=1)
+    types = "model M {\n  input x: float[N, 3, 5]\n"
+    for size in range(11, 19):
+        source = types + f"  output y = (x, output_size=[{size}]) -> ConvTranspose1d(2, 4, stride=3, padding=1)\n}}\n"
+        if 14 <= size <= 16:
+            judge(compile_text(source).program)
+            continue
+        with pytest.raises(NnspecError, match="makes no length"):
+            compile_text(source)
+        with pytest.raises(ValueError, match="valid sizes range"):
+            convolution(torch.rand(1, 3, 5), [size])
 
 
 @pytest.mark.parametrize("rank", [2, 3])

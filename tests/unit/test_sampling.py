@@ -9,11 +9,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nnspec.backends.onnx import OnnxError
 from nnspec.compiler import compile_text
+from nnspec.layer import Example
 
 from ..contract import judge
-from .function_harness import agree, refusal, session
+from .function_harness import agree, program_of, refusal, run_onnx, same, session
 from .test_layers_windows import text
 
 CORNERS = (None, True, False)
@@ -32,19 +32,20 @@ def test_images_are_sampled_as_torch_does(mode: str, outside: str, corners: bool
     )
 
 
+@pytest.mark.parametrize("corners", [False, True])
 @pytest.mark.parametrize(("mode", "outside"), list(itertools.product(("bilinear", "nearest"), PLACES)))
-def test_volumes_are_sampled_as_torch_does(mode: str, outside: str) -> None:
-    source = f"""
-    model M {{
-      input x: float[N, 2, D, H, W]
-      input g: float[N, S, T, 2, 3]
-      output y = grid_sample(x, g, "{mode}", "{outside}")
-    }}
-    """
-    program = compile_text(source).program
-    judge(program)
-    with pytest.raises(OnnxError, match="from operator set 20 on"):
-        session(program, 19)
+def test_volumes_are_sampled_as_torch_does(mode: str, outside: str, corners: bool) -> None:
+    """In operator sets with and without an operator for it."""
+    call = f'grid_sample(x, g, "{mode}", "{outside}", {text(corners)})'
+    types = {"x": "float[N, 2, D, H, W]", "g": "float[N, S, T, 2, 3]"}
+    program = program_of(Example(call, x=types["x"], g=types["g"]))
+    method = program.methods[program.main.methods["infer"]]
+    sessions = [session(program, opset) for opset in (17, 20)]
+    for shape in ((3, 4, 5), (1, 2, 1)):
+        inputs = [torch.randn(2, 2, *shape), torch.randn(2, 3, 4, 2, 3)]
+        wanted = F.grid_sample(inputs[0], inputs[1], mode, outside, corners)
+        for loaded in sessions:
+            same([wanted], run_onnx(loaded, method, inputs))
 
 
 @pytest.mark.parametrize("corners", CORNERS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import nnspec
 from nnspec.compiler import compile_text
 from nnspec.summary import SizeError, Summary, summarize
+from nnspec.summary_memory import MemoryReport, optimizer_named, report_memory, spell_bytes
 from nnspec.summary_text import as_json, as_text
 
 CONV = """
@@ -232,3 +234,120 @@ def test_ten_thousand_copies_are_one_row() -> None:
     found = summary(text)
     assert [row.path for row in found.rows] == ["deep", "deep.0-9999"]
     assert found.weights.parameters == 200_000
+
+
+# --- memory ----------------------------------------------------------------------------------------------------------
+
+TRAINED = (
+    CONV
+    + """
+train {
+  data      = "no such data"
+  loss      = nothing(at, all)
+  optimizer = SGD(lr=0.1, momentum=0.9)
+}
+"""
+)
+
+FULL = {"N": 2, "H": 17, "W": 12}
+
+
+def memory_of(text: str, sizes: dict[str, int], limit: int | None = None) -> tuple[Summary, MemoryReport]:
+    """The summary with memory, for the optimizer of the train section."""
+    compiled = compile_text(text, with_optimizer=True)
+    found = summarize(compiled.program, sizes=sizes)
+    report = report_memory(compiled.program, found, sizes, optimizer_named(compiled.optimizer), limit)
+    assert report is not None
+    return found, report
+
+
+def test_memory_is_shown_where_all_sizes_are_numbers() -> None:
+    found, report = memory_of(CONV, FULL)
+    text = as_text(found, memory=report)
+    assert report.optimizer == "AdamW"
+    assert "kept" in next(line for line in text.splitlines() if line.startswith("layer"))
+    weights = spell_bytes(found.weights.parameter_bytes + found.weights.buffer_bytes)
+    lines = text.splitlines()
+    assert any(re.match(rf"inference   [0-9.]+ kB at most: weights {weights}, inputs 4.9 kB, act", s) for s in lines)
+    assert any(re.match(rf"training    [0-9.]+ kB at most with AdamW: weights {weights}, ", s) for s in lines)
+    assert max(map(len, text.splitlines())) <= 100
+    compiled = compile_text(CONV)
+    open_ = summarize(compiled.program, sizes={"N": 2})
+    assert report_memory(compiled.program, open_, {"N": 2}, optimizer_named(None)) is None
+    assert "--size H=...,W=... gives costs and memory as numbers" in as_text(open_)
+
+
+def test_rows_of_one_depth_keep_what_all_do() -> None:
+    found, report = memory_of(CONV, FULL)
+    assert report.memory is not None
+    kept = report.memory.kept
+    folded = [row for row in found.rows if row.depth == 0]
+    assert sum(kept.get(row.place, 0) for row in folded) == kept[""]
+    (row,) = [row for row in found.rows if row.path == "body.0-2"]
+    assert row.place == "body.2"
+    assert kept["body.2"] == 2 * 8 * 9 * 6 * 4
+
+
+def test_the_column_goes_where_there_is_no_room() -> None:
+    found, report = memory_of(CONV, FULL)
+    narrow = as_text(found, width=70, memory=report)
+    assert "kept" not in narrow
+    assert max(map(len, narrow.splitlines())) <= 80
+
+
+def test_the_optimizer_is_that_of_the_file_even_if_nothing_else_of_its_training_is_right() -> None:
+    _, report = memory_of(TRAINED, FULL)
+    assert report.optimizer == "SGD"
+    found, _ = memory_of(CONV, FULL)
+    assert report.memory is not None
+    assert report.memory.optimizer == found.weights.parameter_bytes
+
+
+def test_what_fits_is_said_for_this_batch_and_the_largest() -> None:
+    found, report = memory_of(TRAINED, FULL, 200_000)
+    assert report.fit is not None
+    assert report.fit.most_training is not None
+    text = as_text(found, memory=report)
+    assert f"training with SGD fits in 200 kB at N = 2; at most N = {report.fit.most_training}" in text
+    for samples, fits in ((report.fit.most_training, True), (report.fit.most_training + 1, False)):
+        _, again = memory_of(TRAINED, FULL | {"N": samples}, 200_000)
+        assert again.fit is not None
+        assert again.fit.training is fits
+        assert again.fit.most_training == report.fit.most_training
+    _, open_ = memory_of(TRAINED, {"H": 17, "W": 12}, 200_000)
+    assert open_.memory is None
+    assert open_.fit is not None
+    assert open_.fit.most_training == report.fit.most_training
+    _, small = memory_of(TRAINED, FULL, 1)
+    assert "does not fit in 1 B at N = 2; not even N = 1" in as_text(found, memory=small)
+    with pytest.raises(SizeError, match=r"what fits depends on `H` and `W`: say `--size H=\.\.\.,W=\.\.\.`"):
+        memory_of(TRAINED, {"N": 2}, 200_000)
+
+
+def test_a_batch_that_the_model_refuses_does_not_fit() -> None:
+    text = "model M {\n  input x: float[N, 4]\n  assert N <= 5\n  output y = x -> Linear(4)\n}\n"
+    _, report = memory_of(text, {"N": 1}, 10**9)
+    assert report.fit is not None
+    assert report.fit.most_training == 5
+
+
+def test_json_has_memory_in_bytes() -> None:
+    found, report = memory_of(TRAINED, FULL, 10**9)
+    said = json.loads(as_json(found, report))
+    assert said["version"] == 1
+    assert said["memory"]["weights_bytes"] == said["bytes"]
+    assert said["memory"]["optimizer"] == "SGD"
+    assert said["memory"]["fits"] == {"inference": True, "training": True}
+    assert said["memory"]["kept_bytes"] == sum(row["kept_bytes"] for row in said["rows"] if row["depth"] == 0)
+
+
+def test_bytes_are_spelt_with_three_digits() -> None:
+    numbers = [0, 999, 1000, 1049, 999_949, 999_950, 8 * 10**9, 10**15, 10**400]
+    said = [spell_bytes(number) for number in numbers]
+    assert said[:8] == ["0 B", "999 B", "1.0 kB", "1.0 kB", "999.9 kB", "1.0 MB", "8.0 GB", "1,000 TB"]
+    assert len(said[8]) > 400
+
+
+def test_enormous_sizes_are_numbers_too() -> None:
+    found, report = memory_of(CONV, {"N": 10**40, "H": 10**40, "W": 10**40}, 10**12)
+    assert "not even N = 1" in as_text(found, memory=report)

@@ -64,8 +64,8 @@ def cases(draw: Callable[..., Any]) -> Case:
         masked, padded, hides = draw(st.sampled_from(["", "bool", "float"])), draw(flag), draw(st.integers(0, 3)) == 0
         word = masked or "bool"
         if hides:
-            options[causal], word = True, "bool"
-        elif masked:
+            options[causal] = True
+        if masked:
             lead = f"{heads}{' * N' if batched else ''}, " if draw(flag) else ""
             inputs[pairs] = f"{word}[{lead}{length}, {source}]"
         if padded:
@@ -308,7 +308,6 @@ REFUSED = [
     ("(x, x) -> Transformer(2, 0)", "NNS304", "must be at least 1"),
     ("(x, src_key_padding_mask=far) -> TransformerEncoderLayer(2, batch_first=true)", "NNS406", "as bools"),
     ("(x, seen, src_key_padding_mask=far) -> TransformerEncoderLayer(2)", "NNS406", "are of two types"),
-    ("(x, seen) -> TransformerEncoderLayer(2, is_causal=true)", "NNS406", "takes a mask or `is_causal`, not both"),
     ("(x, src_key_padding_mask=far) -> TransformerEncoderLayer(1, is_causal=true)", "NNS406", "must be bool"),
     ("(x, src_key_padding_mask=k) -> TransformerEncoderLayer(2)", "NNS406", "is bool (true: do not look) or float"),
 ]
