@@ -8,7 +8,7 @@ from typing import Any
 
 from nnspec.dims import Size, evaluate
 from nnspec.memory_layout import in_order, is_in_order, ordered_alike, reshaped, width
-from nnspec.types import TensorType, is_float
+from nnspec.types import TensorType, is_complex, is_float
 
 MOST_OPERATORS = 50_000
 """A tape of more operators takes too long to write."""
@@ -179,7 +179,8 @@ class Recording:
             return tuple(self._made(part, flows) for part in output)
         dims = tuple(map(self.size, output.dims))
         block = self.allocate(prod(dims) * width(output.dtype))
-        return Tensor(block, output.dtype, dims, in_order(dims), flows and is_float(output.dtype))
+        flows = flows and (is_float(output.dtype) or is_complex(output.dtype))
+        return Tensor(block, output.dtype, dims, in_order(dims), flows)
 
     def _note(
         self, inputs: list[Tensor], outputs: list[Tensor], saved: Sequence[Block], passes: bool, back: int = 0
@@ -299,14 +300,15 @@ class Recording:
         """See `nnspec.layer_memory.Tape.size`."""
         return evaluate(size, self.sizes)
 
-    def repeat(self, times: int, grown: int) -> Block:
-        """Note as many more turns of a scan, each of which takes as much as the last did."""
-        block = self.allocate(times * max(grown, 0))
+    def repeat(self, times: int, grown: int, loose: int) -> Block:
+        """Note as many more turns of a scan: each takes as much as the last did, of which `loose` is not kept."""
+        block = self.allocate(times * loose)
         self.hold(block)
         if self.training:
-            self.hold(block)
-            self.kept[self.place] = self.kept.get(self.place, 0) + block.bytes
-            self._operators.append(_Operator([], [], [block], False, (), 0))
+            kept = self.allocate(times * max(grown - loose, 0))
+            self.hold(kept)
+            self.kept[self.place] = self.kept.get(self.place, 0) + kept.bytes
+            self._operators.append(_Operator([], [], [kept], False, (), 0))
         return block
 
     # --- backwards ---

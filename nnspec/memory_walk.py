@@ -242,7 +242,8 @@ class _Frame:
             for number in _numbers(node.body):
                 self._drop(number)
             if turn == MOST_TURNS - 1:
-                others = self._tape.repeat(turns - MOST_TURNS, self._tape.live - before)
+                loose = sum(x.bytes for x in tensors_in(results[: node.yields]) if not x.block.kept)
+                others = self._tape.repeat(turns - MOST_TURNS, self._tape.live - before, loose)
         stacks = self._types(tuple(node.outputs[: node.yields]))
         for number, type_, each in zip(node.outputs, stacks, yields, strict=False):
             self._bind(number, self._tape.op(type_, *each, keeps=()))

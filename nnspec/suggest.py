@@ -224,7 +224,7 @@ trapezoid: trapz
 cumulative_trapezoid: cumtrapz
 bucketize: digitize
 clone: copy
-where: cond, ifelse, switch, masked_select, nonzero, argwhere
+where: cond, ifelse, switch
 scatter: scatter_elements, put_along_axis
 scatter_reduce: index_reduce, segment_reduce, segment_sum, scatter_mean, scatter_max
 index_put: scatter_nd, put
@@ -371,3 +371,16 @@ train: fit, training, learn
 """
 )
 """Names in other frameworks and languages, by key: what each is called here, the likeliest first."""
+
+_KEEPING = "`where` and `masked_fill` choose by a mask, and keep the shape"
+
+DATA_SIZED = {
+    "masked_select": _KEEPING,
+    "nonzero": _KEEPING,
+    "argwhere": _KEEPING,
+    "boolean_mask": _KEEPING,
+    "unique": "`sort` brings equal elements together, and keeps the shape",
+    "unique_consecutive": "`sort` brings equal elements together, and keeps the shape",
+    "bincount": "`scatter_add` counts in a given number of places",
+}
+"""Functions that cannot be here, since data decides the size of their results, and what comes nearest."""

@@ -106,8 +106,9 @@ def memory_lines(report: MemoryReport, parameters: int) -> list[str]:
 def _spelled(what: str, total: int, how: str, parts: Sequence[tuple[str, int]]) -> list[str]:
     """A total and its parts, on a second line where one does not hold them."""
     text = f"{what:<11} {spell_bytes(total)} at most{how}: "
-    text += ", ".join(f"{name} {spell_bytes(size)}" for name, size in parts if size)
-    return wrap(text, _LINE, subsequent_indent=" " * 12)
+    # Neither a part nor a number and its unit are torn apart.
+    text += ", ".join(f"{name} {spell_bytes(size)}".replace(" ", "\xa0") for name, size in parts if size)
+    return [line.replace("\xa0", " ") for line in wrap(text, _LINE, subsequent_indent=" " * 12)]
 
 
 def _fit_lines(report: MemoryReport, fit: Fit, parameters: int) -> list[str]:

@@ -20,7 +20,7 @@ from nnspec.elaborate.place import is_reserved
 from nnspec.elaborate.session import MAX_ELEMENTS, MAX_OPTIONAL
 from nnspec.facts import Facts
 from nnspec.ir_nodes import nodes_of
-from nnspec.types import TensorType
+from nnspec.types import TensorType, is_complex
 from nnspec.verify_graph import TypeCheck, form_problems, resolve
 from nnspec.verify_library import NotValid, check_initializer, members_of
 from nnspec.verify_settings import setting_problems
@@ -125,6 +125,8 @@ def _member(program: ir.Program, member: ir.Member, modules: int) -> Iterator[st
     sizes = [dim for dim in member.type.dims if isinstance(dim, int)] if member.type is not None else []
     if member.type is None or member.module is not None or len(sizes) < member.type.rank:
         yield "a parameter or buffer has a type whose sizes are numbers"
+    elif is_complex(member.type.dtype):
+        yield "a parameter or buffer holds real numbers"
     elif prod(sizes) > MAX_ELEMENTS:
         yield f"it would have more than {MAX_ELEMENTS:,} elements"
     if member.init is not None:
@@ -361,6 +363,8 @@ def _form(program: ir.Program, entry: ir.Entry, form: ir.Form, number: int) -> s
     method = program.methods[number]
     if any(isinstance(value, tuple) for value in method.graph.inputs):
         return "takes tensors, not lists of them"
+    if any(is_complex(method.graph.values[value].type.dtype) for value in ir.flat(method.graph.inputs)):
+        return "takes real numbers"
     pairs = zip(method.input_names, method.graph.inputs, strict=True)
     absent = {name for name, value in pairs if value is None}
     wanted = set(entry.optional) - set(form.given)

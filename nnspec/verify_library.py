@@ -10,6 +10,7 @@ from nnspec.arguments import Arguments, Misfit, convert, describe_kind
 from nnspec.facts import Facts
 from nnspec.initializers import INITIALIZERS, Initializer
 from nnspec.layer import Layer, Operation, ShapeError
+from nnspec.layer_complex import refuse_complex
 from nnspec.proof import Proof
 from nnspec.training.fault import SettingError
 from nnspec.training.optimizer import Optimizer
@@ -85,6 +86,7 @@ def infer(operation: Operation, facts: Facts, inputs: tuple[Any, ...]) -> Any:
         raise NotValid(f"`{name}` takes other inputs than these {len(inputs)}")
     proof = Proof(facts)
     try:
+        refuse_complex(operation, inputs)
         if isinstance(operation, Layer) and operation.complete(proof, *inputs) != operation:
             raise NotValid(f"`{name}` has other sizes than its inputs give it")
         return operation.infer(proof, *inputs)

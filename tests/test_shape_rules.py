@@ -54,9 +54,11 @@ _STRICTER = dict.fromkeys(
     ("hinge_embedding_loss", "huber_loss", "kl_div", "l1_loss", "mse_loss", "poisson_nll_loss", "smooth_l1_loss"), 0.5
 ) | {"scaled_dot_product_attention": 0.15}
 """Losses, which torch broadcasts; scores, which it repeats for a larger mask, and one key for many values."""
-_STRICTER |= dict.fromkeys(("ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"), 0.15)
+_STRICTER |= dict.fromkeys(("ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"), 0.25)
 """Whose output padding the meta device does not look at."""
-_STRICTER |= dict.fromkeys(("FeatureAlphaDropout", "feature_alpha_dropout", "MaxPool3d", "max_pool2d", "max_pool3d"), 0.2)
+_STRICTER |= dict.fromkeys(
+    ("FeatureAlphaDropout", "feature_alpha_dropout", "MaxPool3d", "max_pool2d", "max_pool3d"), 0.2
+)
 """Which torch has for whole numbers as well, in inference or for some ranks."""
 _STRICTER |= dict.fromkeys(("fractional_max_pool2d", "fractional_max_pool3d"), 0.3)
 """Which take a size and a ratio in torch, and do not look at the ratio."""

@@ -24,6 +24,7 @@ from nnspec.backends.onnx_sizes import Place, Sizes
 from nnspec.backends.onnx_weights import Weights, WeightsFileError, load_state
 from nnspec.diagnostics import Diagnostic, Sink, error
 from nnspec.dims import show
+from nnspec.types import is_complex
 from nnspec.version import __version__
 
 __all__ = ["DEFAULT_OPSET", "MIN_OPSET", "OnnxError", "WeightsFileError", "build", "load_state", "max_opset", "write"]
@@ -104,13 +105,15 @@ def _model(
     names = [graph.unique(name or "output") for name in method.output_names]
     lowering = Lowering(program, weights, graph, Sizes(graph, places), opset)
     results = lowering.entry(method, inputs)
+    operands = zip(names, method.graph.outputs, results, strict=True)
+    outputs = [part for operand in operands for part in _outputs(*operand)]
+    values = method.graph.values
+    lowering.faults += [_complex(name, values[n]) for name, _, n in outputs if is_complex(values[n].type.dtype)]
     if lowering.faults:
         sink = Sink()
         for fault in lowering.faults:
             sink.report(fault)
         raise OnnxError(sink.diagnostics)
-    operands = zip(names, method.graph.outputs, results, strict=True)
-    outputs = [part for operand in operands for part in _outputs(*operand)]
     graph.finish([(name, value) for name, value, _ in outputs])
     infos = [value_info(name, method.graph.values[number].type) for name, _, number in outputs]
     proto = onnx.helper.make_graph(graph.nodes, entry.name, graph.inputs, infos)
@@ -121,6 +124,16 @@ def _not_optional(entry: ir.Entry, name: str) -> Diagnostic:
     listed = ", ".join(f"`{each}`" for each in entry.optional)
     helps = (f"its optional inputs are {listed}",) if listed else ("it has no optional inputs",)
     return error("NNS512", f"`{entry.name}` has no optional input `{name}`", entry.span, helps=helps)
+
+
+def _complex(name: str, value: ir.Value) -> Diagnostic:
+    return error(
+        "NNS501",
+        f"the output `{name}` is {value.type}, and ONNX's operators take no complex numbers",
+        value.span,
+        "has no form in ONNX",
+        helps=("give out `view_as_real(x)`, with real and imaginary part in a last dimension",),
+    )
 
 
 def _wrap(graph: onnx.GraphProto, entry: ir.Entry, method: ir.Method, opset: int) -> onnx.ModelProto:

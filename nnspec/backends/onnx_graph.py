@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 
 from nnspec.dims import Size, show, symbols
-from nnspec.types import TensorType
+from nnspec.types import TensorType, is_complex, real_part
 
 _NUMPY_BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 
@@ -110,8 +110,14 @@ class GraphBuilder:
         self.arrays = {name: array for name, array in self.arrays.items() if name in needed}
 
 
+def stored(kind: TensorType) -> TensorType:
+    """The type of what a graph holds for a value: complex numbers are pairs of floats."""
+    return TensorType(real_part(kind.dtype), (*kind.dims, 2)) if is_complex(kind.dtype) else kind
+
+
 def value_info(name: str, kind: TensorType) -> onnx.ValueInfoProto:
     """A value's declaration: dimensions have the author's names, and no others."""
+    kind = stored(kind)
     return onnx.helper.make_tensor_value_info(name, onnx_dtype(kind.dtype), list(map(_dim, kind.dims)))
 
 

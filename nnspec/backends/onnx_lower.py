@@ -12,7 +12,8 @@ import numpy as np
 import onnx
 
 from nnspec import ir, registry
-from nnspec.backends.onnx_graph import GraphBuilder, onnx_dtype, value_info
+from nnspec.backends.onnx_complex import lower
+from nnspec.backends.onnx_graph import GraphBuilder, onnx_dtype, stored, value_info
 from nnspec.backends.onnx_sizes import Sizes
 from nnspec.backends.onnx_weights import Weights
 from nnspec.diagnostics import Diagnostic, Span, error
@@ -203,8 +204,7 @@ class Lowering:
         view = View(self, f"{frame.prefix.rstrip('.')}/Scan".lstrip("/"))
         inner, given = self._step(frame, node, view)
         back = [int(node.reverse)] if node.reverse else []
-        ranks = [frame.type(ref.id).rank for ref in node.sequences]
-        orders = [_to_front(node.axis, rank) for rank in ranks]
+        orders = [_to_front(node.axis, frame.type(ref.id)) for ref in node.sequences]
         made = view.node(
             "Scan",
             *frame.close(node.states),
@@ -217,7 +217,7 @@ class Lowering:
         )
         made = made if isinstance(made, tuple) else (made,)
         states, stacked = made[: len(node.states)], made[len(node.states) :]
-        orders = [_from_front(node.axis, body.values[ref.id].type.rank + 1) for ref in body.outputs[: node.yields]]
+        orders = [_from_front(node.axis, body.values[ref.id].type) for ref in body.outputs[: node.yields]]
         return (*map(view.transpose, stacked, orders), *states)
 
     def _step(self, frame: _Frame, node: ir.Scan, view: View) -> tuple[GraphBuilder, list[onnx.ValueInfoProto]]:
@@ -255,7 +255,7 @@ class Lowering:
 
     def _lower(self, frame: _Frame, node: ir.Op | ir.Call, operation: Layer | Function, view: View) -> tuple[Any, ...]:
         try:
-            result = operation.onnx(view, *frame.close(node.inputs))
+            result = lower(view, self.graph, operation, frame.close(node.inputs))
         except Unsupported as reason:
             self.faults.append(_unsupported(reason, node.span))
             # Stand-ins let the layers after it be tried too.
@@ -272,14 +272,16 @@ class Lowering:
             self.graph.types[result] = frame.type(outputs)
 
 
-def _to_front(axis: int, rank: int) -> list[int]:
+def _to_front(axis: int, whole: TensorType) -> list[int]:
     """The order of dimensions in which one comes first."""
-    return [axis % rank, *(i for i in range(rank) if i != axis % rank)]
+    first, last = axis % whole.rank, len(stored(whole).dims)
+    return [first, *(i for i in range(last) if i != first)]
 
 
-def _from_front(axis: int, rank: int) -> list[int]:
-    """The order that brings the first dimension back to its place."""
-    return [*range(1, axis % rank + 1), 0, *range(axis % rank + 1, rank)]
+def _from_front(axis: int, part: TensorType) -> list[int]:
+    """The order that brings the first dimension, along which such parts were stacked, to its place."""
+    place, last = axis % (part.rank + 1), len(stored(part).dims) + 1
+    return [*range(1, place + 1), 0, *range(place + 1, last)]
 
 
 def _unsupported(reason: Unsupported, span: Span | None) -> Diagnostic:

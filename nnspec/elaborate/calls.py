@@ -28,6 +28,7 @@ from nnspec.elaborate.shape_faults import shape_fault
 from nnspec.elaborate.torch_order import doubt
 from nnspec.elaborate.values import Fault, FunctionValue, LayerRecipe, Tensor, is_number
 from nnspec.layer import Function, Layer, Operation, ShapeError
+from nnspec.layer_complex import refuse_complex
 from nnspec.syntax import ast
 
 Flowing = tuple[list[Any], dict[str, Any]]
@@ -108,6 +109,7 @@ def _infer_layer(
         if missing:
             raise missing_argument(recipe.title, missing, recipe.layer.fields, recipe.span)
     try:
+        refuse_complex(recipe.layer, types)
         layer = recipe.layer.complete(frame.proof, *types)
         result = layer.infer(frame.proof, *types)
     except ShapeError as fault:

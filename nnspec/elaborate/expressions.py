@@ -30,7 +30,7 @@ from nnspec.elaborate.values import (
     is_size,
     show_value,
 )
-from nnspec.suggest import closest, suggest
+from nnspec.suggest import DATA_SIZED, closest, suggest
 from nnspec.syntax import ast
 from nnspec.types import canonical
 
@@ -172,6 +172,10 @@ def unknown_name(frame: Frame, node: ast.Name, kind: str = "") -> Fault:
     if name in frame.inner_names:
         notes = [f"`{name}` is bound in the body of a scan, and is not known outside"]
         helps = ["`yield` it, or make it a state"]
+        return Fault(error("NNS201", f"unknown {kind} `{name}`", node.span, _NOWHERE[kind], notes=notes, helps=helps))
+    if name in DATA_SIZED:
+        notes = ["how many elements it gives is known at run time only, and a spec's shapes when it is compiled"]
+        helps = [DATA_SIZED[name]]
         return Fault(error("NNS201", f"unknown {kind} `{name}`", node.span, _NOWHERE[kind], notes=notes, helps=helps))
     offered = ", ".join(f"`{n}`" for n in frame.offered)
     notes = [f"outputs of the model and fields of the data are {offered}"] if offered else []

@@ -24,7 +24,7 @@ from nnspec.elaborate.values import (
 )
 from nnspec.suggest import suggest
 from nnspec.syntax import ast
-from nnspec.types import ALIASES, DTYPES, TensorType, canonical, show_dtype
+from nnspec.types import ALIASES, DTYPES, TensorType, canonical, is_complex, real_part, show_dtype
 
 
 def input_statements(block: ast.Block | ast.Extern) -> list[ast.Input]:
@@ -74,6 +74,21 @@ def declared(frame: Frame, node: ast.Type) -> tuple[str, tuple[ast.Expr | ast.El
     return str(dtype), node.dims
 
 
+def refuse_complex(node: ast.Type, dtype: str, what: str) -> None:
+    """Refuse complex numbers where they would have to be stored or handed over."""
+    if is_complex(dtype):
+        halves = f"{show_dtype(real_part(dtype))}[..., 2]"
+        raise Fault(
+            error(
+                "NNS303",
+                f"{what} holds real numbers, not {dtype}",
+                node.span,
+                "complex numbers",
+                helps=(f"let it be `{halves}`, with real and imaginary part: `view_as_complex(x)` joins them",),
+            )
+        )
+
+
 def same(frame: Frame, some: Sequence[Size], others: Sequence[Size]) -> bool:
     """Whether dimensions are proved equal, one by one."""
     return len(some) == len(others) and all(frame.proof.equal(a, b) for a, b in zip(some, others, strict=True))
@@ -109,6 +124,7 @@ def free_type(frame: Frame, statement: ast.Input, number: int) -> TensorType:
             )
         )
     dtype, dims = declared(frame, statement.type)
+    refuse_complex(statement.type, dtype, "an input of a model")
     sizes: list[Size] = []
     for axis, expr in enumerate(dims):
         if isinstance(expr, ast.Ellipsis):

@@ -15,6 +15,7 @@ from nnspec.elaborate.session import FUNCTION_STEPS
 from nnspec.elaborate.shape_faults import shape_fault
 from nnspec.elaborate.values import Fault, Inexact, Owned, ParamRef, Tensor, describe, is_number, show_value
 from nnspec.layer import Function, Operation, ShapeError
+from nnspec.layer_complex import refuse_complex
 from nnspec.types import Scalar, TensorType
 
 OPERATORS = {"+": "add", "-": "sub", "*": "mul", "/": "div", "//": "floor_divide", "%": "remainder"}
@@ -99,6 +100,7 @@ def apply_function(
         operand(frame, cls, names[min(i, len(names) - 1)].lstrip("*"), value, span) for i, value in enumerate(values)
     ]
     try:
+        refuse_complex(function, [p[0] for p in pairs])
         result = function.infer(frame.proof, *(p[0] for p in pairs))
     except ShapeError as fault:
         raise shape_fault(frame, fault, at, spans=spans, sources=tuple(values)) from None

@@ -11,7 +11,7 @@ from nnspec.elaborate.binding import check_fields, missing_argument, pair_up, un
 from nnspec.elaborate.builtins import BUILTINS
 from nnspec.elaborate.expressions import evaluate, library
 from nnspec.elaborate.frame import Frame, GraphBuilder, name_of
-from nnspec.elaborate.inputs import check_annotation, declared
+from nnspec.elaborate.inputs import check_annotation, declared, refuse_complex
 from nnspec.elaborate.names import walk
 from nnspec.elaborate.place import Place
 from nnspec.elaborate.session import MAX_ELEMENTS
@@ -60,6 +60,7 @@ def declare(frame: Frame, node: ast.Parameter) -> None:
 
 def _fixed_type(frame: Frame, node: ast.Parameter) -> TensorType:
     dtype, dims = declared(frame, node.type)
+    refuse_complex(node.type, dtype, f"a {node.kind}")
     sizes: list[int] = []
     elements = 1
     for expr in dims:

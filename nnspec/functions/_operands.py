@@ -38,6 +38,9 @@ def _combine(higher: str | None, lower: str | None) -> str | None:
     if higher is None or lower is None:
         return higher or lower
     if is_complex(lower) and is_float(higher):
+        if higher == "float16":
+            message = "numbers of float16 and one complex number give complex32 in torch, which the language lacks"
+            raise ShapeError(message, code="NNS406", helps=("convert them, as with `to(x, float)`",))
         return with_imaginary(higher)
     return promote(higher, lower) if category(lower) > category(higher) else higher
 
@@ -89,6 +92,14 @@ def expect_dtype(function: Operation, operand: Any, dtype: str, what: str, input
             helps=(f"convert it with `to({what}, {show_dtype(dtype)})`",),
         )
     return x
+
+
+def broadcasts_to(rules: Rules, dims: Sequence[Size], target: Sequence[Size]) -> bool:
+    """Whether a tensor of these dimensions broadcasts to a shape without making that larger."""
+    if len(dims) > len(target):
+        return False
+    whole = rules.broadcast(target, dims)
+    return all(a == b or rules.equal(a, b) is True for a, b in zip(whole, target, strict=True))
 
 
 _BITS = {"uint8": 8, "int8": 7, "int16": 15, "int32": 31, "int64": 63}

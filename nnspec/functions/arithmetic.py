@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from nnspec.arguments import arg
 from nnspec.dims import Dim
 from nnspec.functions._elementwise import Pair
-from nnspec.functions._lowering import computed, narrowed, tensor, towards_zero, wide
-from nnspec.functions._operands import as_float, expect_numbers, result_type
+from nnspec.functions._complex import Number, apart, product, quotient, summed
+from nnspec.functions._lowering import computed, kind, narrowed, tensor, towards_zero, wide
+from nnspec.functions._operands import as_float, category_of, expect_numbers, result_type
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call, infix, prefix
-from nnspec.types import Operand, Scalar, TensorType, is_float
+from nnspec.types import Operand, Scalar, TensorType, category, is_complex, is_float, real_part
 
 if TYPE_CHECKING:
     from nnspec.layer_memory import Tape
@@ -22,6 +23,7 @@ class _Binary(Pair):
     """An operator between two tensors, or a tensor and a number; shapes broadcast, types are promoted."""
 
     scalars = ("x", "other")
+    of_complex = "own"
     sign: ClassVar[str]
     """The operator, in Python and in the language."""
 
@@ -31,7 +33,7 @@ class _Binary(Pair):
 
     def gives_back(self, inputs: Sequence[Any], output: Any) -> int | None:
         x, other = inputs
-        number = self.neutral(output.dtype)
+        number = None if is_complex(output.dtype) else self.neutral(output.dtype)
         if number is None or not isinstance(other, Scalar) or isinstance(other.value, Dim):
             return None
         return 0 if other.value == number and copysign(1, other.value) == 1 and output == x else None
@@ -40,6 +42,16 @@ class _Binary(Pair):
         options = self.options()
         # torch's functions take the options that operators lack.
         return call(f"torch.{type(self).__name__}", *inputs, **options) if options else infix(self.sign, *inputs)
+
+    def onnx(self, g: OnnxGraph, x: Any, other: Any) -> Any:
+        dtype = self.result(kind(g, x), kind(g, other))
+        if is_complex(dtype):
+            return self.lowered_complex(g, apart(g, x, dtype), apart(g, other, dtype), dtype)
+        return self.lowered(g, x, other, dtype)
+
+    def lowered_complex(self, g: OnnxGraph, x: Number, other: Number, dtype: str) -> str:
+        """The ONNX form where the result is of that complex type."""
+        raise NotImplementedError
 
     def _refuse(self, x: Operand, other: Operand, why: str) -> ShapeError:
         return ShapeError(
@@ -73,9 +85,15 @@ class _Sum(_Binary):
             )
         if isinstance(self.alpha, bool) and dtype != "bool":
             raise self._refuse(x, other, "alpha is a bool")
-        if isinstance(self.alpha, float) and not is_float(dtype):
+        if isinstance(self.alpha, float) and category(dtype) < 2:
             raise self._refuse(x, other, f"alpha {self.alpha} is a float")
         return dtype
+
+    def lowered_complex(self, g: OnnxGraph, x: Number, other: Number, dtype: str) -> str:
+        if self.alpha != 1:
+            alpha = g.constant(self.alpha, real_part(dtype))
+            other = Number(*(part and g.node("Mul", part, alpha) for part in other))
+        return summed(g, self.op, x, other)
 
     def lowered(self, g: OnnxGraph, x: Any, other: Any, dtype: str) -> Any:
         if self.alpha == 1:
@@ -108,6 +126,7 @@ class add(_Sum):
         Example("add(x, y)", x="bool[N]", y="bool[N]"),
         Example("add(x, y, alpha=0.5)", x="float[N, 3]", y="int[3]"),
         Example("add(x, 7, alpha=-2)", x="int8[N]"),
+        Example("view_as_real(view_as_complex(x) + y)", x="float[N, 3, 2]", y="float[N, 1]"),
     )
 
     def neutral(self, dtype: str) -> float | None:
@@ -157,10 +176,14 @@ class mul(_Binary):
         Example("x * y", x="bool[N]", y="bool[N]"),
         Example("x * y", x="bool[N]", y="int8[N]"),
         Example("mul(x, N)", x="int[N]"),
+        Example("view_as_real(view_as_complex(x) * view_as_complex(y))", x="float[N, 3, 2]", y="float[3, 2]"),
     )
 
     def neutral(self, dtype: str) -> float | None:
         return 1
+
+    def lowered_complex(self, g: OnnxGraph, x: Number, other: Number, dtype: str) -> str:
+        return product(g, x, other)
 
     def memory(self, m: Tape, *inputs: Any) -> Any:
         return m.product(m.output, *inputs)
@@ -188,6 +211,7 @@ class div(_Binary):
         Example('div(x, 3, rounding_mode="trunc")', x="int8[N]"),
         Example('div(x, y, rounding_mode="trunc")', x="float[N, 4]", y="float[4]"),
         Example('div(x, y, rounding_mode="floor")', x="float[N, 4]", y="float[N, 1]"),
+        Example("view_as_real(1 / view_as_complex(x))", x="float[N, 3, 2]"),
     )
 
     def neutral(self, dtype: str) -> float | None:
@@ -196,6 +220,8 @@ class div(_Binary):
     def result(self, x: Operand, other: Operand) -> str:
         if self.rounding_mode is None:
             return as_float(result_type(x, other))
+        if 3 in (category_of(x), category_of(other)):
+            raise self._refuse(x, other, "complex numbers are not rounded")
         if isinstance(x, Scalar):
             raise ShapeError(
                 f"`div` with a rounding mode takes a tensor first, not the number {x}",
@@ -204,6 +230,9 @@ class div(_Binary):
                 input=0,
             )
         return self._expect_not_bool(x, other)
+
+    def lowered_complex(self, g: OnnxGraph, x: Number, other: Number, dtype: str) -> str:
+        return quotient(g, x, other, dtype)
 
     def lowered(self, g: OnnxGraph, x: Any, other: Any, dtype: str) -> Any:
         if self.rounding_mode == "floor":
@@ -227,6 +256,7 @@ class floor_divide(_Binary):
     sign = "//"
 
     keeps = ()
+    of_complex = ""
 
     examples = (
         Example("x // 3", x="int[N]"),
@@ -271,6 +301,7 @@ class remainder(_Binary):
 
     sign = "%"
     op = "Mod"
+    of_complex = ""
 
     examples = (
         Example("x % 3", x="int[N]"),
@@ -296,6 +327,7 @@ class pow(_Binary):
 
     sign = "**"
     op = "Pow"
+    of_complex = ""
 
     examples = (
         Example("x ** 2", x="float[N, 8]"),
@@ -344,11 +376,13 @@ class neg(Function):
     """
 
     keeps = ()
+    of_complex = "parts"
 
     examples = (
         Example("-x", x="float[N, 8]"),
         Example("-x", x="int[T]"),
         Example("neg(x)", x="int8[T]"),
+        Example("view_as_real(-view_as_complex(x))", x="float[N, 2]"),
     )
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nnspec.arguments import arg
+from nnspec.functions._complex import magnitude
 from nnspec.functions._elementwise import Real
 from nnspec.functions._lowering import computed, kind, narrowed, tensor
 from nnspec.functions._operands import broadcast, expect_numbers, expect_tensors, result_type
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, method, torch_dtype
 from nnspec.layers._expect import expect_tensor
-from nnspec.types import DType, Operand, Scalar, TensorType, is_float
+from nnspec.types import DType, Operand, Scalar, TensorType, is_complex, is_float, real_part
 
 if TYPE_CHECKING:
     from nnspec.layer_memory import Tape
@@ -99,20 +100,26 @@ class cos(Real):
 
 
 class abs(Function):
-    """The absolute value, in the same shape and type.
+    """The absolute value, in the same shape and type; of complex numbers their length, which is real.
 
     Source: `torch.abs`.
     """
 
+    of_complex = "own"
+
     examples = (
         Example("abs(x)", x="float[N, 8]"),
         Example("abs(x)", x="int8[T]"),
+        Example("abs(view_as_complex(x))", x="float[N, T, 2]"),
     )
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
-        return expect_numbers(self, x)
+        x = expect_numbers(self, x)
+        return x.with_dtype(real_part(x.dtype))
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
+        if is_complex(g.type(x).dtype):
+            return magnitude(g, x, g.type(x).dtype)
         return computed(g, "Abs", (x,), g.type(x).dtype)
 
 
@@ -170,6 +177,8 @@ class detach(Function):
     Source: `torch.Tensor.detach`.
     """
 
+    of_complex = "own"
+
     examples = (
         Example("detach(x)", x="float[N, 8]"),
         Example("detach(x)", x="int[T]"),
@@ -196,6 +205,8 @@ class clone(Function):
 
     Source: `torch.clone`.
     """
+
+    of_complex = "own"
 
     examples = (
         Example("clone(x)", x="float[N, 8]"),

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from nnspec.arguments import arg
 from nnspec.dims import Size, show
 from nnspec.functions._lowering import computed, narrowed, tensor, wide
-from nnspec.functions._operands import expect_numbers, result_type, same_type, shape_text
+from nnspec.functions._operands import broadcasts_to, expect_numbers, result_type, same_type, shape_text
 from nnspec.layer import Example, Function, OnnxGraph, Rules, ShapeError
 from nnspec.layers._expect import expect_tensor, volume
 from nnspec.types import Operand, TensorType, is_float
@@ -208,7 +208,7 @@ def expect_scales(function: Function, dtype: str) -> None:
 
 def expect_broadcast(function: Function, rules: Rules, x: TensorType, dims: Sequence[Size]) -> None:
     """Refuse a first tensor that does not broadcast to the shape of the product."""
-    if x.rank > len(dims) or tuple(rules.broadcast(dims, x.dims)) != tuple(dims):
+    if not broadcasts_to(rules, x.dims, dims):
         raise ShapeError(
             f"`{type(function).__name__}` adds to a product of shape {shape_text(dims)}, to which {x} does not "
             "broadcast",

@@ -200,7 +200,7 @@ class repeat(_Patterned):
         return x.with_dims(*(rules.simplify(volume(known[n] for n in group)) for group in result))
 
     def memory(self, m: Tape, *inputs: Any) -> Any:
-        pattern, groups, result = self.matched(inputs[0].type)
+        _, groups, result = self.matched(inputs[0].type)
         known = self.sizes_at_run_time(inputs[0].type)
         before, after = atoms(tuple(groups)), atoms(tuple(result))
         kept = [name for name in after if name in before]

@@ -27,7 +27,7 @@ class Bags:
         """The type of the bags; `inputs` are the numbers of the inputs by name."""
         kind = self._expect_numbers(x, 0, "looks numbers up, but its input is")
         expect_rank(self.operation, kind, "N, L", "L")
-        self._check_options(table)
+        self._check_options(rules, table)
         if weights is not None:
             self._check_weights(rules, kind, weights, table, inputs["per_sample_weights"])
         count = kind.dims[0] if kind.rank == 2 else None
@@ -50,15 +50,13 @@ class Bags:
             )
         return x
 
-    def _check_options(self, table: TensorType) -> None:
-        count = table.dims[0]
-        if self.padding is not None and isinstance(count, int) and not -count <= self.padding < count:
-            raise ShapeError(
-                f"padding_idx {self.padding} is out of range for {count} embeddings",
-                code="NNS411",
-                at="padding_idx",
-                label=f"must be from {-count} to {count - 1}",
-            )
+    def _check_options(self, rules: Rules, table: TensorType) -> None:
+        count, index = table.dims[0], self.padding
+        if index is not None:
+            message = f"padding_idx {index} is out of range for {show(count)} embeddings"
+            label = f"must be from {show(-count)} to {show(count - 1)}"
+            least = index + 1 if index >= 0 else -index
+            rules.require_at_least(count, least, message, code="NNS411", at="padding_idx", label=label)
         for name in ("scale_grad_by_freq", "sparse"):
             if self.mode == "max" and getattr(self.operation, name):
                 message = f'`{type(self.operation).__name__}(mode="max")` cannot have {name}'

@@ -298,5 +298,3 @@ class LSTM(_Recurrent):
         from nnspec.layers._recurrent_memory import remember_kernel
 
         return remember_kernel(self, m, x)
-
-

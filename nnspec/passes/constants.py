@@ -18,7 +18,7 @@ from nnspec.elaborate.place import is_reserved
 from nnspec.ir_nodes import renumbered
 from nnspec.passes.operations import Operations
 from nnspec.passes.rewriting import Editor, Rewritten, Step, in_methods, rebuilt
-from nnspec.types import TensorType
+from nnspec.types import TensorType, is_complex
 
 if TYPE_CHECKING:
     from nnspec.passes.rewriting import Change, Evaluate, State
@@ -99,6 +99,7 @@ class _Folder:
             sizes = [dim for dim in graph.values[value].type.dims if isinstance(dim, int)]
             operation = self._operations.of(method.module, node)
             fixed = len(sizes) == graph.values[value].type.rank and prod(sizes) <= MAX_ELEMENTS
+            fixed = fixed and not is_complex(graph.values[value].type.dtype)
             if fixed and operation is not None and not operation.is_random():
                 makers[value] = node
         return makers

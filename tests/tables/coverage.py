@@ -31,7 +31,8 @@ judged:
   reference*: in onnx's own evaluator, where the runtime lacks an operator. *refused*: ONNX cannot express it, and the
   export says so. In training there is nothing to compare.
 
-Every sample that is not said, or not the same, is below with its reason. Written by `{command}` with PyTorch {version};
+Every sample that is not said, or not the same, is below with its reason: how many they are stands behind each name.
+Written by `{command}` with PyTorch {version};
 `tests/tables/` has the code, and a test fails when this page is not what it would write.
 """
 
@@ -88,5 +89,14 @@ def _table(title: str, what: str, rows: Iterable[Row]) -> Iterator[str]:
     yield from (row.line() for row in rows)
     yield f"| total | | {' | '.join(str(number) for number in total.values())} |"
     yield f"\n### Exceptions: {title.lower()}\n"
-    yield from (line for row in rows for line in row.remarks())
+    yield from exceptions(rows)
     yield ""
+
+
+def exceptions(rows: Iterable[Row]) -> list[str]:
+    """Each reason with what it is about, and how many samples of that."""
+    grouped: dict[str, list[str]] = {}
+    for row in rows:
+        for reason, count in row.reasons().items():
+            grouped.setdefault(reason, []).append(f"`{row.name}` {count}")
+    return [f"- {reason}: {', '.join(names)}" for reason, names in sorted(grouped.items())]

@@ -35,10 +35,9 @@ class Row:
         numbers = " | ".join(str(self.counts[column]) for column in COLUMNS)
         return f"| `{self.name}` | {self.form} | {numbers} |"
 
-    def remarks(self) -> list[str]:
-        """The exceptions as lines of a list."""
-        unexplained = Counter(f"**no reason known**: {fault}" for fault in self.faults)
-        return [f"- `{self.name}`, {n}: {reason}" for reason, n in sorted((self.exceptions + unexplained).items())]
+    def reasons(self) -> Counter[str]:
+        """The exceptions, and how many samples each is about; those without a reason stand out."""
+        return self.exceptions + Counter(f"**no reason known**: {fault}" for fault in self.faults)
 
     def fill(self, samples: Iterable[Sample]) -> bool:
         """Judge samples, whatever torch warns of while they are made; whether there were any."""

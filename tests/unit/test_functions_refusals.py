@@ -50,7 +50,7 @@ CASES: list[tuple[str, dict[str, str], str, str]] = [
     ("roll(x, 1, 2)", {"x": "float[N, 3]"}, "NNS411", "out of range"),
     ("roll(x, 1, 0)", {"x": "float[]"}, "NNS411", "a scalar has none"),
     ("flip(x, (0, 0))", {"x": "float[N, 3]"}, "NNS411", "twice"),
-    ("movedim(x, (0, 1), 0)", {"x": "float[N, 3]"}, "NNS402", "1 for 2"),
+    ("movedim(x, (0, 1), (0,))", {"x": "float[N, 3]"}, "NNS402", "1 for 2"),
     # extremes and order
     ("max(x, 2)", {"x": "float[N, 3]"}, "NNS411", "out of range"),
     ("max(x, keepdim=true)", {"x": "float[N, 3]"}, "NNS405", "needs a dimension"),

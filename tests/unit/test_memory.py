@@ -156,6 +156,30 @@ def _other_shape(count: int, chance: random.Random) -> list[int]:
     return shape or [1]
 
 
+# --- scans ---------------------------------------------------------------------------------------------------------
+
+SCAN = """
+model M {
+  input rows: float[N, T, 4]
+  y = scan row in rows over dim=1 with h = zeros(N, 8) {
+    h = tanh(cat([row, h], dim=1) -> cell: Linear(8))
+    yield 2 * h
+  }
+  output y
+}
+"""
+
+
+@pytest.mark.parametrize("steps", [7, 32, 33, 200])
+def test_a_long_scan_takes_what_all_its_steps_do(steps: int) -> None:
+    program = compile_text(SCAN).program
+    rows = torch.randn(3, steps, 4).requires_grad_()
+    found = measured(build(program), lambda: [rows + 0])
+    ours = said(program, {"N": 3, "T": steps})
+    for mine, theirs in zip(ours, found, strict=True):
+        assert mine == pytest.approx(theirs, rel=0.1)
+
+
 # --- what fits -------------------------------------------------------------------------------------------------------
 
 
