@@ -235,8 +235,14 @@ class Blocks:
             through=layout.values,
             call=express,
             words=self._input_words,
-            served=(lambda names: laid_out(self._entry, method, names)) if is_entry else lambda _: [],
+            served=lambda names: laid_out(self._entry, method, names, self._plain(method)) if is_entry else [],
         )
+
+    def _plain(self, method: ir.Method) -> set[str]:
+        """The layers of a body that do not convolve images."""
+        calls = [node for node in method.graph.nodes if isinstance(node, ir.Call) and node.method is None]
+        layers = {node.path: self._layers.get(self._program.module_at(method.module, node.path)) for node in calls}
+        return {path for path, layer in layers.items() if layer is None or not layer.channels_last}
 
     def _input_words(self, step: Step) -> Sequence[str]:
         node = step.node

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from nnspec import ir
 from nnspec.backends.source_line import Line
@@ -46,12 +46,17 @@ def train_method() -> tuple[Line, list[Line]]:
     return head, [*refuse, Line("return ", Piece("super().train(mode)"))]
 
 
-def laid_out(entry: ir.Entry, method: ir.Method, names: Sequence[str]) -> list[Line]:
-    """Statements that bring the images among the inputs into the format of the weights."""
+def laid_out(entry: ir.Entry, method: ir.Method, names: Sequence[str], plain: Collection[str]) -> list[Line]:
+    """Statements that bring the images among the inputs into the format of the weights.
+
+    What goes into a function, or a layer called by one of the `plain` paths, may be no image: torch may refuse it so.
+    """
     lines = []
+    others = [n for n in method.graph.nodes if isinstance(n, ir.Op) or (isinstance(n, ir.Call) and n.path in plain)]
+    kept = {value for node in others for value in ir.refs(node.inputs)}
     for value, name in zip(method.graph.inputs, names, strict=True) if _is_laid_out(entry) else ():
         kind = method.graph.values[value].type if value is not None else None
-        if kind is not None and kind.rank == _IMAGE_RANK and is_float(kind.dtype):
+        if kind is not None and kind.rank == _IMAGE_RANK and is_float(kind.dtype) and value not in kept:
             lines.append(Line(f"{name} = ", Piece(f"{name}.contiguous(memory_format=torch.channels_last)")))
     return lines
 

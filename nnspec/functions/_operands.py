@@ -8,7 +8,17 @@ from typing import Any
 from nnspec.dims import Dim, Size, show
 from nnspec.layer import Operation, Rules, ShapeError
 from nnspec.layers._expect import expect_tensor
-from nnspec.types import Operand, Scalar, TensorType, category, is_complex, is_float, promote, show_dtype, with_imaginary
+from nnspec.types import (
+    Operand,
+    Scalar,
+    TensorType,
+    category,
+    is_complex,
+    is_float,
+    promote,
+    show_dtype,
+    with_imaginary,
+)
 
 _NUMBERS = ("bool", "int64", "float32")
 
@@ -94,12 +104,15 @@ def expect_dtype(function: Operation, operand: Any, dtype: str, what: str, input
     return x
 
 
-def broadcasts_to(rules: Rules, dims: Sequence[Size], target: Sequence[Size]) -> bool:
-    """Whether a tensor of these dimensions broadcasts to a shape without making that larger."""
+def expect_broadcast(
+    rules: Rules, dims: Sequence[Size], target: Sequence[Size], message: str, **error: Any
+) -> None:
+    """Refuse a tensor of these dimensions unless it broadcasts to a shape without making that larger."""
     if len(dims) > len(target):
-        return False
-    whole = rules.broadcast(target, dims)
-    return all(a == b or rules.equal(a, b) is True for a, b in zip(whole, target, strict=True))
+        raise ShapeError(message, code="NNS407", **error)
+    for size, wanted in zip(dims[::-1], target[::-1], strict=False):
+        if size != 1:
+            rules.require_equal(size, wanted, message, **({"code": "NNS407"} | error))
 
 
 _BITS = {"uint8": 8, "int8": 7, "int16": 15, "int32": 31, "int64": 63}

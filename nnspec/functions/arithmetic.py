@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from nnspec.arguments import arg
 from nnspec.dims import Dim
-from nnspec.functions._elementwise import Pair
 from nnspec.functions._complex import Number, apart, product, quotient, summed
+from nnspec.functions._elementwise import Pair
 from nnspec.functions._lowering import computed, kind, narrowed, tensor, towards_zero, wide
 from nnspec.functions._operands import as_float, category_of, expect_numbers, result_type
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call, infix, prefix
@@ -278,9 +278,12 @@ class floor_divide(_Binary):
 
 def _floor_of_floats(g: OnnxGraph, a: str, b: str, dtype: str) -> str:
     """Torch's way: the remainder decides, since rounding can lift a quotient to the next whole number."""
-    remainder_ = _signed_remainder(g, a, b, dtype)
-    quotient = g.node("Div", g.node("Sub", a, remainder_), b)
-    whole = g.node("Floor", g.node("Add", quotient, g.constant(0.5, dtype)))
+    rest, one = g.node("Mod", a, b, fmod=1), g.constant(1.0, dtype)
+    quotient = g.node("Div", g.node("Sub", a, rest), b)
+    quotient = g.node("Where", _differ(g, rest, b, dtype), g.node("Sub", quotient, one), quotient)
+    whole = g.node("Floor", quotient)
+    above = g.node("Greater", g.node("Sub", quotient, whole), g.constant(0.5, dtype))
+    whole = g.node("Where", above, g.node("Add", whole, one), whole)
     by_zero = g.node("Equal", b, g.constant(0.0, dtype))
     return str(g.node("Where", by_zero, g.node("Div", a, b), whole))
 
@@ -288,9 +291,12 @@ def _floor_of_floats(g: OnnxGraph, a: str, b: str, dtype: str) -> str:
 def _signed_remainder(g: OnnxGraph, a: str, b: str, dtype: str) -> str:
     """The remainder of floats with the sign of the divisor; Mod of floats has that of the dividend."""
     rest = g.node("Mod", a, b, fmod=1)
-    zero = g.constant(0.0, dtype)
-    differs = g.node("Less", g.node("Mul", g.node("Sign", rest), g.node("Sign", b)), zero)
-    return str(g.node("Where", differs, g.node("Add", rest, b), rest))
+    return str(g.node("Where", _differ(g, rest, b, dtype), g.node("Add", rest, b), rest))
+
+
+def _differ(g: OnnxGraph, a: str, b: str, dtype: str) -> str:
+    """Where one of two floats is above zero and the other below."""
+    return str(g.node("Less", g.node("Mul", g.node("Sign", a), g.node("Sign", b)), g.constant(0.0, dtype)))
 
 
 class remainder(_Binary):

@@ -8,9 +8,10 @@ from nnspec.arguments import arg
 from nnspec.functions._layer_form import LayerForm
 from nnspec.functions._operands import same_type, shape_text
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
-from nnspec.layers._expect import expect_float, expect_tensor, volume
+from nnspec.layers._expect import expect_float, expect_several, expect_tensor, volume
 from nnspec.layers._lowering import reduce
 from nnspec.layers.instance_norm import LocalResponseNorm
+from nnspec.layers.norm import expect_positive_eps
 from nnspec.types import TensorType
 
 
@@ -41,7 +42,8 @@ class _ChannelNorm(Function):
             if operand is not None:
                 self._check(rules, x, operand, what, position)
         if self.measures():
-            self._require_several(rules, x)
+            self.expect_eps()
+            expect_several(self, rules, x, volume(x.dims[axis] for axis in self.axes(x.rank)))
         if (running_mean is None) != (running_var is None) or not (self.measures() or running_mean):
             raise ShapeError(
                 f"`{name}` needs both `running_mean` and `running_var`, or is asked for the input's own statistics",
@@ -53,6 +55,9 @@ class _ChannelNorm(Function):
     def measures(self) -> bool:
         """Whether the input's own statistics count. Abstract: each function calls it otherwise."""
         raise NotImplementedError
+
+    def expect_eps(self) -> None:
+        """Refuse an `eps` that torch refuses where it measures."""
 
     def asking(self) -> str:
         """How the author asks for that."""
@@ -67,16 +72,6 @@ class _ChannelNorm(Function):
         if operand.rank != 1:
             raise ShapeError(message, code="NNS402", input=position)
         rules.require_equal(operand.dims[0], x.dims[1], message, input=position)
-
-    def _require_several(self, rules: Rules, x: TensorType) -> None:
-        rules.require_at_least(
-            volume(x.dims[axis] for axis in self.axes(x.rank)),
-            2,
-            f"`{type(self).__name__}` needs at least 2 numbers to measure their variance, but its input is {x}",
-            code="NNS403",
-            label="the variance of one number says nothing",
-            input=0,
-        )
 
     def axes(self, rank: int) -> list[int]:
         """The dimensions that are measured over. Abstract."""
@@ -151,6 +146,9 @@ class batch_norm(_ChannelNorm):
 
     def measures(self) -> bool:
         return self.training
+
+    def expect_eps(self) -> None:
+        expect_positive_eps(self)
 
     def asking(self) -> str:
         return "training=true"

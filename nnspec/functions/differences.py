@@ -58,14 +58,12 @@ class diff(Function):
         self, rules: Rules, x: TensorType, prepend: TensorType | None = None, append: TensorType | None = None
     ) -> TensorType:
         x, at = _expect_row(self, x, self.dim)
-        if not self.n:  # torch looks at nothing else then.
-            return x
         size, dtype = x.dims[at], x.dtype
         for position, word, more in ((1, "prepend", prepend), (2, "append", append)):
             if more is not None:
                 size = size + self._fitting(rules, x, at, expect_tensor(self, more, position), word, position)
                 dtype = promote(dtype, more.dtype)
-        if not self.n:  # Then torch looks at x alone.
+        if not self.n:  # Then torch puts nothing to x.
             return x
         times = "" if self.n == 1 else f" taken {self.n} times"
         message = f"differences{times} need {self.n} elements, and dimension {at} of {x} has {show(size)}"
@@ -91,8 +89,6 @@ class diff(Function):
         if not self.n:
             return x
         kind = g.type(x)
-        if not self.n:
-            return x
         parts = [part for part in (prepend, x, append) if part is not None]
         dtype = kind.dtype
         for part in parts:

@@ -20,6 +20,9 @@ _LARGEST = {"bool": 1, "uint8": 2**8 - 1, "int8": 2**7 - 1, "int16": 2**15 - 1, 
 _LARGEST |= {"float16": 2**11, "bfloat16": 2**8, "float32": 2**24, "float64": 2**53}
 """The last whole number of each type, before which it lacks none."""
 
+_SIZES = 2**40
+"""No size of a tensor is larger."""
+
 
 class _Whole(Function):
     """Whole numbers from `low` up to but not including `high`, each as likely as the others."""
@@ -35,17 +38,22 @@ class _Whole(Function):
         name, (low, high) = type(self).__name__, self.bounds()
         message = f"`{name}` draws from {show(low)} up to but not including {show(high)}, which leaves nothing"
         rules.require_at_least(high, low + 1, message, code="NNS411", at="high")
+        if dtype not in _LARGEST:
+            raise ShapeError(f"`{name}` draws whole numbers, not {show_dtype(dtype)}", code="NNS406")
         most = _LARGEST[dtype]
         least = 0 if dtype in ("bool", "uint8") else -most - (1 if is_int(dtype) else 0)
-        fits = {"low": isinstance(low, Dim) or least <= low, "high": isinstance(high, Dim) or high - 1 <= most}
-        for at, value in (("low", low), ("high", high)):
-            if not fits[at]:
-                raise ShapeError(
-                    f"`{name}` cannot draw up to {show(value)} in the type {show_dtype(dtype)}",
-                    code="NNS406",
-                    at=at,
-                    label=f"{show_dtype(dtype)} goes from {least} to {most}",
-                )
+        for at, value, greater, smaller in (("low", low, low, least), ("high", high, most, high - 1)):
+            if isinstance(value, Dim) and most > _SIZES:
+                continue
+            rules.require_at_least(
+                greater,
+                smaller,
+                f"`{name}` cannot draw {'from' if at == 'low' else 'up to'} {show(value)} in the type "
+                f"{show_dtype(dtype)}",
+                code="NNS406",
+                at=at,
+                label=f"{show_dtype(dtype)} goes from {least} to {most}",
+            )
 
     def drawn(self, g: OnnxGraph, dims: tuple[Size, ...], dtype: str) -> Any:
         """The lowering: a share of the range, rounded down."""

@@ -36,6 +36,8 @@ class getitem(Function):
     neighbours. Unlike torch, a slice beyond the end is refused, as is a negative step. Source: `torch.Tensor`.
     """
 
+    of_complex = "parts"
+
     items: tuple[Any, ...] = arg(doc="what stands in the brackets")
 
     examples = (
@@ -57,6 +59,8 @@ class getitem(Function):
     def infer(self, rules: Rules, x: TensorType, *tensors: TensorType) -> TensorType:
         x = expect_tensor(self, x)
         indices = [_expect_index(self, t, i) for i, t in enumerate(tensors, 1)]
+        if len(tensors) != sum(item == "tensor" for item in self.items if isinstance(item, str)):
+            raise ShapeError(f"{len(tensors)} index tensors do not go with {self.items}", code="NNS411", at="items")
         dims: list[Size] = []
         picked: list[int] = []
         for item, at in self._plan(x):

@@ -21,6 +21,7 @@ _MOST_PIECES = 10_000
 class _Join(Function):
     """What both ways of joining share: a list of tensors of one rank, whose types are promoted."""
 
+    of_complex = "parts"
     sequences = ("tensors",)
 
     keeps = ()
@@ -136,6 +137,8 @@ class stack(_Join):
 
 class _Pieces(Function):
     """What both ways of taking apart share: several outputs along one dimension."""
+
+    of_complex = "parts"
 
     def pieces(self, rules: Rules, size: Size) -> Sequence[Size]:
         """The sizes of the outputs, for a dimension of this size. Abstract: `chunk` and `split` say it."""

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 from nnspec.arguments import arg
 from nnspec.dims import Size, show
 from nnspec.functions._lowering import computed, narrowed, tensor, wide
-from nnspec.functions._operands import broadcasts_to, expect_numbers, result_type, same_type, shape_text
+from nnspec.functions._operands import expect_broadcast, expect_numbers, result_type, same_type, shape_text
 from nnspec.layer import Example, Function, OnnxGraph, Rules, ShapeError
 from nnspec.layers._expect import expect_tensor, volume
-from nnspec.types import Operand, TensorType, is_float
+from nnspec.types import Operand, TensorType, is_float, show_dtype
 
 _WORDS = ("a number", "a vector", "a matrix", "a batch of matrices")
 
@@ -178,7 +178,7 @@ class _AddedProduct(_Product):
         y = y.with_dims(*y.dims[1:]) if self.batches_summed else y
         same_type(self, (x, y))
         expect_scales(self, y.dtype)
-        expect_broadcast(self, rules, x, y.dims)
+        expect_addend(self, rules, x, y.dims)
         return y
 
     def lowered(self, g: OnnxGraph, x: str, left: str, right: str) -> str:
@@ -199,22 +199,15 @@ def expect_scales(function: Function, dtype: str) -> None:
     for name in ("beta", "alpha"):
         value = function.__dict__[name]
         if isinstance(value, float) and not is_float(dtype):
-            raise ShapeError(
-                f"`{type(function).__name__}` of integers needs a whole number as `{name}`, not {value}",
-                code="NNS406",
-                at=name,
-            )
+            result = f"`{type(function).__name__}` of type {show_dtype(dtype)}"
+            raise ShapeError(f"{result} needs a whole number as `{name}`, not {value}", code="NNS406", at=name)
 
 
-def expect_broadcast(function: Function, rules: Rules, x: TensorType, dims: Sequence[Size]) -> None:
+def expect_addend(function: Function, rules: Rules, x: TensorType, dims: Sequence[Size]) -> None:
     """Refuse a first tensor that does not broadcast to the shape of the product."""
-    if not broadcasts_to(rules, x.dims, dims):
-        raise ShapeError(
-            f"`{type(function).__name__}` adds to a product of shape {shape_text(dims)}, to which {x} does not "
-            "broadcast",
-            code="NNS407",
-            input=0,
-        )
+    product = f"a product of shape {shape_text(dims)}"
+    message = f"`{type(function).__name__}` adds to {product}, to which {x} does not broadcast"
+    expect_broadcast(rules, x.dims, dims, message, input=0)
 
 
 def weighted_sum(g: OnnxGraph, x: str, y: str, beta: float, alpha: float, dtype: str) -> str:
@@ -331,10 +324,9 @@ class addr(Function):
             if expect_tensor(self, operand, position).rank != 1:
                 raise ShapeError(f"`addr` needs vectors, but one is {operand}", code="NNS402", input=position)
         dtype = result_type(x, vec1, vec2)
-        if dtype != "bool":
-            expect_scales(self, dtype)
+        expect_scales(self, dtype)
         dims = (*vec1.dims, *vec2.dims)
-        expect_broadcast(self, rules, x, dims)
+        expect_addend(self, rules, x, dims)
         return TensorType(dtype, dims)
 
     def onnx(self, g: OnnxGraph, x: str, vec1: str, vec2: str) -> Any:

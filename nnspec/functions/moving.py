@@ -24,6 +24,7 @@ class roll(Function):
     """
 
     keeps = ()
+    of_complex = "parts"
 
     shifts: Size | tuple[Size, ...] = arg(doc="how far, towards higher positions; one number, or one for each of dims")
     dims: int | tuple[int, ...] | None = arg(
@@ -41,13 +42,12 @@ class roll(Function):
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         x = expect_tensor(self, x)
         shifts, dims = self._shifts(), self._dims(x)
-        if (dims is not None and len(shifts) != len(dims)) or (dims is None and len(shifts) != 1):
-            count = 1 if dims is None else len(dims)
-            raise ShapeError(
-                f"`roll` needs a shift for each dimension, but there are {len(shifts)} for {count}",
-                code="NNS402",
-                at="shifts",
-            )
+        count = 1 if dims is None else len(dims)
+        if len(shifts) != count or not shifts:
+            there = f"there {'is' if len(shifts) == 1 else 'are'} {len(shifts) or 'none'}"
+            there += f" for {count}" if shifts else ""
+            message = f"`roll` needs a shift for each dimension, but {there}"
+            raise ShapeError(message, code="NNS402", at="shifts")
         return x
 
     def _shifts(self) -> tuple[Size, ...]:
@@ -94,6 +94,7 @@ class flip(Function):
     Source: `torch.flip`.
     """
 
+    of_complex = "parts"
     keeps = ()
 
     dims: tuple[int, ...] | int = arg(doc="the dimensions to turn round")
@@ -127,6 +128,8 @@ class flip(Function):
 
 class _Reordered(Function):
     """What orders of dimensions share."""
+
+    of_complex = "parts"
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         x = expect_tensor(self, x)

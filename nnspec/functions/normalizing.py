@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from nnspec.arguments import arg
 from nnspec.functions._operands import shape_text
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
-from nnspec.layers._expect import expect_divisor, expect_float
+from nnspec.layers._expect import expect_divisor, expect_float, expect_several, volume
 from nnspec.layers.norm import filled, grouped_norm, remember_root_mean_square, root_mean_square_norm
 from nnspec.types import TensorType
 
@@ -150,9 +150,9 @@ class group_norm(_Normalization):
         expect_float(self, x)
         if x.rank < 2:
             raise ShapeError(f"`group_norm` needs at least 2 dimensions, [N, C], but its input is {x}", code="NNS402")
-        expect_divisor(
-            self, "the number of channels", self._channels(rules, x), "num_groups", self.num_groups, at="num_groups"
-        )
+        channels = self._channels(rules, x)
+        expect_divisor(self, "the number of channels", channels, "num_groups", self.num_groups, at="num_groups")
+        expect_several(self, rules, x, volume((x.dims[0], channels // self.num_groups, *x.dims[2:])))
         for position, (what, tensor) in enumerate((("weight", weight), ("bias", bias)), 1):
             if tensor is None:
                 continue

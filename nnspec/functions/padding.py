@@ -50,7 +50,7 @@ class pad(Function):
         if self.mode != "constant":
             expect_float(self, x)
             self._expect_places(x, len(amounts))
-        elif self.value is not None and not is_float(x.dtype) and self.value != int(self.value):
+        elif self.value is not None and not is_float(x.dtype) and not float(self.value).is_integer():
             raise ShapeError(f"`pad` cannot put {self.value} around {x}", code="NNS406", at="value")
         for amount in self.pad:
             if not isinstance(amount, int):

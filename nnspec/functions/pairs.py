@@ -60,8 +60,10 @@ class copysign(RealPair):
     )
 
     def lowered(self, g: OnnxGraph, x: Any, other: Any, dtype: str) -> Any:
-        size = g.node("Abs", tensor(g, x, dtype))
-        return g.node("Where", negative(g, tensor(g, other, dtype), dtype), g.node("Neg", size), size)
+        signs = g.constant(-1.0, dtype), g.constant(1.0, dtype)
+        sign = g.node("Where", negative(g, tensor(g, other, dtype), dtype), *signs)
+        # A product, since ONNX Runtime's Where makes 0.0 of -0.0.
+        return g.node("Mul", g.node("Abs", tensor(g, x, dtype)), sign)
 
 
 class fmod(Pair):

@@ -8,7 +8,7 @@ from typing import Any
 from nnspec.arguments import arg
 from nnspec.dims import show
 from nnspec.functions._lowering import kind, tensor
-from nnspec.functions._operands import axis, broadcasts_to, expect_dtype, expect_fits, shape_text
+from nnspec.functions._operands import axis, expect_broadcast, expect_dtype, expect_fits, shape_text
 from nnspec.functions._positions import along, as_scalar, as_vector, expect_positions, joint, listed
 from nnspec.functions._scattering import compute_type
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
@@ -177,9 +177,8 @@ class index_put(Function):
             expect_positions(self, index)
         values = expect_dtype(self, values, x.dtype, "values", 2)
         picked = (*rules.broadcast(*(i.dims for i in indices)), *x.dims[len(indices) :])
-        if not broadcasts_to(rules, values.dims, picked):
-            message = f"`index_put` picks {shape_text(picked)}, to which {values} does not broadcast"
-            raise ShapeError(message, code="NNS407", input=2)
+        message = f"`index_put` picks {shape_text(picked)}, to which {values} does not broadcast"
+        expect_broadcast(rules, values.dims, picked, message, input=2)
         return x
 
     def torch(self, *inputs: Any) -> Code:

@@ -8,7 +8,7 @@ from nnspec.arguments import arg
 from nnspec.functions._operands import as_float, axes
 from nnspec.functions._reduction import Place, Reduction, extreme, left
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
-from nnspec.layers._expect import expect_tensor
+from nnspec.layers._expect import expect_float, expect_tensor
 from nnspec.layers._lowering import reduce
 from nnspec.types import DType, TensorType, is_float, show_dtype
 
@@ -19,6 +19,7 @@ class sum(Reduction):
     Source: `torch.sum`.
     """
 
+    of_complex = "parts"
     keeps: ClassVar[tuple[str, ...] | None] = ()
 
     dtype: DType | None = arg(None, doc="convert to this type before", keyword=True)
@@ -92,6 +93,7 @@ class mean(Reduction):
     Source: `torch.mean`.
     """
 
+    of_complex = "parts"
     keeps: ClassVar[tuple[str, ...] | None] = ()
 
     dtype: DType | None = arg(None, doc="convert to this type before", keyword=True)
@@ -130,6 +132,9 @@ class nanmean(mean):
         Example("nanmean(x, dim=(0, 1), keepdim=true)", x="float[N, T]"),
         Example("nanmean(x, dim=1)", x="float64[N, T]"),
     )
+
+    def result(self, x: TensorType) -> str:
+        return super().result(expect_float(self, x))
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         kind = g.type(x)

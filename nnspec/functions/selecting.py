@@ -33,6 +33,8 @@ class narrow(Function):
     Source: `torch.narrow`.
     """
 
+    of_complex = "parts"
+
     dim: int = arg(doc="the dimension to take from")
     start: Size = arg(doc="where the stretch begins; from the end when negative")
     length: Size = arg(doc="how long it is")
@@ -75,6 +77,8 @@ class select(Function):
     Source: `torch.select`.
     """
 
+    of_complex = "parts"
+
     dim: int = arg(doc="the dimension to take from")
     index: int = arg(doc="the position; from the end when negative")
 
@@ -111,6 +115,8 @@ class unbind(Function):
     Source: `torch.unbind`.
     """
 
+    of_complex = "parts"
+
     dim: int = arg(0, doc="the dimension to take apart")
 
     examples = (
@@ -146,6 +152,8 @@ class index_select(Function):
 
     Source: `torch.index_select`.
     """
+
+    of_complex = "parts"
 
     order = ("x", "dim", "index")
 

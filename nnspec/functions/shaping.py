@@ -76,6 +76,7 @@ class reshape(Function):
     Source: `torch.reshape`.
     """
 
+    of_complex = "parts"
     reshapes = True
 
     shape: tuple[Size, ...] = arg(doc="the new sizes; one of them may be -1, to be worked out")
@@ -106,6 +107,7 @@ class flatten(Function):
     Source: `torch.flatten`.
     """
 
+    of_complex = "parts"
     reshapes = True
 
     start_dim: int = arg(0, doc="first dimension of those that become one")
@@ -149,6 +151,7 @@ class unflatten(Function):
     Source: `torch.unflatten`.
     """
 
+    of_complex = "parts"
     reshapes = True
 
     dim: int = arg(doc="the dimension that becomes several")
@@ -190,6 +193,8 @@ class permute(Function):
 
     Source: `torch.permute`.
     """
+
+    of_complex = "parts"
 
     dims: tuple[int, ...] = arg(doc="for each dimension of the result, which one it was")
 
@@ -234,6 +239,8 @@ class transpose(Function):
     Source: `torch.transpose`.
     """
 
+    of_complex = "parts"
+
     dim0: int = arg(doc="one dimension")
     dim1: int = arg(doc="the other")
 
@@ -273,6 +280,7 @@ class unsqueeze(Function):
     Source: `torch.unsqueeze`.
     """
 
+    of_complex = "parts"
     reshapes = True
 
     dim: int = arg(doc="where it stands in the result")
@@ -301,6 +309,7 @@ class squeeze(Function):
     Unlike torch it refuses a dimension that is not known to be 1. Source: `torch.squeeze`.
     """
 
+    of_complex = "parts"
     reshapes = True
 
     dim: int | tuple[int, ...] | None = arg(None, doc="the dimensions to leave out; all of size 1 without it")
@@ -350,6 +359,8 @@ class expand(Function):
 
     Source: `torch.Tensor.expand`.
     """
+
+    of_complex = "parts"
 
     sizes: tuple[Size, ...] = arg(doc="the new sizes; -1 keeps one")
 

@@ -44,7 +44,7 @@ class var(Function):
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         x = expect_float(self, x)
         gone = self._gone(x)
-        if self.unbiased is not None and self.correction != 1:
+        if self.unbiased is not None and "correction" in dict(self.given()):
             raise ShapeError(
                 f"`{type(self).__name__}` takes `correction` or `unbiased`, not both", code="NNS304", at="unbiased"
             )

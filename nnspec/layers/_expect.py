@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from nnspec.dims import Size
-from nnspec.layer import Operation, ShapeError
+from nnspec.layer import Operation, Rules, ShapeError
 from nnspec.types import Scalar, TensorType, is_float, show_dtype
 
 
@@ -71,6 +71,18 @@ def expect_weight_type(layer: Operation, operand: Any, input: int = 0) -> Tensor
             helps=helps,
         )
     return x
+
+
+def expect_several(layer: Operation, rules: Rules, x: TensorType, count: Size) -> None:
+    """Refuse to measure the variance of a single number."""
+    rules.require_at_least(
+        count,
+        2,
+        f"`{type(layer).__name__}` needs at least 2 numbers to measure their variance, but its input is {x}",
+        code="NNS403",
+        label="the variance of one number says nothing",
+        input=0,
+    )
 
 
 def expect_sizes(layer: Operation, operand: Any, input: int) -> tuple[Size, ...] | None:

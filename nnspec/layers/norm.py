@@ -6,8 +6,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nnspec.arguments import arg, inferred
-from nnspec.layer import Code, Example, Layer, OnnxGraph, Rules, ShapeError, Weight, call
-from nnspec.layers._expect import expect_divisor, expect_float, expect_rank, expect_tensor, expect_weight_type
+from nnspec.layer import Code, Example, Layer, OnnxGraph, Operation, Rules, ShapeError, Weight, call
+from nnspec.layers._expect import (
+    expect_divisor,
+    expect_float,
+    expect_rank,
+    expect_several,
+    expect_tensor,
+    expect_weight_type,
+    volume,
+)
 from nnspec.layers._lowering import reduce
 from nnspec.types import TensorType
 
@@ -30,6 +38,9 @@ class _BatchNorm(Layer):
     bias: bool = arg(True, doc="learn an offset, where a scale is learned", keyword=True)
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        if not self.track_running_stats:
+            expect_positive_eps(self)
+            expect_several(self, rules, x, volume(x.dims[:1] + x.dims[2:]))
         return x
 
     def learns_statistics(self) -> bool:
@@ -85,6 +96,13 @@ class _BatchNorm(Layer):
         spread = g.constant([-1, *[1] * (kind.rank - 2)])
         y = g.node("Mul", y, g.node("Reshape", g.weight("weight"), spread))
         return str(g.node("Add", y, g.node("Reshape", g.weight("bias"), spread)) if self.bias else y)
+
+
+def expect_positive_eps(operation: Operation) -> None:
+    """Refuse to divide by the deviation of a batch, which may be 0."""
+    if operation.__dict__["eps"] == 0:
+        message = f"`{type(operation).__name__}` divides by the deviation of the batch, which may be 0"
+        raise ShapeError(message, code="NNS304", label="must be positive", at="eps")
 
 
 class BatchNorm1d(_BatchNorm):
@@ -306,6 +324,7 @@ class GroupNorm(Layer):
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         expect_divisor(self, "num_channels", self.num_channels, "num_groups", self.num_groups, at="num_groups")
+        expect_several(self, rules, x, volume((x.dims[0], self.num_channels // self.num_groups, *x.dims[2:])))
         return x
 
     def weights(self) -> dict[str, Weight]:

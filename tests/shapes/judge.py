@@ -26,8 +26,8 @@ from .seeds import Call
 Shapes = list[tuple[str, tuple[Any, ...]]]
 """Element type and dimensions of each tensor of a result, in order."""
 
-_REFUSALS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError, ArithmeticError)
-"""How torch refuses."""
+_REFUSALS = (RuntimeError, ValueError, TypeError, IndexError, AttributeError, AssertionError, ArithmeticError)
+"""How torch refuses; some functions of its meta device stumble instead."""
 
 
 @dataclass(frozen=True)

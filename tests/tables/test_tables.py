@@ -28,6 +28,8 @@ ROW = re.compile(r"^\| (`\w+`|total) \|.*?((?:\| \d+ )+)\|$", re.MULTILINE)
 COUNTS = {name.strip("`"): int(n.split()[1]) for name, n in ROW.findall(PAGE.read_text(encoding="utf-8"))}
 MANY = [name for name in FUNCTIONS if COUNTS.get(name, 0) > 100]
 """Those with so many samples that all of them take long."""
+UNJUDGED = ("bernoulli", "normal", "rand_like", "randint", "randint_like", "randn_like")
+"""Neither ONNX Runtime nor the reference evaluator has their operators from opset 22 on."""
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +88,7 @@ def test_a_function_of_many_samples_is_torchs_in_some(name: str) -> None:
 def test_other_opsets_say_the_same(name: str, opset: int) -> None:
     if name in CLASSES:
         assert row_of_class(name, opset).faults == []
-    elif entries(name) and name not in MANY:
+    elif entries(name) and name not in (*MANY, *UNJUDGED):
         assert row_of_function(name, opset).faults == []
 
 
