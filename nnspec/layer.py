@@ -200,9 +200,10 @@ class Operation(Arguments, Inference):
     """Inputs (by name) that may be numbers or sizes instead of tensors."""
     sequences: ClassVar[tuple[str, ...]] = ()
     """Inputs (by name) that are lists of tensors."""
-    of_complex: ClassVar[Literal["", "own", "parts"]] = ""
+    of_complex: ClassVar[Literal["", "own", "parts", "product"]] = ""
     """Whether operands may be complex: no; yes, and `onnx` is handed values with a last dimension more, of two (the
-    real and the imaginary part); yes, and real and imaginary parts go through `onnx` each by itself."""
+    real and the imaginary part); yes, and real and imaginary parts go through `onnx` each by itself, or, of operands
+    that are multiplied, each with each."""
     keeps: ClassVar[tuple[str, ...] | None] = None
     """What torch keeps for the backward pass: inputs by name, and `output`; None is every input."""
 

@@ -10,13 +10,19 @@ from nnspec.types import TensorType, is_complex
 
 
 def refuse_complex(operation: Operation, inputs: Sequence[Any]) -> None:
-    """Raise `ShapeError` for complex numbers among the inputs of an operation that takes none."""
-    if operation.of_complex:
+    """Raise `ShapeError` for complex numbers among the inputs of an operation that takes none.
+
+    One that is told the type of its result, by a real type, takes none either.
+    """
+    told = getattr(operation, "dtype", None) if "dtype" in operation.fields else None
+    if operation.of_complex and told is None:
         return
     for position, x in enumerate(inputs):
         found = next((part for part in _tensors(x) if is_complex(part.dtype)), None)
         if found is not None:
             name = operation.title if isinstance(operation, Layer) else type(operation).__name__
+            if operation.of_complex:
+                name += f"(dtype={told})"
             raise ShapeError(
                 f"`{name}` takes no complex numbers, but it is given {found}",
                 code="NNS406",

@@ -69,7 +69,7 @@ def _try(kind: str, name: str, numbers: range) -> Counter[str]:
     counted: Counter[str] = Counter()
     for number in numbers:
         chance = Random(f"{name} {number}")
-        drawn = draw(chance.choice(seeds(kind, name)), chance)
+        drawn = draw(seeds(kind, name), chance)
         if drawn is None:
             continue
         said = ours(drawn.concrete())

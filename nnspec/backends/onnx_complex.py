@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 from nnspec.backends.onnx_graph import GraphBuilder
@@ -10,11 +11,13 @@ from nnspec.types import TensorType, is_complex, real_part
 
 
 def lower(g: OnnxGraph, graph: GraphBuilder, operation: Layer | Function, operands: tuple[Any, ...]) -> Any:
-    """An operation's ONNX form; of one that takes parts, that of the real parts joined with that of the imaginary."""
-    if operation.of_complex != "parts" or not _any_complex(graph, operands):
+    """An operation's ONNX form, put together of those for real and imaginary parts where it says so."""
+    if operation.of_complex in ("", "own") or not _any_complex(graph, operands):
         return operation.onnx(g, *operands)
     parts = _Parts(g, graph)
-    return parts.joined(*(operation.onnx(g, *(parts.of(each, number) for each in operands)) for number in (0, 1)))
+    if operation.of_complex == "parts":
+        return parts.joined(*(operation.onnx(g, *(parts.of(each, number) for each in operands)) for number in (0, 1)))
+    return parts.product(operation, operands)
 
 
 def _any_complex(graph: GraphBuilder, operand: Any) -> bool:
@@ -36,11 +39,11 @@ class _Parts:
         In a list with complex numbers, what is real has imaginary parts of 0.
         """
         if isinstance(operand, tuple):
-            if number and _any_complex(self._graph, operand):
-                return tuple(
-                    self.of(each, number) if _any_complex(self._graph, each) else self._zeros(each) for each in operand
-                )
-            return tuple(self.of(each, number) for each in operand)
+            mixed = number == 1 and _any_complex(self._graph, operand)
+            return tuple(
+                self._zeros(each) if mixed and not _any_complex(self._graph, each) else self.of(each, number)
+                for each in operand
+            )
         if not _any_complex(self._graph, operand):
             return operand
         kind = self._graph.types[operand]
@@ -51,8 +54,18 @@ class _Parts:
         if isinstance(real, tuple):
             return tuple(self.joined(*pair) for pair in zip(real, imaginary, strict=True))
         last = self._g.constant([-1])
-        halves = (self._g.node("Unsqueeze", half, last) for half in (real, imaginary))
-        return self._g.node("Concat", *halves, axis=-1)
+        return self._g.node("Concat", *(self._g.node("Unsqueeze", half, last) for half in (real, imaginary)), axis=-1)
+
+    def product(self, operation: Layer | Function, operands: tuple[Any, ...]) -> str:
+        """The products of every choice of parts, added up: two imaginary parts give a negative real one."""
+        sums: list[str | None] = [None, None]
+        choices = [(0, 1) if _any_complex(self._graph, each) else (0,) for each in operands]
+        for numbers in product(*choices):
+            value = operation.onnx(self._g, *(self.of(each, n) for each, n in zip(operands, numbers, strict=True)))
+            turns = sum(numbers)
+            known, sign = sums[turns % 2], "Sub" if turns % 4 > 1 else "Add"
+            sums[turns % 2] = value if known is None else self._g.node(sign, known, value)
+        return str(self.joined(*sums))
 
     def _zeros(self, operand: str) -> str:
         kind = self._graph.types[operand]

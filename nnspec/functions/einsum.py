@@ -21,6 +21,8 @@ class einsum(Function):
     dimensions that broadcast, and which unlike in torch are always kept. Source: `torch.einsum`.
     """
 
+    of_complex = "product"
+
     order = ("equation", "*operands")
 
     equation: str = arg(doc="the letters of each operand's dimensions, and after the arrow those of the result")
@@ -34,6 +36,7 @@ class einsum(Function):
         Example('einsum("i,j,k->ijk", a, b, c)', a="float[N]", b="float[3]", c="float[T]"),
         Example('einsum("ij,jk,kl->il", a, b, c)', a="float[N, 3]", b="float[3, 4]", c="float[4, T]"),
         Example('einsum("nd -> n", a)', a="int[N, 8]"),
+        Example('abs(einsum("nik,iok->nok", rfft(a), view_as_complex(w)))', a="float[N, 3, 8]", w="float[3, 4, 5, 2]"),
     )
 
     def infer(self, rules: Rules, *operands: TensorType) -> TensorType:

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from nnspec.dims import Size
 from nnspec.functions._lowering import reshaped
-from nnspec.functions.shaping import expand, reshape
+from nnspec.functions.repeating import expand
+from nnspec.functions.shaping import reshape
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, method
 from nnspec.layers._expect import expect_tensor
 from nnspec.types import TensorType

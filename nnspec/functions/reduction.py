@@ -10,7 +10,7 @@ from nnspec.functions._reduction import Place, Reduction, extreme, left
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
 from nnspec.layers._expect import expect_float, expect_tensor
 from nnspec.layers._lowering import reduce
-from nnspec.types import DType, TensorType, is_float, show_dtype
+from nnspec.types import DType, TensorType, category, is_float, show_dtype
 
 
 class sum(Reduction):
@@ -35,7 +35,7 @@ class sum(Reduction):
     )
 
     def result(self, x: TensorType) -> str:
-        return self.dtype or (x.dtype if is_float(x.dtype) else "int64")
+        return self.dtype or (x.dtype if category(x.dtype) > 1 else "int64")
 
 
 class nansum(sum):
@@ -45,6 +45,7 @@ class nansum(sum):
     """
 
     keeps = ("x",)
+    of_complex = ""
 
     examples = (
         Example("nansum(x / x)", x="int[N, 8]"),
@@ -108,7 +109,7 @@ class mean(Reduction):
 
     def result(self, x: TensorType) -> str:
         dtype = self.dtype or x.dtype
-        if not is_float(dtype):
+        if category(dtype) < 2:
             raise ShapeError(
                 f"`{type(self).__name__}` needs a float tensor, but its input is {x}",
                 code="NNS406",
@@ -126,6 +127,7 @@ class nanmean(mean):
     """
 
     keeps = ("x",)
+    of_complex = ""
 
     examples = (
         Example("nanmean(x / x)", x="int[N, 8]"),

@@ -1,4 +1,4 @@
-"""Another shape for the same elements: reshape, flatten, permute, expand and their like."""
+"""Another shape for the same elements: reshape, flatten, permute and their like."""
 
 from __future__ import annotations
 
@@ -352,60 +352,3 @@ class squeeze(Function):
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         gone = self._gone(g.type(x))
         return g.node("Squeeze", x, g.constant(list(gone))) if gone else x
-
-
-class expand(Function):
-    """Dimensions of size 1 repeated to another size, and new ones in front: [1, 3] to [N, 3] for `(N, -1)`.
-
-    Source: `torch.Tensor.expand`.
-    """
-
-    of_complex = "parts"
-
-    sizes: tuple[Size, ...] = arg(doc="the new sizes; -1 keeps one")
-
-    examples = (
-        Example("expand(x, (N, -1))", x="float[1, 3]", y="float[N]"),
-        Example("expand(x, [2, N, 3])", x="int[N, 1]"),
-        Example("expand(x, (T, T))", x="float[T, 1]"),
-        Example("expand(x, (4,))", x="bool[]"),
-    )
-
-    def infer(self, rules: Rules, x: TensorType) -> TensorType:
-        x = expect_tensor(self, x)
-        new = len(self.sizes) - x.rank
-        if new < 0 or -1 in self.sizes[:new]:
-            why = "it has fewer dimensions" if new < 0 else "-1 keeps a size, and a new dimension has none"
-            raise ShapeError(f"{self._cannot(x)}: {why}", code="NNS402", label=why, at="sizes")
-        dims = list(self.sizes)
-        for i, (old, size) in enumerate(zip(x.dims, self.sizes[new:], strict=True), new):
-            if size == -1:
-                dims[i] = old
-            elif old != 1:
-                rules.require_equal(
-                    old,
-                    size,
-                    f"{self._cannot(x)}: {show(old)} is not 1 in dimension {i - new}",
-                    code="NNS407",
-                    label=f"{show(old)} cannot become {show(size)}",
-                    at="sizes",
-                )
-        for size in dims:
-            rules.require_at_least(size, 0, f"{self._cannot(x)}: {show(size)} is no size", code="NNS407", at="sizes")
-        return x.with_dims(*dims)
-
-    def _cannot(self, x: TensorType) -> str:
-        return f"`expand` cannot make {shape_text(self.sizes)} of {x}"
-
-    def memory(self, m: Tape, *inputs: Any) -> Any:
-        return m.expand(inputs[0], m.output.dims)
-
-    def gives_back(self, inputs: Sequence[Any], output: Any) -> int | None:
-        return 0 if output == inputs[0] else None
-
-    def torch(self, *inputs: Any) -> Code:
-        return method("expand", *inputs, *(self.sizes or ((),)))
-
-    def onnx(self, g: OnnxGraph, x: str) -> Any:
-        # Expand broadcasts both ways, so that 1 keeps a size.
-        return g.node("Expand", x, g.shape([1 if s == -1 else s for s in self.sizes])) if self.sizes else x

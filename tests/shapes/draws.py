@@ -1,4 +1,4 @@
-"""Calls at random: an example's call with other sizes, ranks, element types and arguments.
+"""Calls at random: an example's call with other sizes, ranks, element types, operands and arguments.
 
 A drawn call is a template over symbols together with a size for each: what it says with numbers and what it says with
 symbols are then two readings of one thing.
@@ -6,20 +6,20 @@ symbols are then two readings of one thing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from nnspec.arguments import Field, Kind, parse_kind
 from nnspec.dims import Dim, Size, evaluate, substitute, symbol, symbols
 from nnspec.layer import Operation
-from nnspec.types import DTYPES, Scalar, TensorType
+from nnspec.types import DTYPES, REAL_DTYPES, Scalar, TensorType
 
+from .arguments import rearranged
 from .seeds import Call
 
 _LARGEST = 7
-_FLOATS = (0.0, 0.1, 0.5, 1.0, 2.0, -1.0)
+_NUMBERS = (0, 1, 2, 3, -1, -2, 0.5, 1.0, 2.5, -1.5, True, False)
 
 
 @dataclass(frozen=True)
@@ -43,41 +43,82 @@ class Draw:
         return _mapped(self.call, lambda size: substitute(size, known))
 
 
-def draw(seed: Call, chance: Random) -> Draw | None:
-    """A random relative of a call; None where its sizes are impossible."""
+def draw(seeds: Sequence[Call], chance: Random) -> Draw | None:
+    """A random relative of one of these calls; None where its sizes are impossible."""
+    seed = chance.choice(seeds)
     sizes: dict[str, int] = {}
     template = _mapped(seed, lambda size: size if isinstance(size, Dim) else _named(size, sizes, chance))
-    for name in _names(template) - sizes.keys():
-        sizes[name] = chance.randint(1, _LARGEST)
-    operands = tuple(_perturbed(each, chance) for each in template.operands)
+    for name in sorted(_names(template) - sizes.keys()):
+        sizes[name] = _any_size(chance)
+    operands = _chosen(template, chance.choice(seeds), chance)
+    operands = tuple(_perturbed(each, chance) for each in operands)
     if chance.random() < 0.1:
-        operands = _retyped(operands, chance)
+        operands = _retyped(operands, chance, DTYPES if template.operation.of_complex else REAL_DTYPES)
     operation = template.operation
     if chance.random() < 0.6:
-        operation = _rearranged(operation, chance)
-    found = Draw(Call(operation, operands), sizes)
+        operation = _with_symbols(rearranged(operation, chance), sizes, chance)
     if any(size < 1 for operand in operands for size in _sizes(operand, sizes)):
         return None
-    return found
+    return Draw(Call(operation, operands), sizes)
 
 
 # --- operands --------------------------------------------------------------------------------------------------------
 
 
+def _any_size(chance: Random) -> int:
+    return chance.randint(1, _LARGEST) if chance.random() < 0.9 else chance.randint(8, 20)
+
+
 def _named(size: int, sizes: dict[str, int], chance: Random) -> Size:
-    """A symbol for a number, the same for the same: so that what belongs together changes together."""
+    """A symbol for a number, the same for the same: so that what belongs together changes together.
+
+    Now and then it is an expression, of which the number is made.
+    """
     name = f"D{size}"
     if size < 1 or (name not in sizes and chance.random() < 0.3):
         return size
-    sizes.setdefault(name, size if chance.random() < 0.7 else chance.randint(1, _LARGEST))
+    if name not in sizes:
+        sizes[name] = size if chance.random() < 0.7 else _any_size(chance)
+    kind = size % 7  # The same for each place where the number stands.
+    if chance.random() < 0.1 and sizes[name] == size:
+        sizes.setdefault(f"E{size}", size // 2 if kind % 2 == 0 else size - 1)
+        return symbol(f"E{size}") * 2 if kind % 2 == 0 else symbol(f"E{size}") + 1
     return symbol(name)
+
+
+def _chosen(template: Call, other: Call, chance: Random) -> tuple[Any, ...]:
+    """The operands, now and then without an optional one, with one of another example, or with a number."""
+    cls = type(template.operation)
+    names, least = cls.input_names(), cls.required_inputs()
+    operands = list(template.operands)
+    for i, name in enumerate(names):
+        if name.startswith("*"):
+            operands = [*operands[:i], *_resized(operands[i:], chance)]
+        elif i >= least and chance.random() < 0.2:
+            given = other.operands[i] if i < len(other.operands) and chance.random() < 0.7 else None
+            operands += [None] * (i + 1 - len(operands))
+            operands[i] = given
+        elif name in cls.scalars and i < len(operands) and not isinstance(operands[i], tuple):
+            if chance.random() < (0.3 if isinstance(operands[i], Scalar) else 0.05):
+                operands[i] = Scalar(chance.choice(_NUMBERS))
+    while operands and operands[-1] is None:
+        operands.pop()
+    return tuple(operands)
+
+
+def _resized(parts: list[Any], chance: Random) -> list[Any]:
+    """A list of operands, now and then with one more or one less."""
+    if not parts or chance.random() < 0.8:
+        return parts
+    at = chance.randrange(len(parts))
+    return [*parts[:at], *parts[at + 1 :]] if chance.random() < 0.4 else [*parts, parts[at]]
 
 
 def _perturbed(operand: Any, chance: Random) -> Any:
     """Now and then with another size, or one dimension more or less."""
     if isinstance(operand, tuple):
-        return tuple(_perturbed(part, chance) for part in operand)
-    if not isinstance(operand, TensorType) or chance.random() < 0.7:
+        return tuple(_perturbed(part, chance) for part in _resized(list(operand), chance))
+    if not isinstance(operand, TensorType) or chance.random() < 0.75:
         return operand
     dims = list(operand.dims)
     place = chance.randint(0, len(dims))
@@ -85,13 +126,13 @@ def _perturbed(operand: Any, chance: Random) -> Any:
     if kind == "more":
         dims.insert(place, chance.randint(1, 3))
     elif place < len(dims):
-        dims[place : place + 1] = [] if kind == "less" else [1 if kind == "one" else chance.randint(1, _LARGEST)]
+        dims[place : place + 1] = [] if kind == "less" else [1 if kind == "one" else _any_size(chance)]
     return operand.with_dims(*dims)
 
 
-def _retyped(operands: tuple[Any, ...], chance: Random) -> tuple[Any, ...]:
+def _retyped(operands: tuple[Any, ...], chance: Random, dtypes: Sequence[str]) -> tuple[Any, ...]:
     """With another element type, of one operand or of all."""
-    dtype, one = chance.choice(DTYPES), chance.randint(-1, len(operands) - 1)
+    dtype, one = chance.choice(dtypes), chance.randint(-1, len(operands) - 1)
 
     def typed(operand: Any) -> Any:
         if isinstance(operand, tuple):
@@ -101,62 +142,21 @@ def _retyped(operands: tuple[Any, ...], chance: Random) -> tuple[Any, ...]:
     return tuple(typed(each) if one in (-1, i) else each for i, each in enumerate(operands))
 
 
-# --- arguments -------------------------------------------------------------------------------------------------------
-
-
-def _rearranged(operation: Operation, chance: Random) -> Operation:
-    """With other values for some arguments, of the right kinds and within their bounds."""
-    changes = {}
-    for name, field in operation.fields.items():
-        if field.inferred or chance.random() < 0.6:
-            continue
-        value = _value(parse_kind(field.kind), field, getattr(operation, name), chance)
-        if field.bound_fault(value) is None:
-            changes[name] = value
-    return operation.replace(**changes)
-
-
-def _value(kind: Kind, field: Field, now: Any, chance: Random) -> Any:
-    word, inside = kind
-    if word == "|":
-        return _value(chance.choice(inside), field, now, chance)
-    if word == "tuple":
-        many = len(inside) == 2 and inside[1] == "..."
-        kinds = [inside[0]] * _length(now, chance) if many else inside
-        old = now if isinstance(now, tuple) else ()
-        return tuple(_value(each, field, old[i] if i < len(old) else None, chance) for i, each in enumerate(kinds))
-    made = _DRAWN.get(word)
-    return now if made is None else made(field, inside, now, chance)
-
-
-def _length(now: Any, chance: Random) -> int:
-    return len(now) if isinstance(now, tuple) and chance.random() < 0.7 else chance.randint(0, 3)
-
-
-def _integer(field: Field, inside: Any, now: Any, chance: Random) -> int:
-    if isinstance(now, int) and not isinstance(now, bool) and chance.random() < 0.3:
-        return now
-    least = -3 if field.ge is None and field.gt is None else int(field.ge if field.ge is not None else field.gt or 0)
-    return chance.randint(least, least + 5)
-
-
-def _size(field: Field, inside: Any, now: Any, chance: Random) -> Any:
-    return now if now is not None and chance.random() < 0.5 else _integer(field, inside, now, chance)
-
-
-_DRAWN: dict[str, Callable[[Field, Any, Any, Random], Any]] = {
-    "int": _integer,
-    "Size": _size,
-    "bool": lambda field, inside, now, chance: chance.random() < 0.5,
-    "float": lambda field, inside, now, chance: chance.choice(_FLOATS),
-    "None": lambda field, inside, now, chance: None,
-    "Literal": lambda field, inside, now, chance: chance.choice(inside),
-    "DType": lambda field, inside, now, chance: chance.choice(DTYPES),
-}
-"""How values of plain kinds are drawn; what is not here (texts, layers) stays as it is."""
-
-
 # --- sizes -----------------------------------------------------------------------------------------------------------
+
+
+def _with_symbols(operation: Operation, sizes: Mapping[str, int], chance: Random) -> Operation:
+    """With symbols for some of the sizes among its arguments."""
+    by_size = {size: name for name, size in sizes.items()}
+
+    def named(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(named, value))
+        known = isinstance(value, int) and not isinstance(value, bool) and value in by_size
+        return symbol(by_size[value]) if known and chance.random() < 0.3 else value
+
+    fields = [name for name, field in operation.fields.items() if "Size" in field.kind]
+    return operation.replace(**{name: named(getattr(operation, name)) for name in fields})
 
 
 def _mapped(call: Call, size: Callable[[Size], Size]) -> Call:

@@ -13,11 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nnspec import ir
 from nnspec.backends.source_line import as_lists
 from nnspec.backends.source_text import Printer
 from nnspec.dims import evaluate
 from nnspec.facts import Facts
 from nnspec.layer import Function, Layer, Ref, ShapeError
+from nnspec.layer_complex import refuse_complex
 from nnspec.proof import Proof
 from nnspec.types import Scalar, TensorType
 
@@ -55,6 +57,7 @@ def ours(call: Call) -> Said:
     """The shape rule's answer."""
     proof, operation = Proof(Facts()), call.operation
     try:
+        refuse_complex(operation, call.operands)
         if isinstance(operation, Layer):
             operation = operation.complete(proof, *call.operands)
         result = operation.infer(proof, *call.operands)
@@ -101,6 +104,8 @@ def _completed(layer: Layer, operands: tuple[Any, ...]) -> Layer:
     try:
         return layer.complete(Proof(Facts()), *operands)
     except ShapeError:
+        if any(isinstance(value, ir.Record) for value in vars(layer).values()):
+            raise NotImplementedError("there is nobody to ask") from None
         axes = {name: (field.input, field.axis) for name, field in layer.fields.items() if field.inferred}
         if any(axis is None for _, axis in axes.values()):
             raise NotImplementedError("there is nobody to ask") from None

@@ -53,10 +53,18 @@ def _operation(program: ir.Program, module: int, node: ir.Node) -> Operation | N
 
 
 def _plain(operation: Operation) -> Operation:
-    """The operation as an author wrote it."""
+    """The operation as an author wrote it, and the layers that it wraps or copies likewise."""
     if not isinstance(operation, Layer):
         return operation
-    return operation.replace(**{name: None for name, field in operation.fields.items() if field.inferred})
+    wrapped = {name: _plain_record(v) for name, v in vars(operation).items() if isinstance(v, ir.Record)}
+    return operation.replace(**wrapped, **{name: None for name, field in operation.fields.items() if field.inferred})
+
+
+def _plain_record(record: ir.Record) -> ir.Record:
+    cls = registry.find("layer", record.name)
+    assert cls is not None
+    made = _plain(cls(**record.arguments))
+    return ir.Record(record.name, {name: value for name, value in made.given() if value is not None})
 
 
 def _operand(graph: ir.Graph, operand: Any) -> Any:
