@@ -9,6 +9,7 @@ nobody's but its file's.
 from __future__ import annotations
 
 import importlib
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -16,9 +17,9 @@ from typing import Any
 
 _ROOT = Path(__file__).parent
 # A class of torch in a file's texts, which is emitted as it stands, is none of ours.
-_CAPITALISED = re.compile(r"^class ([A-Z]\w*)\((?!nn\.)", re.MULTILINE)
-_PUBLIC = re.compile(r"^class ([A-Za-z]\w*)\((?!nn\.)", re.MULTILINE)
-_LOWER_CASE = re.compile(r"^class ([a-z]\w*)\(", re.MULTILINE)
+_CAPITALISED = re.compile(rb"\nclass ([A-Z]\w*)\((?!nn\.)")
+_PUBLIC = re.compile(rb"\nclass ([A-Za-z]\w*)\((?!nn\.)")
+_LOWER_CASE = re.compile(rb"\nclass ([a-z]\w*)\(")
 
 FOLDERS = {
     "layer": "layers",
@@ -37,11 +38,15 @@ def index(kind: str) -> dict[str, str]:
     home = _ROOT / FOLDERS[kind]
     lower = kind in ("function", "metric", "initializer")
     pattern = _LOWER_CASE if lower else _PUBLIC if kind == "layer" else _CAPITALISED
-    found = {}
-    for path in sorted(home.glob("*.py")) if home.is_dir() else [home]:
-        module = ".".join(("nnspec", *path.relative_to(_ROOT).with_suffix("").parts))
-        for name in pattern.findall(path.read_text(encoding="utf-8")):
-            found[name] = module
+    package = ".".join(("nnspec", *home.relative_to(_ROOT).with_suffix("").parts))
+    files = sorted(os.listdir(home)) if home.is_dir() else [""]
+    found: dict[str, str] = {}
+    for file in files:
+        if file and not file.endswith(".py"):
+            continue
+        module = f"{package}.{file[:-3]}" if file else package
+        text = (home / file).read_bytes()
+        found |= {name.decode(): module for name in pattern.findall(text)}
     return found
 
 
