@@ -265,7 +265,7 @@ _WORDS = {
     "bool": "true or false",
     "str": "a string",
     "None": "none",
-    "DType": "an element type such as float16",
+    "DType": "a real element type such as float16",
     "Any": "a value",
     "Layer": "a layer",
 }
@@ -274,6 +274,16 @@ _WORDS = {
 def describe_kind(kind: str) -> str:
     """What an argument wants, for a sentence: `a whole number or a tuple of 2 whole numbers`."""
     return _describe(parse_kind(kind))
+
+
+def words_of(kind: str) -> list[str]:
+    """The strings that an argument may be."""
+
+    def inside(kind: Kind) -> list[str]:
+        word, parts = kind
+        return list(parts) if word == "Literal" else [w for p in parts if isinstance(p, tuple) for w in inside(p)]
+
+    return inside(parse_kind(kind))
 
 
 def _describe(kind: Kind) -> str:

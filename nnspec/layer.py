@@ -8,7 +8,7 @@ class to a file in `nnspec/layers`, and a function one to `nnspec/functions`: th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from nnspec.arguments import Arguments
 from nnspec.dims import Dim, Size, show
@@ -200,10 +200,10 @@ class Operation(Arguments, Inference):
     """Inputs (by name) that may be numbers or sizes instead of tensors."""
     sequences: ClassVar[tuple[str, ...]] = ()
     """Inputs (by name) that are lists of tensors."""
-    of_complex: ClassVar[Literal["", "own", "parts", "product"]] = ""
-    """Whether operands may be complex: no; yes, and `onnx` is handed values with a last dimension more, of two (the
-    real and the imaginary part); yes, and real and imaginary parts go through `onnx` each by itself, or, of operands
-    that are multiplied, each with each."""
+    of_complex: ClassVar[str] = ""
+    """Whether operands may be complex: not if empty. With `own`, `onnx` is handed values with a last dimension more, of
+    two: real and imaginary part. With `parts` it sees real and imaginary parts, each by itself; with `product` those of
+    operands that are multiplied, each with each."""
     keeps: ClassVar[tuple[str, ...] | None] = None
     """What torch keeps for the backward pass: inputs by name, and `output`; None is every input."""
 

@@ -15,7 +15,8 @@ from nnspec import ir
 from nnspec.dims import show
 from nnspec.memory_tape import Recording, Tensor, TooLong, tensors_in
 from nnspec.memory_walk import Walk
-from nnspec.summary_weights import Weights
+from nnspec.patterns import owned
+from nnspec.summary_weights import Weights, count_member
 from nnspec.training.optimizer import Optimizer
 
 MOST_SAMPLES = 2**40
@@ -48,9 +49,11 @@ Measure = Callable[[Mapping[str, int]], "Memory | None"]
 def measurer(program: ir.Program, entry: ir.Entry, optimizer: Optimizer) -> Measure:
     """Measures an entry with all its optional inputs; gives None for what is too much to follow."""
 
+    state = _state(program, entry, optimizer)
+
     def measure(sizes: Mapping[str, int]) -> Memory | None:
         try:
-            return _measured(program, entry, sizes, optimizer)
+            return _measured(program, entry, sizes, optimizer, state)
         except TooLong:
             return None
 
@@ -97,14 +100,27 @@ def _next_guess(known: Mapping[int, int], low: int, high: int, limit: int) -> in
     return min(2 * low, (low + high) // 2) if low and high == MOST_SAMPLES else (low + high) // 2
 
 
-def _measured(program: ir.Program, entry: ir.Entry, sizes: Mapping[str, int], optimizer: Optimizer) -> Memory:
+def _state(program: ir.Program, entry: ir.Entry, optimizer: Optimizer) -> int:
+    """The bytes that an optimizer keeps for the parameters, tied ones once."""
+    root = program.modules[entry.module]
+    total = 0
+    for found in owned(program.modules, root.members, root.ties):
+        count = count_member(found.member)
+        if count.parameters and found.member.type is not None:
+            shape = [dim for dim in found.member.type.dims if isinstance(dim, int)]
+            total += optimizer.state_of(shape) * (count.parameter_bytes // count.parameters)
+    return total
+
+
+def _measured(
+    program: ir.Program, entry: ir.Entry, sizes: Mapping[str, int], optimizer: Optimizer, state: int
+) -> Memory:
     count = Weights(program).of(entry.module)
     weights = count.parameter_bytes + count.buffer_bytes
     methods = entry.methods_with(entry.optional)
     forward, inputs, _ = _run(program, methods["infer"], sizes, training=False)
     tape, _, outputs = _run(program, methods.get("train", methods["infer"]), sizes, training=True)
     gradients = tape.backward(list(tensors_in(outputs)))
-    state = optimizer.state() * count.parameter_bytes
     step = tape.live + optimizer.scratch() * gradients
     base = weights + inputs
     training = base + state + max(tape.peak, step)

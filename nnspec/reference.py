@@ -15,7 +15,7 @@ from nnspec import ir, registry
 from nnspec.arguments import Field, describe_kind
 from nnspec.compiler import compile_text
 from nnspec.layer import Example, Function, Operation
-from nnspec.registry_pages import bounds_of, input_words, signature, spell
+from nnspec.registry_pages import bounds_of, input_words, signature, spell, written_fields
 
 _TITLES = {
     "layer": "Layers",
@@ -64,7 +64,7 @@ def _entry(kind: str, name: str) -> Iterator[str]:
     yield f"#### {name}"
     yield f"```text\n{signature(cls)}\n```"
     yield from (" ".join(part.split()) for part in inspect.cleandoc(cls.__doc__ or "").split("\n\n") if part)
-    written = [f for f in cls.fields.values() if not f.inferred]
+    written = written_fields(cls)
     filled = [f"`{f.name}`" for f in cls.fields.values() if f.inferred]
     if written:
         yield "\n".join(["| argument | default | |", "|---|---|---|", *map(_row, written)])

@@ -57,7 +57,7 @@ def pages(name: str) -> list[str]:
 
 
 def _page(kind: str, cls: type[Any]) -> str:
-    written = [f for f in cls.fields.values() if not f.inferred]
+    written = written_fields(cls)
     filled = [f for f in cls.fields.values() if f.inferred]
     parts = [f"{signature(cls)}    ({_WORDS[kind]})", *_paragraphs(cls)]
     if written:
@@ -89,6 +89,14 @@ def signature(cls: type[Any]) -> str:
     # What stands behind a star is given by name, as in Python; a list of operands is such a star already.
     star = ["*"] if by_name and not any(part.startswith("*") for part in parts) else []
     return f"{cls.__name__}({', '.join([*parts, *star, *by_name])})"
+
+
+def written_fields(cls: type[Any]) -> list[Field]:
+    """The arguments that are not worked out from the input, in the order of the signature."""
+    order = cls.order if issubclass(cls, Function) else ()
+    places = {name: place for place, name in enumerate(order)}
+    fields = [f for f in cls.fields.values() if not f.inferred]
+    return sorted(fields, key=lambda f: places.get(f.name, len(order) + f.keyword))
 
 
 def input_words(cls: type[Operation]) -> list[str]:

@@ -23,7 +23,7 @@ LONGER = {"nnspec.syntax.ast": "one class for each form of the grammar, and noth
 ROWS = (
     ("nnspec.version",),
     ("nnspec.diagnostics",),
-    ("nnspec.suggest",),
+    ("nnspec.suggest", "nnspec.synonyms"),
     ("nnspec.dims",),
     ("nnspec.types",),
     ("nnspec.facts",),

@@ -103,10 +103,10 @@ def command(file: str, output: str | None, form: str | None, output_format: str,
     if output is None or output == "-":
         sys.stdout.write(text)
         return
-    write_text(Path(output), text)
-    note(f"wrote {output}")
     if served is not None:
         _write_served(served, Path(output), options["weights"], options["seed"])
+    write_text(Path(output), text)
+    note(f"wrote {output}")
 
 
 def _served(compiled: Compiled, passes: tuple[str, ...] | None) -> Served:
@@ -116,12 +116,14 @@ def _served(compiled: Compiled, passes: tuple[str, ...] | None) -> Served:
 
 
 def _write_served(served: Served, path: Path, weights: str | None, seed: int | None) -> None:
-    """The weights of an optimized model, beside its source or IR."""
+    """The weights of an optimized model, beside its source or IR: first, as more can go wrong with them."""
     if weights is None and seed is None:
         note("its weights are other ones than the spec's: --weights FILE works them out and writes them beside it")
         return
     target = path.with_suffix(".safetensors")
-    if weights is not None and target.exists() and target.samefile(weights):
+    if path == target:
+        raise click.UsageError(f"the weights go to `{target}` themselves: choose another name for the rest")
+    if weights is not None and target.exists() and Path(weights).exists() and target.samefile(weights):
         raise click.UsageError(f"the weights would replace `{weights}`, which they are made of: choose another name")
     served.write_weights(target, weights=weights, seed=seed)
     note(f"wrote {target}")

@@ -75,10 +75,11 @@ CODES = (
     ),
     Code(
         "NNS605",
-        "a package is not installed",
+        "a package is not installed, or too old",
         """
         Some data sets come with packages that are installed apart: `pip install "nnspec[train]"` brings
-        scikit-learn.
+        scikit-learn. Some optimizers came with a torch that is newer than the one nnspec needs; the message says
+        which.
         """,
         _GOOD.replace("Moons()", "Digits()"),
         _GOOD,
@@ -231,5 +232,16 @@ CODES = (
         _GOOD.replace("cross_entropy(scores, label)", "mean(target)"),
         _GOOD,
         "run",
+    ),
+    Code(
+        "NNS627",
+        "the optimizer cannot train these parameters",
+        """
+        Some optimizers are for certain parameters: `Muon` for matrices alone, `SparseAdam` for embeddings whose
+        gradients are sparse. Most others take no sparse gradients, which an embedding makes where it says
+        `sparse=true`.
+        """,
+        _GOOD.replace("SGD(lr=0.1)", "Muon(lr=0.1)"),
+        _GOOD.replace("SGD(lr=0.1)", "Muon(lr=0.1)").replace("Linear(2)", "Linear(2, bias=false)"),
     ),
 )

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from nnspec import ir
-from nnspec.arguments import Arguments, Field, Misfit, convert, describe_kind
+from nnspec.arguments import Arguments, Field, Misfit, convert, describe_kind, words_of
 from nnspec.diagnostics import Edit, Fix, Span, error
 from nnspec.dims import Dim, show
 from nnspec.elaborate.expressions import evaluate
@@ -83,7 +83,7 @@ def _bind_layer(frame: Frame, cls: type[Layer], node: ast.Call) -> LayerRecipe:
             given[name] = (value, argument)
     for name, argument in ties.items():
         if "weight" not in name and "bias" not in name:
-            raise unknown_argument(cls.__name__, cls.fields, argument)
+            raise _flows_in(cls, argument) or unknown_argument(cls.__name__, cls.fields, argument)
     values = check_fields(cls.__name__, cls.fields, given)
     _check_required(cls, cls.fields, values, node)
     recipe = LayerRecipe(cls(**values), node.span)
@@ -97,6 +97,17 @@ def _bind_layer(frame: Frame, cls: type[Layer], node: ast.Call) -> LayerRecipe:
     for name, argument in ties.items():
         _bind_tie(frame, recipe, name, argument)
     return recipe
+
+
+def _flows_in(cls: type[Layer], argument: ast.Argument) -> Fault | None:
+    """The fault of an input of a layer that is written among its arguments."""
+    name = argument.name
+    if name not in cls.input_names():
+        return None
+    first = cls.input_names()[0]
+    message = f"`{name}` is an input of `{cls.__name__}`, not an argument"
+    helps = (f"it flows in: `({first}, {name}=...) -> {cls.__name__}(...)`",)
+    return Fault(error("NNS301", message, argument.name_span or argument.span, "an input", helps=helps))
 
 
 def _inner(cls: type[Layer], name: str, value: Any, span: Span) -> LayerRecipe:
@@ -215,15 +226,18 @@ def decimal(node: ast.Expr) -> str:
     return show_value(float(node.value)) if isinstance(node, ast.Number) and isinstance(node.value, Fraction) else ""
 
 
-def check_value(title: str, spec: Field, value: Any, span: Span, written: str = "") -> Any:
-    """One value as its field holds it; `written` is how the author wrote a number with a point."""
+def check_value(title: str, spec: Field, value: Any, span: Span, written: str = "", order: Sequence[str] = ()) -> Any:
+    """One value as its field holds it; `written` is how the author wrote a number with a point.
+
+    A function has its tensors among its arguments, whose `order` is told when one of them stands in another's place.
+    """
     if isinstance(value, Inexact):
         raise value.fault
     kind = f"{spec.kind} | None" if spec.inferred else spec.kind
     try:
         converted = convert(kind, value)
     except Misfit:
-        raise _misfit(title, spec, value, span, written) from None
+        raise _misfit(title, spec, value, span, written, order) from None
     fault = spec.bound_fault(converted)
     if fault is not None:
         raise Fault(
@@ -232,7 +246,7 @@ def check_value(title: str, spec: Field, value: Any, span: Span, written: str = 
     return converted
 
 
-def _misfit(title: str, spec: Field, value: Any, span: Span, written: str = "") -> Fault:
+def _misfit(title: str, spec: Field, value: Any, span: Span, written: str, order: Sequence[str]) -> Fault:
     wants = describe_kind(spec.kind)
     if isinstance(value, Fraction) and "whole" in wants and written:
         message = f"`{spec.name}` of `{title}` must be a whole number, not {written}"
@@ -257,7 +271,12 @@ def _misfit(title: str, spec: Field, value: Any, span: Span, written: str = "") 
                 helps=("give the input a fixed size there",),
             )
         )
-    helps = ["a tensor flows in by an arrow: `x -> ...`"] if isinstance(value, Tensor) else []
+    helps = []
+    if isinstance(value, Tensor):
+        helps = [in_order(order) if order else "a tensor flows in by an arrow: `x -> ...`"]
+    close = suggest(value, words_of(spec.kind)) if isinstance(value, str) else None
+    if close is not None:
+        helps = [f'write "{close}"']
     return Fault(
         error(
             "NNS303",
@@ -269,14 +288,19 @@ def _misfit(title: str, spec: Field, value: Any, span: Span, written: str = "") 
     )
 
 
+def in_order(names: Sequence[str]) -> str:
+    """The order of a function's arguments, as a help says it."""
+    return f"its arguments go in this order: {', '.join(f'`{n}`' for n in names)}"
+
+
 def _check_required(cls: type[Arguments], fields: Any, values: dict[str, Any], node: ast.Call) -> None:
     missing = [n for n, f in fields.items() if f.required and n not in values]
     if missing:
         raise missing_argument(cls.__name__, missing, fields, node.span)
 
 
-def missing_argument(title: str, missing: Sequence[str], fields: Any, span: Span) -> Fault:
-    """The fault of required arguments that are not given."""
+def missing_argument(title: str, missing: Sequence[str], fields: Any, span: Span, given: str = "") -> Fault:
+    """The fault of required arguments that are not given; `given` is what stands before them in a call."""
     names = " and ".join(f"`{n}`" for n in missing)
     notes = [f"`{n}`: {fields[n].doc}" for n in missing if n in fields and fields[n].doc]
     return Fault(
@@ -286,6 +310,6 @@ def missing_argument(title: str, missing: Sequence[str], fields: Any, span: Span
             span,
             f"missing {names}",
             notes=notes,
-            helps=(f"write `{title}({', '.join(f'{n}=...' for n in missing)})`",),
+            helps=(f"write `{title}({given}{', '.join(f'{n}=...' for n in missing)})`",),
         )
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import takewhile
+from types import NoneType
 from typing import Any
 
 from nnspec import ir
@@ -11,12 +12,7 @@ from nnspec.arguments import Field
 from nnspec.diagnostics import Edit, Fix, Label, Span, error
 from nnspec.dims import Dim, DimTooLarge
 from nnspec.elaborate.absent import absent_helps, check_given, check_one
-from nnspec.elaborate.binding import (
-    check_value,
-    missing_argument,
-    pair_up,
-    unknown_argument,
-)
+from nnspec.elaborate.binding import check_value, in_order, missing_argument, pair_up, unknown_argument
 from nnspec.elaborate.builtins import NUMERIC
 from nnspec.elaborate.expressions import operand_value
 from nnspec.elaborate.frame import Frame
@@ -223,9 +219,9 @@ def call_function(
             inputs[name] = size_tensor(frame, only, span)
     missing = [n for n, f in cls.fields.items() if f.required and n not in options]
     if missing:
-        raise missing_argument(title, missing, cls.fields, span)
+        raise missing_argument(title, missing, cls.fields, span, "..., " if inputs else "")
     spans = _places(cls, arguments, len(flowing[0]))
-    return apply_function(frame, cls(**options), _in_order(cls, inputs, title, span), span, value.span, spans)
+    return apply_function(frame, cls(**options), _by_place(cls, inputs, title, span), span, value.span, spans)
 
 
 def _order(cls: type[Function]) -> list[str]:
@@ -244,7 +240,7 @@ def _places(cls: type[Function], arguments: Sequence[ast.Argument], flowing: int
     return places
 
 
-def _in_order(cls: type[Operation], inputs: dict[str, Any], title: str, span: Span) -> list[Any]:
+def _by_place(cls: type[Function], inputs: dict[str, Any], title: str, span: Span) -> list[Any]:
     values: list[Any] = []
     required = cls.required_inputs()
     for position, name in enumerate(cls.input_names()):
@@ -253,7 +249,8 @@ def _in_order(cls: type[Operation], inputs: dict[str, Any], title: str, span: Sp
         elif name in inputs:
             values.append(inputs[name])
         elif position < required:
-            raise Fault(error("NNS302", f"`{title}` needs `{name}`", span, f"missing `{name}`"))
+            helps = (in_order(_order(cls)),)
+            raise Fault(error("NNS302", f"`{title}` needs `{name}`", span, f"missing `{name}`", helps=helps))
         else:
             values.append(None)
     return values
@@ -301,21 +298,29 @@ def _split_arguments(
     if extras:
         given[extra] = (tuple(extras), span)
     options = {
-        n: check_value(cls.__name__, cls.fields[n], v, place) for n, (v, place) in given.items() if n in cls.fields
+        n: check_value(cls.__name__, cls.fields[n], v, place, order=order)
+        for n, (v, place) in given.items()
+        if n in cls.fields
     }
     return {n: v for n, (v, _) in given.items() if n not in cls.fields}, options
 
 
 def _sizes_apart(cls: type[Function], order: list[str], arguments: Sequence[ast.Argument], flowing: int) -> None:
     """`reshape(x, N, 8)`: several sizes where one argument holds them all."""
-    written = [a.span for a in arguments if a.name is None][max(len(order) - 1 - flowing, 0) :]
+    written = [a for a in arguments if a.name is None][max(len(order) - 1 - flowing, 0) :]
     spec = cls.fields.get(order[-1]) if order else None
-    if spec is None or "tuple" not in spec.kind or len(written) < 2:
+    if spec is None or "tuple" not in spec.kind or len(written) < 2 or any(map(_is_option, written)):
         return
-    place = written[0].to(written[-1])
+    place = written[0].span.to(written[-1].span)
     fix = Fix("put brackets around the sizes", _around(place, "()"))
     message = f"`{cls.__name__}` takes `{spec.name}` as one argument, and here are {len(written)}"
     raise Fault(error("NNS305", message, place, "one argument holds them all", fixes=(fix,)))
+
+
+def _is_option(argument: ast.Argument) -> bool:
+    """Whether this is `true`, `none` or a string, which no size is."""
+    node = argument.value
+    return isinstance(node, ast.String) or (isinstance(node, ast.Constant) and isinstance(node.value, (bool, NoneType)))
 
 
 def _tensors_apart(cls: type[Function], positional: list[tuple[Any, Span]]) -> None:

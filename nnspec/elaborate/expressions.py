@@ -37,8 +37,11 @@ from nnspec.types import canonical
 _MOST_NAMES = 1000
 """Names of a body that an unknown one is compared with: the latest."""
 
-_PREFIX = re.compile(r"(?:torch|nn|F|init)\.(?:(?:nn|functional|optim|init)\.)*(?=[A-Za-z])")
-"""What stands in front of the names of layers and functions in torch's programs."""
+_PREFIX = re.compile(
+    r"(?P<module>(?:torch|nn|F|init|linalg|special|tf|keras|np|numpy|jnp|jax|math)\."
+    r"(?:(?:nn|functional|optim|init|linalg|special|fft|layers|keras|math|numpy|random)\.)*)(?P<name>[A-Za-z]\w*)"
+)
+"""The name of a layer or a function, with what stands before it in programs of torch and others."""
 
 Handler = Callable[[Frame, Any], Any]
 _HANDLERS: dict[type, Handler] = {}
@@ -164,8 +167,7 @@ def unknown_name(frame: Frame, node: ast.Name, kind: str = "") -> Fault:
     fixes = [Fix(_offer(frame, name, close), (Edit(node.span, close),))] if close else []
     prefix = _PREFIX.match(frame.session.sources[node.span.source].text, node.span.start)
     if prefix:
-        title = f"drop the `{prefix[0]}`: layers and functions are called by their own names"
-        fixes = [Fix(title, (Edit(Span(prefix.start(), prefix.end(), node.span.source), ""),))]
+        fixes = [_without_module(prefix, candidates, node.span.source)]
     if kind == "size" and not close and name[0].islower():
         symbol = name[0].upper() + name[1:]
         fixes = [Fix(f"symbols are capitalised: `{symbol}`", (Edit(node.span, symbol),))]
@@ -186,6 +188,16 @@ def unknown_name(frame: Frame, node: ast.Name, kind: str = "") -> Fault:
     fixes = [] if helps else fixes
     text = f"unknown {kind} `{name}`"
     return Fault(error("NNS201", text, node.span, _NOWHERE[kind], notes=notes, helps=helps, fixes=fixes))
+
+
+def _without_module(found: re.Match[str], candidates: list[str], source: int) -> Fix:
+    """The name of another framework's function or layer as it is here."""
+    name = found["name"]
+    known = name in candidates or name in CONSTANTS or canonical(name) is not None
+    close = name if known else suggest(name, candidates) or name
+    title = f"drop the `{found['module']}`: layers and functions are called by their own names"
+    title += "" if close == name else f", and this one `{close}`"
+    return Fix(title, (Edit(Span(found.start(), found.end(), source), close),))
 
 
 def _stands_below(frame: Frame, used: ast.Name) -> bool:

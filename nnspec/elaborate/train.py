@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from nnspec.elaborate.train_fields import match_inputs, schema, sized
 from nnspec.elaborate.train_graphs import EXPRESSIONS, loss_graph, mentioned_names, metric_graphs
 from nnspec.elaborate.train_section import Section, translated, written
 from nnspec.elaborate.values import BlockRecipe, Fault, Record, Silent
+from nnspec.patterns import owned
 from nnspec.suggest import suggest
 from nnspec.syntax import ast
 from nnspec.training.optimizer import Optimizer
@@ -79,6 +80,8 @@ def _elaborate(section: Section, to_run: bool) -> ir.Training | None:
     _bind_numbers(section)
     data = _object(section, "data", "dataset", "a data set")
     optimizer = _object(section, "optimizer", "optimizer", "an optimizer")
+    if optimizer is not None:
+        translated(section, "optimizer", lambda: optimizer.check_parameters(_parameters(section)))
     settings = _plain_settings(section)
     if data is None:
         return None
@@ -110,6 +113,15 @@ def _elaborate(section: Section, to_run: bool) -> ir.Training | None:
         settings,
         section.node.span,
     )
+
+
+def _parameters(section: Section) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Names and shapes of what is trained; what an extern owns is for its Python to know."""
+    modules = section.session.modules
+    root = modules[section.entry.module]
+    for found in owned(modules, root.members, root.ties):
+        if found.member.kind == "param" and found.member.type is not None:
+            yield found.path, found.member.type.dims
 
 
 def _record(section: Section, name: str, value: Arguments) -> ir.Record:

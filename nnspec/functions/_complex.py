@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from nnspec.functions._lowering import tensor
@@ -15,6 +16,10 @@ class Number(NamedTuple):
 
     real: str
     imaginary: str | None
+
+    def each(self, change: Callable[[str], str]) -> Number:
+        """Both parts changed."""
+        return Number(change(self.real), None if self.imaginary is None else change(self.imaginary))
 
 
 def apart(g: OnnxGraph, x: Any, dtype: str) -> Number:
@@ -80,7 +85,7 @@ def quotient(g: OnnxGraph, a: Number, b: Number, dtype: str) -> str:
     if b.imaginary is None:
         assert a.imaginary is not None
         return joined(g, g.node("Div", a.real, b.real), g.node("Div", a.imaginary, b.real))
-    a, b = (Number(*(part and g.cast(part, "float64") for part in each)) for each in (a, b))
+    a, b = (number.each(lambda part: g.cast(part, "float64")) for number in (a, b))
     assert b.imaginary is not None
     square = g.node("Add", g.node("Mul", b.real, b.real), g.node("Mul", b.imaginary, b.imaginary))
     above = product(g, a, Number(b.real, g.node("Neg", b.imaginary)))

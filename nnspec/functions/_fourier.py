@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from nnspec.dims import Size, show
 from nnspec.functions._complex import conjugate
 from nnspec.functions._operands import as_float
-from nnspec.layer import Function, OnnxGraph, Rules, ShapeError
+from nnspec.layer import Code, Function, OnnxGraph, Ref, Rules, ShapeError, method
 from nnspec.layers._expect import expect_tensor, volume
 from nnspec.types import TensorType, is_complex, real_part, show_dtype, with_imaginary
 
@@ -39,6 +39,12 @@ class Fourier(Function):
     """Whether the waves turn the other way."""
     form: ClassVar[Form] = "complex"
     """What comes out: all frequencies, the first half of those of a real signal, or a real signal of such a half."""
+
+    marks: ClassVar[bool] = False
+    """Whether torch may only mark what it gives as a conjugate, which some functions do not take."""
+
+    def torch(self, *inputs: Any) -> Code | Ref:
+        return method("resolve_conj", super().torch(*inputs)) if self.marks else super().torch(*inputs)
 
     def along(self, x: TensorType) -> list[Along]:
         """The dimensions, in the order of the arguments. Abstract: it depends on the arguments."""
@@ -81,9 +87,8 @@ class Fourier(Function):
             message = f"`{name}` makes 2 * (n - 1) numbers of n, and so none of {show(here)}: its input is {x}"
             rules.require_at_least(here, 2, message, code="NNS403", input=0)
         else:
-            rules.require_at_least(
-                at.size, 1, f"`{name}` goes along one number at least, not {show(at.size)}", code="NNS411"
-            )
+            message = f"`{name}` goes along one number at least, not {show(at.size)}"
+            rules.require_at_least(at.size, 1, message, code="NNS411", at="n" if "n" in self.fields else "s")
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         kind = g.type(x)
@@ -93,11 +98,11 @@ class Fourier(Function):
             y = conjugate(g, y, _EXACT)
         if self.form == "half":
             y = dft(g, y, along[-1], half=True)
-            y = _real_where_alone(g, y, kind, along[-1]) if len(along) == 1 else y
+            y = real_where_alone(g, y, kind, along[-1]) if len(along) == 1 else y
         for at in along if self.form == "complex" else along[:-1]:
             y = dft(g, y, at)
         if self.form == "real":
-            y = _of_half(g, y, kind, along[-1])
+            y = of_half(g, y, kind, along[-1])
         else:
             y = _complex(g, y, kind) if not along else y
             y = conjugate(g, y, _EXACT) if self.inverse else y
@@ -131,7 +136,7 @@ def dft(g: OnnxGraph, x: str, at: Along, *, half: bool = False) -> str:
     return str(g.node("DFT", x, length, g.constant(at.axis), onesided=int(half)))
 
 
-def _of_half(g: OnnxGraph, x: str, kind: TensorType, at: Along) -> str:
+def of_half(g: OnnxGraph, x: str, kind: TensorType, at: Along) -> str:
     """The real signal whose frequencies' first half this is: all others stand for two, of opposite directions."""
     size = kind.dims[at.axis]
     alone = _alone(g, size, kind.rank - at.axis, at.size)
@@ -151,7 +156,7 @@ def _alone(g: OnnxGraph, count: Size, behind: int, size: Size) -> str:
     return str(g.node("Unsqueeze", g.node("Or", g.node("Equal", place, g.constant(0)), middle), trailing))
 
 
-def _real_where_alone(g: OnnxGraph, x: str, kind: TensorType, at: Along) -> str:
+def real_where_alone(g: OnnxGraph, x: str, kind: TensorType, at: Along) -> str:
     """The half spectrum with imaginary parts of 0 where they are that: with digits lost, angles would turn over."""
     alone = _alone(g, at.size // 2 + 1, kind.rank - at.axis, at.size)
     return str(g.node("Where", g.node("And", alone, g.constant([False, True], "bool")), g.constant(0.0, "float64"), x))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class linear(Function):
     """The product `x @ weight.T`, plus a bias where one is given: [..., n] and [m, n] to [..., m].
 
-    With `weight=wte.weight` of an `Embedding`, for one, it scores words. Source: `torch.nn.functional.linear`.
+    A weight [n] is one row, and the result [...]. With `weight=wte.weight` of an `Embedding`, for one, it scores words. Source: `torch.nn.functional.linear`.
     """
 
     namespace = "F"
@@ -29,27 +29,28 @@ class linear(Function):
         Example("linear(x, w)", x="float[N, T, 8]", w="float[5, 8]"),
         Example("linear(x, w, b)", x="float[N, 8]", w="float[5, 8]", b="float[5]"),
         Example("linear(x, weight=w)", x="float[8]", w="float[5, 8]", macs=40),
+        Example("linear(x, w)", x="float[N, T, 8]", w="float[8]", macs=48),
     )
 
     def infer(self, rules: Rules, x: TensorType, weight: TensorType, bias: TensorType | None = None) -> TensorType:
         operands = [expect_numbers(self, x), expect_numbers(self, weight, 1)]
         operands += [expect_numbers(self, bias, 2)] if bias is not None else []
         dtype = same_type(self, operands)
-        if not x.rank or weight.rank != 2 or (bias is not None and bias.rank != 1):
+        if not x.rank or weight.rank not in (1, 2) or (bias is not None and (bias.rank, weight.rank) != (1, 2)):
             wanted = "[..., n], [m, n] and [m]" if bias is not None else "[..., n] and [m, n]"
             raise ShapeError(
                 f"`linear` needs {wanted}, but its inputs are {', '.join(map(str, operands))}", code="NNS402"
             )
         rules.require_equal(
             x.dims[-1],
-            weight.dims[1],
+            weight.dims[-1],
             f"`linear` cannot multiply {shape_text(x.dims)} by the transpose of {shape_text(weight.dims)}",
-            label=f"{show(x.dims[-1])} and {show(weight.dims[1])} should be the same",
+            label=f"{show(x.dims[-1])} and {show(weight.dims[-1])} should be the same",
         )
         if bias is not None:
             message = f"the bias of `linear` must be [{show(weight.dims[0])}], not {shape_text(bias.dims)}"
             rules.require_equal(bias.dims[0], weight.dims[0], message, input=2)
-        return TensorType(dtype, (*x.dims[:-1], weight.dims[0]))
+        return TensorType(dtype, (*x.dims[:-1], *weight.dims[:-1]))
 
     def macs(self, inputs: Sequence[Operand], output: Any) -> Size:
         x = inputs[0]
@@ -64,7 +65,8 @@ class linear(Function):
 
     def onnx(self, g: OnnxGraph, x: str, weight: str, bias: str | None = None) -> Any:
         dtype = g.type(x).dtype
-        y = computed(g, "MatMul", (x, g.node("Transpose", weight, perm=[1, 0])), dtype)
+        turned = g.node("Transpose", weight, perm=[1, 0]) if g.type(weight).rank == 2 else weight
+        y = computed(g, "MatMul", (x, turned), dtype)
         return computed(g, "Add", (y, bias), dtype) if bias is not None else y
 
 

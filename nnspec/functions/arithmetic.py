@@ -92,7 +92,7 @@ class _Sum(_Binary):
     def lowered_complex(self, g: OnnxGraph, x: Number, other: Number, dtype: str) -> str:
         if self.alpha != 1:
             alpha = g.constant(self.alpha, real_part(dtype))
-            other = Number(*(part and g.node("Mul", part, alpha) for part in other))
+            other = other.each(lambda part: str(g.node("Mul", part, alpha)))
         return summed(g, self.op, x, other)
 
     def lowered(self, g: OnnxGraph, x: Any, other: Any, dtype: str) -> Any:
@@ -283,9 +283,8 @@ def _floor_of_floats(g: OnnxGraph, a: str, b: str, dtype: str) -> str:
     quotient = g.node("Where", _differ(g, rest, b, dtype), g.node("Sub", quotient, one), quotient)
     whole = g.node("Floor", quotient)
     above = g.node("Greater", g.node("Sub", quotient, whole), g.constant(0.5, dtype))
-    whole = g.node("Where", above, g.node("Add", whole, one), whole)
-    by_zero = g.node("Equal", b, g.constant(0.0, dtype))
-    return str(g.node("Where", by_zero, g.node("Div", a, b), whole))
+    y = g.node("Where", above, g.node("Add", whole, one), whole)
+    return str(g.node("Where", g.node("Equal", b, g.constant(0.0, dtype)), g.node("Div", a, b), y))
 
 
 def _signed_remainder(g: OnnxGraph, a: str, b: str, dtype: str) -> str:

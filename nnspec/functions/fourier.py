@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from nnspec.arguments import arg
 from nnspec.dims import Size
 from nnspec.functions._fourier import Along, Fourier
 from nnspec.functions._operands import axis
-from nnspec.layer import Code, Example, ShapeError, method
+from nnspec.layer import Example, ShapeError
 from nnspec.types import TensorType
 
 
@@ -47,17 +47,13 @@ class ifft(_Line):
     Source: `torch.fft.ifft`.
     """
 
-    inverse = True
+    inverse, marks = True, True
 
     examples = (
         Example("real(ifft(fft(x)))", x="float[N, T]"),
         Example('view_as_real(ifft(view_as_complex(x), norm="forward"))', x="float[N, 7, 2]"),
         Example("imag(ifft(x, n=2 * T, dim=1))", x="float[N, T, 3]"),
     )
-
-    def torch(self, *inputs: Any) -> Code:
-        # Of a real signal torch only marks what it gives as a conjugate, which some functions do not take.
-        return method("resolve_conj", super().torch(*inputs))
 
 
 class rfft(_Line):
@@ -112,13 +108,9 @@ class ihfft(_Line):
     Source: `torch.fft.ihfft`.
     """
 
-    inverse, form = True, "half"
+    inverse, form, marks = True, "half", True
 
     examples = (
         Example("view_as_real(ihfft(x))", x="float[N, T]"),
         Example('abs(ihfft(x, 6, dim=0, norm="ortho"))', x="float[N, 3]"),
     )
-
-    def torch(self, *inputs: Any) -> Code:
-        # See `ifft`.
-        return method("resolve_conj", super().torch(*inputs))

@@ -118,7 +118,7 @@ class ihfft2(_Plane):
     Source: `torch.fft.ihfft2`.
     """
 
-    inverse, form = True, "half"
+    inverse, form, marks = True, "half", True
 
     examples = (Example("view_as_real(ihfft2(x))", x="float[N, H, W]"),)
 
@@ -191,6 +191,6 @@ class ihfftn(_Several):
     Source: `torch.fft.ihfftn`.
     """
 
-    inverse, form = True, "half"
+    inverse, form, marks = True, "half", True
 
     examples = (Example('abs(ihfftn(x, dim=(0, 1), norm="ortho"))', x="float[N, T, 2]"),)

@@ -59,7 +59,7 @@ class getitem(Function):
     def infer(self, rules: Rules, x: TensorType, *tensors: TensorType) -> TensorType:
         x = expect_tensor(self, x)
         indices = [_expect_index(self, t, i) for i, t in enumerate(tensors, 1)]
-        if len(tensors) != sum(item == "tensor" for item in self.items if isinstance(item, str)):
+        if not self.items or len(tensors) != self.items.count("tensor"):
             raise ShapeError(f"{len(tensors)} index tensors do not go with {self.items}", code="NNS411", at="items")
         dims: list[Size] = []
         picked: list[int] = []

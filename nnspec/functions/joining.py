@@ -185,6 +185,10 @@ class chunk(_Pieces):
     def pieces(self, rules: Rules, size: Size) -> Sequence[Size]:
         size = rules.simplify(size)
         if isinstance(size, Dim):
+            if rules.equal(size // self.chunks * self.chunks, size) is False:
+                message = f"`chunk` makes equal pieces of a symbol, but {show(size)} / {self.chunks} is not whole"
+                helps = ("`tensor_split` makes pieces that differ by 1",)
+                raise ShapeError(message, code="NNS405", at="chunks", helps=helps)
             piece = rules.exact(
                 size,
                 self.chunks,

@@ -225,7 +225,8 @@ class gaussian_nll_loss(Criterion):
         if other.rank != x.rank and not shorter:
             raise ShapeError(message, label=f"{x.rank} and {other.rank} dimensions", input=position)
         repeated = [i for i, size in enumerate(other.dims) if size == 1 and rules.equal(x.dims[i], 1) is not True]
-        repeated = [] if shorter else repeated
+        # Where only one of several may be, it is one that is certainly larger than 1 in the prediction.
+        repeated = [] if shorter else sorted(repeated, key=lambda i: rules.equal(x.dims[i], 1) is not False)
         for i, (own, size) in enumerate(zip(x.dims, other.dims, strict=False)):
             if i not in repeated[:1]:
                 label = f"{show(own)} and {show(size)} in dimension {i}"

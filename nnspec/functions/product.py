@@ -31,7 +31,7 @@ class matmul(Function):
         Example("x @ y", x="float[8]", y="float[N, 8, 3]"),
         Example("x @ y", x="int[T]", y="int[T]", macs=2),
         Example("x @ y", x="int8[N, 3]", y="int8[3, 2]"),
-        Example("view_as_real(view_as_complex(x) @ fft(y))", x="float[N, 3, 2]", y="float[3, 5]", macs=60),
+        Example("view_as_real(view_as_complex(x) @ fft(y))", x="float[N, 3, 2]", y="float[3, 5]"),
     )
 
     def infer(self, rules: Rules, x: TensorType, other: TensorType) -> TensorType:

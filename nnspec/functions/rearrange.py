@@ -9,11 +9,12 @@ from nnspec.dims import Size, show
 from nnspec.functions._lowering import reshaped, wide
 from nnspec.functions._operands import quotient_text
 from nnspec.functions._pattern import DOTS, Group, Pattern, Side, atoms, fault, number_of, parse
+from nnspec.functions._reduction import extreme
 from nnspec.functions.reduction import amax, amin, mean, prod, sum
 from nnspec.layer import Code, Example, Function, OnnxGraph, Ref, Rules, call, method
 from nnspec.layers._expect import expect_tensor, volume
 from nnspec.layers._lowering import reduce as reduce_axes
-from nnspec.types import TensorType
+from nnspec.types import TensorType, is_float
 
 if TYPE_CHECKING:
     from nnspec.layer_memory import Tape
@@ -308,7 +309,8 @@ class reduce(_Patterned):
         y = reshaped(g, g.cast(x, compute), kind.dims, [known[name] for name in before])
         lost = [at for at, name in enumerate(before) if name not in after]
         if lost:
-            y = reduce_axes(g, _REDUCTIONS[self.reduction].op, y, lost, keepdims=False)
+            op, nans = _REDUCTIONS[self.reduction].op, is_float(dtype) and self.reduction in ("max", "min")
+            y = extreme(g, op, y, lost, dtype, keepdims=False) if nans else reduce_axes(g, op, y, lost, keepdims=False)
         y = _transposed(g, y, [name for name in before if name in after], after)
         y = reshaped(g, y, [known[name] for name in after], [volume(known[n] for n in group) for group in result])
         return y if compute == dtype else g.cast(y, dtype)

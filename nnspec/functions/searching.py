@@ -12,7 +12,7 @@ from nnspec.functions._operands import expect_dtype, expect_numbers, expect_tens
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
 from nnspec.layers._expect import expect_float, expect_rank, expect_tensor
 from nnspec.layers._lowering import reduce
-from nnspec.types import Operand, TensorType
+from nnspec.types import Operand, TensorType, is_float
 
 
 def _expect_comparable(function: Function, *operands: Operand) -> None:
@@ -46,7 +46,9 @@ class _Search(Function):
         row = g.cast(row, wide(dtype))
         if g.type(sequence).rank > 1:
             row = g.node("Unsqueeze", row, g.constant([-2]))
-        below = g.node("Not", g.node("Greater" if right else "GreaterOrEqual", row, column))
+        below = g.node("LessOrEqual" if right else "Less", row, column)
+        if is_float(dtype):
+            below = g.node("Or", below, g.node("IsNaN", column))
         places = reduce(g, "ReduceSum", g.cast(below, "int32"), [-1], keepdims=False)
         return places if self.out_int32 else g.cast(places, "int64")
 
@@ -166,6 +168,8 @@ class isin(Function):
         for position, x in enumerate((elements, test_elements)):
             if isinstance(x, TensorType):
                 expect_numbers(self, x, position)
+            elif isinstance(x.value, bool):
+                raise ShapeError(f"`isin` needs numbers, not {x}", code="NNS406", label="a bool", input=position)
         return TensorType("bool", elements.dims if isinstance(elements, TensorType) else ())
 
     def onnx(self, g: OnnxGraph, elements: Any, test_elements: Any) -> Any:

@@ -11,6 +11,7 @@ from nnspec.functions._lowering import narrowed, tensor, wide
 from nnspec.functions._operands import expect_numbers, same_type
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, Unsupported, call
 from nnspec.layers._expect import expect_float, expect_tensor, volume
+from nnspec.layers._lowering import reduce
 from nnspec.types import Operand, TensorType, show_dtype
 
 
@@ -73,6 +74,7 @@ class det(Function):
 class logdet(Function):
     """The logarithm of the determinant of square matrices: [N, T, T] to [N]; no number where that is negative.
 
+    In ONNX it takes the determinant of x with rows of length 1, which is 0 to a float where there are hundreds of them.
     Source: `torch.logdet`.
     """
 
@@ -86,13 +88,26 @@ class logdet(Function):
         return x.with_dims(*x.dims[:-2])
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
-        return g.node("Log", g.node("Det", x))
+        size, rest = _scaled_determinant(g, x, g.type(x))
+        return g.node("Add", size, g.node("Log", rest))
+
+
+def _scaled_determinant(g: OnnxGraph, x: str, kind: TensorType) -> tuple[str, str]:
+    """The logarithm of the product of the rows' lengths, and the determinant with rows of length 1.
+
+    The determinant itself is soon beyond a float: that of 60 rows of random numbers is.
+    """
+    length = reduce(g, "ReduceL2", x, [kind.rank - 1])
+    empty = g.node("Equal", length, g.constant(0.0, kind.dtype))
+    length = g.node("Where", empty, g.constant(1.0, kind.dtype), length)
+    size = reduce(g, "ReduceSum", g.node("Log", length), [kind.rank - 2, kind.rank - 1], keepdims=False)
+    return size, g.node("Det", g.node("Div", x, length))
 
 
 class slogdet(Function):
     """The sign of the determinant of square matrices, and the logarithm of its size: [N, T, T] to a pair of [N].
 
-    Source: `torch.linalg.slogdet`.
+    In ONNX it has the limits of `logdet`. Source: `torch.linalg.slogdet`.
     """
 
     namespace = "torch.linalg"
@@ -107,8 +122,8 @@ class slogdet(Function):
         return (x.with_dims(*x.dims[:-2]),) * 2
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
-        y = g.node("Det", x)
-        return g.node("Sign", y), g.node("Log", g.node("Abs", y))
+        size, rest = _scaled_determinant(g, x, g.type(x))
+        return g.node("Sign", rest), g.node("Add", size, g.node("Log", g.node("Abs", rest)))
 
 
 class inv(Function):

@@ -9,6 +9,9 @@ from nnspec.dims import Size
 from nnspec.layer import Operation, Rules, ShapeError
 from nnspec.types import Scalar, TensorType, is_float, show_dtype
 
+SEQUENCES_FIRST = "sequences come first here, [T, N, D]; for batches in front say `batch_first=true`"
+"""The help where the batches of two sequences differ, which torch has in dimension 1 unless told otherwise."""
+
 
 def volume(dims: Iterable[Size]) -> Size:
     """How many elements dimensions hold: their product."""
@@ -34,7 +37,8 @@ def expect_rank(layer: Operation, operand: Any, *layouts: str, input: int = 0) -
         numbers = " or ".join(map(str, ranks))
         shapes = " or ".join(f"[{layout}]" for layout in layouts)
         raise ShapeError(
-            f"`{type(layer).__name__}` needs {numbers} dimensions, {shapes}, but its input is {x}",
+            f"`{type(layer).__name__}` needs {numbers} dimension{'' if ranks == [1] else 's'}, {shapes}, "
+            f"but its input is {x}",
             code="NNS402",
             label=f"has {x.rank} dimension{'' if x.rank == 1 else 's'}",
             input=input,

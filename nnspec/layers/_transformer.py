@@ -9,7 +9,7 @@ from nnspec.arguments import arg, inferred
 from nnspec.dims import Size
 from nnspec.layer import Code, Layer, OnnxGraph, Ref, Rules, ShapeError, call
 from nnspec.layers._attention_onnx import lower_attention
-from nnspec.layers._expect import expect_divisor, expect_rank, expect_weight_type, volume
+from nnspec.layers._expect import SEQUENCES_FIRST, expect_divisor, expect_rank, expect_weight_type, volume
 from nnspec.layers._masks import _Added, accept_masks, keys_added, later, later_added, pairs_added, require_mask
 from nnspec.layers._parts import configured, inside
 from nnspec.layers.activation import GELU, ReLU
@@ -102,7 +102,8 @@ class _Transformer(Layer):
             pairs += [("batch", a, b) for a, b in zip(self._batch(first), self._batch(inputs[number]), strict=True)]
             for what, a, b in pairs:
                 message = f"{names[0]} and {names[number]} of `{type(self).__name__}` differ in {what}"
-                rules.require_equal(a, b, f"{message}: {first} and {inputs[number]}", input=number)
+                helps = (SEQUENCES_FIRST,) if what == "batch" and not self.block.batch_first else ()
+                rules.require_equal(a, b, f"{message}: {first} and {inputs[number]}", input=number, helps=helps)
         for attends in self.attends:
             self._check_masks(rules, attends, inputs)
 

@@ -10,7 +10,14 @@ from nnspec.arguments import arg, inferred
 from nnspec.dims import Size, show
 from nnspec.layer import Code, Example, Layer, OnnxGraph, Ref, Rules, ShapeError, Weight, call, index
 from nnspec.layers._attention_onnx import lower_attention
-from nnspec.layers._expect import expect_divisor, expect_rank, expect_tensor, expect_weight_type, volume
+from nnspec.layers._expect import (
+    SEQUENCES_FIRST,
+    expect_divisor,
+    expect_rank,
+    expect_tensor,
+    expect_weight_type,
+    volume,
+)
 from nnspec.layers._masks import accept_masks, keys_added, later, later_added, pairs_added, require_mask
 from nnspec.types import Operand, TensorType
 
@@ -145,9 +152,9 @@ class MultiheadAttention(Layer):
         return () if x.rank == 2 else (x.dims[0 if self.batch_first else 1],)
 
     def _require_same(self, rules: Rules, a: Size, b: Size, who: str, what: str, number: int) -> None:
-        rules.require_equal(
-            a, b, f"{who} of `MultiheadAttention` differ in {what}: {show(a)} and {show(b)}", input=number
-        )
+        helps = (SEQUENCES_FIRST,) if what == "batch" and not self.batch_first else ()
+        message = f"{who} of `MultiheadAttention` differ in {what}: {show(a)} and {show(b)}"
+        rules.require_equal(a, b, message, input=number, helps=helps)
 
     @property
     def joined(self) -> bool:

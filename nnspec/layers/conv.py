@@ -22,30 +22,43 @@ if TYPE_CHECKING:
 
 _PACKED = '''
 class PackedConv2d(nn.Conv2d):
-    """A convolution for inference: on a CPU its weight is put into oneDNN's own order once, and not in every call."""
+    """A convolution for inference: on a CPU its weight is put into oneDNN's own order once, and not in every call.
+
+    Other weights are noticed, and changed ones unless the change went through `weight.data`.
+    """
 
     packed = None
 
     def forward(self, x):
-        weight = self.weight
+        weight, packed = self.weight, self.packed
         if not self.can_pack(x, weight):
             return super().forward(x)
         options = (self.padding, self.stride, self.dilation, self.groups)
-        source = (weight.data_ptr(), weight._version)
-        if self.packed is None or self.packed[0] != source:
-            order = torch.ops.mkldnn._reorder_convolution_weight(weight.detach(), *options, x.shape)
-            self.packed = (source, order)
-        return torch.ops.mkldnn._convolution_pointwise(x, self.packed[1], self.bias, *options, "none", [], "")
+        if packed is None or packed[0].data_ptr() != weight.data_ptr() or packed[1] != weight._version:
+            # The weight is kept, so that no other one can come to lie at its address.
+            source = (weight.detach(), weight._version)
+            packed = (*source, torch.ops.mkldnn._reorder_convolution_weight(source[0], *options, x.shape))
+            self.packed = packed
+        return torch.ops.mkldnn._convolution_pointwise(x, packed[2], self.bias, *options, "none", [], "")
 
     @staticmethod
     def can_pack(x, weight):
-        if torch.compiler.is_compiling() or not torch.backends.mkldnn.is_available():
+        if torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled("cpu"):
+            return False
+        if not torch.backends.mkldnn.is_available() or not torch.backends.mkldnn.enabled:
             return False
         if x.requires_grad or weight.requires_grad or weight.is_inference():
+            return False
+        # Neither `torch.func` nor gradients that flow forwards know these operators.
+        if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
             return False
         plain = x.is_cpu and weight.is_cpu and x.dtype == weight.dtype == torch.float32
         # On a single pixel it is a plain product, for which packing does not pay.
         return plain and x.dim() == 4 and x.shape[2] * x.shape[3] > 1
+
+    def _apply(self, *args, **kwargs):
+        self.packed = None
+        return super()._apply(*args, **kwargs)
 
     def __getstate__(self):
         return {**self.__dict__, "packed": None}

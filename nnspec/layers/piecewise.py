@@ -94,7 +94,10 @@ class Hardshrink(_Piecewise):
     )
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
-        return g.node("Shrink", x, bias=0.0, lambd=self.lambd)
+        # Not by Shrink, which makes 0 of what is no number.
+        dtype = g.type(x).dtype
+        near = g.node("LessOrEqual", g.node("Abs", x), g.constant(self.lambd, dtype))
+        return g.node("Where", near, g.constant(0.0, dtype), x)
 
 
 class Softshrink(_Piecewise):
@@ -111,7 +114,8 @@ class Softshrink(_Piecewise):
     )
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
-        return g.node("Shrink", x, bias=self.lambd, lambd=self.lambd)
+        dtype = g.type(x).dtype
+        return g.node("Sub", x, g.node("Clip", x, g.constant(-self.lambd, dtype), g.constant(self.lambd, dtype)))
 
 
 class Threshold(_Piecewise):
@@ -130,8 +134,9 @@ class Threshold(_Piecewise):
 
     def onnx(self, g: OnnxGraph, x: str) -> Any:
         dtype = g.type(x).dtype
-        above = g.node("Greater", x, g.constant(self.threshold, dtype))
-        return g.node("Where", above, x, g.constant(self.value, dtype))
+        # What is no number is not below, and stays.
+        below = g.node("LessOrEqual", x, g.constant(self.threshold, dtype))
+        return g.node("Where", below, g.constant(self.value, dtype), x)
 
 
 class RReLU(_Piecewise):

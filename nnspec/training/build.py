@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -19,17 +20,46 @@ def dataset(record: ir.Record) -> Dataset:
     return found
 
 
+def described(record: ir.Record) -> Optimizer:
+    """The optimizer that a record describes."""
+    found: Optimizer = _configured("optimizer", record)
+    return found
+
+
 def optimizer(
-    record: ir.Record, parameters: Iterable[torch.nn.Parameter], device: torch.device
+    record: ir.Record, parameters: Mapping[str, torch.nn.Parameter], device: torch.device, *, fusible: bool = True
 ) -> torch.optim.Optimizer:
-    """Torch's optimizer of a record, in the fastest implementation that torch has for the device."""
-    described: Optimizer = _configured("optimizer", record)
-    cls = getattr(torch.optim, type(described).__name__)
-    owned = list(parameters)
-    if not any(parameter.requires_grad for parameter in owned):
+    """Torch's optimizer of a record, in the fastest implementation that torch has for the device.
+
+    No fused kernel takes gradients that are sparse: such parameters are not `fusible`.
+    """
+    chosen = described(record)
+    if not any(parameter.requires_grad for parameter in parameters.values()):
         raise Fault("the model has no parameters: there is nothing to train", code="NNS626")
-    built: torch.optim.Optimizer = cls(owned, **described.options(device.type))
+    chosen.check_parameters((name, parameter.shape) for name, parameter in parameters.items())
+    options = chosen.options(device.type, fusible=fusible)
+    cls = _of_torch(chosen, options)
+    try:
+        built: torch.optim.Optimizer = cls(list(parameters.values()), **options)
+    except RuntimeError as error:
+        if not options.get("fused"):
+            raise
+        message = f"torch has no fused `{record.name}` for these parameters on {device.type}"
+        raise Fault(message, code="NNS603", notes=(str(error),), helps=("leave out fused=true",)) from None
     return built
+
+
+def _of_torch(chosen: Optimizer, options: Mapping[str, Any]) -> Any:
+    """The class of torch, unless this torch is older than it, or than one of the options."""
+    name = type(chosen).__name__
+    cls = getattr(torch.optim, name, None)
+    known = () if cls is None else inspect.signature(cls).parameters
+    for option, version in chosen.since:
+        if cls is None or (option in options and option not in known):
+            what = f"`{option}` of `{name}`" if option else f"`{name}`"
+            message = f"{what} came with torch {version}, and this is torch {torch.__version__}"
+            raise Fault(message, code="NNS605", helps=(f'install a newer one: pip install "torch>={version}"',))
+    return cls
 
 
 def arguments(kind: str, record: ir.Record) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from typing import Any, Literal
 import torch
 
 from nnspec import ir
-from nnspec.training import build
 from nnspec.training.dataset import Loaded
 from nnspec.training.fault import Fault
 from nnspec.training.keep import Keeper
@@ -20,6 +19,7 @@ from nnspec.training.progress import Outline, Progress, Row
 from nnspec.training.rundir import RunDirectory
 from nnspec.training.samples import Batches, Fields, Samples, prepare
 from nnspec.training.stop import Stopper
+from nnspec.training.update import Update
 from nnspec.training.wiring import Wiring, wire
 
 Measure = Callable[..., torch.Tensor]
@@ -81,7 +81,7 @@ def fit(
         measures={"loss": loss, **metrics},
         wiring=wiring or wire(training),
         samples=samples,
-        optimizer=build.optimizer(training.optimizer, module.parameters(), device),
+        update=Update(training.optimizer, dict(module.named_parameters()), device),
         keeper=Keeper(module, run),
         progress=progress,
         generator=generator,
@@ -147,7 +147,7 @@ class _Fitting:
     measures: Mapping[str, Measure]
     wiring: Wiring
     samples: Samples
-    optimizer: torch.optim.Optimizer
+    update: Update
     keeper: Keeper
     progress: Progress
     generator: torch.Generator
@@ -213,10 +213,8 @@ class _Fitting:
 
     def train_step(self, batch: Fields, tally: Tally) -> None:
         """One batch: forward, backward, update."""
-        self.optimizer.zero_grad()
-        outputs = self.wiring.call(self.module, batch)
-        arguments = self.wiring.arguments(outputs, batch, training=True)
-        loss = self.measures["loss"](*arguments)
+        self.update.zero_grad()
+        loss, arguments = self.loss(batch)
         tally.add(loss.detach(), arguments, len(next(iter(batch.values()))))
         if tally.steps % self.check_every == 0:
             self.check(tally)
@@ -227,8 +225,20 @@ class _Fitting:
                 helps=("let it use an output that is computed from them, by more than comparisons and choices",),
             )
         loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
+        self.update.step(loss, lambda: self.gradients(batch))
         self.step += 1
+
+    def loss(self, batch: Fields) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
+        """The loss of a batch, and what the metrics are worked out from."""
+        arguments = self.wiring.arguments(self.wiring.call(self.module, batch), batch, training=True)
+        return self.measures["loss"](*arguments), arguments
+
+    def gradients(self, batch: Fields) -> torch.Tensor:
+        """The loss of a batch once more, with its gradients, for an optimizer that searches."""
+        self.update.zero_grad()
+        loss, _ = self.loss(batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
 
     def check(self, tally: Tally) -> None:
         """Stop at a loss that is not finite: nothing good comes after it."""

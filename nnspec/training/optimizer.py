@@ -2,34 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from math import prod
 from typing import Any, ClassVar
 
 from nnspec.arguments import Arguments
+from nnspec.training.fault import SettingError
 
 
 class Optimizer(Arguments):
-    """An optimizer of `torch.optim`: the class and its arguments are spelled, and default, as there."""
+    """An optimizer of `torch.optim`: the class and its arguments are spelled, and default, as there.
+
+    Less what is the loop's business: `capturable` is for steps recorded as a CUDA graph, and `differentiable` for
+    gradients of the training itself.
+    """
 
     fused_on: ClassVar[tuple[str, ...]] = ()
     """Kinds of devices on which torch updates all parameters in one kernel when asked to."""
 
+    gradients: ClassVar[tuple[str, ...]] = ("dense",)
+    """The layouts of gradients that it takes; an embedding makes sparse ones where its author asks for them."""
+
+    searches: ClassVar[bool] = False
+    """Whether one step of it looks at the loss of a batch at several places."""
+
+    since: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Arguments, or the class itself (""), with the torch that first has them, if it is newer than what nnspec needs."""
+
     def check(self) -> None:
         """Raise `SettingError` for arguments that do not go together."""
+        chosen = dict(self.given())
+        if chosen.get("foreach") and chosen.get("fused"):
+            message = "`foreach` and `fused` are two ways to do the same step: only one of them can be true"
+            raise SettingError(message, at="fused", helps=("leave both out: the fastest one that there is, is taken",))
+
+    def check_parameters(self, parameters: Iterable[tuple[str, Sequence[int]]]) -> None:
+        """Raise `SettingError` for parameters, of these names and shapes, that it cannot train."""
 
     def state(self) -> int:
         """How many numbers it keeps for each weight from step to step."""
         return 0
 
+    def state_of(self, shape: Sequence[int]) -> int:
+        """How many numbers it keeps for a parameter of that shape; what all parameters share is not counted."""
+        return self.state() * prod(shape)
+
     def scratch(self) -> int:
         """How many numbers a step makes for each weight, and forgets."""
         return 0
 
-    def options(self, device: str) -> dict[str, Any]:
+    def fuses(self) -> bool:
+        """Whether a step is one kernel, on devices that have it."""
+        chosen = dict(self.given())
+        return bool(chosen.get("fused", self.fused_on and "foreach" not in chosen))
+
+    def options(self, device: str, *, fusible: bool = True) -> dict[str, Any]:
         """Keyword arguments of torch's class for a kind of device: the author's, and the fastest implementation.
 
-        An implementation that the author chose (`foreach` or `fused`) stays; they differ in rounding at most.
+        An implementation that the author chose (`foreach` or `fused`) stays; they differ in rounding at most. Not
+        `fusible` are parameters whose gradients no fused kernel takes.
         """
         options = dict(self.given())
-        if options.keys().isdisjoint(("foreach", "fused")):
-            options["fused" if device in self.fused_on else "foreach"] = True
+        if "foreach" in self.fields and options.keys().isdisjoint(("foreach", "fused")):
+            options["fused" if fusible and device in self.fused_on else "foreach"] = True
         return options

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -286,47 +284,6 @@ def test_load_gives_a_module_for_inference(tmp_path: Path) -> None:
             torch.testing.assert_close(each(x).detach(), want, rtol=1e-5, atol=1e-5)
 
 
-@pytest.fixture
-def served() -> torch.nn.Module:
-    found = program(NET)
-    torch.manual_seed(0)
-    return build(optimize(found, ALL).program)
-
-
-def test_packed_weights_follow_the_weights(served: torch.nn.Module) -> None:
-    x = torch.randn(2, 3, 8, 8)
-    before = served(x)
-    state = {name: tensor * 2 for name, tensor in served.state_dict().items()}
-    other = copy.deepcopy(served)
-    other.load_state_dict(state)
-    served.load_state_dict(state)
-    assert not torch.allclose(served(x), before)
-    assert torch.equal(served(x), other(x))
-    served.load_state_dict(other.state_dict(), assign=True)
-    assert torch.equal(served(x), other(x))
-
-
-def test_a_packed_module_is_an_ordinary_one(served: torch.nn.Module) -> None:
-    x = torch.randn(2, 3, 8, 8)
-    want = served(x)
-    assert torch.equal(pickle.loads(pickle.dumps(served))(x), want)
-    assert torch.equal(copy.deepcopy(served)(x), want)
-    batch = torch.export.Dim("N", min=1, max=64)
-    exported = torch.export.export(served, (x,), dynamic_shapes=({0: batch},)).module()
-    torch.testing.assert_close(exported(x), want)
-    torch.testing.assert_close(torch.compile(served, fullgraph=True, backend="eager")(x), want)
-    torch.testing.assert_close(copy.deepcopy(served).double()(x.double()).float(), want)
-    with torch.inference_mode():
-        torch.testing.assert_close(served(x), want)
-
-
-def test_gradients_flow_back_to_the_input_of_a_packed_module(served: torch.nn.Module) -> None:
-    x = torch.randn(2, 3, 8, 8, requires_grad=True)
-    served(x).sum().backward()
-    assert x.grad is not None
-    assert bool((x.grad != 0).any())
-
-
 def test_weights_keep_the_memory_format_of_the_module() -> None:
     found = optimize(program(NET), ALL)
     state = rewritten(build(program(NET)).state_dict(), found)
@@ -402,7 +359,7 @@ def command(*arguments: str) -> int:
 
 def test_the_command_writes_source_and_its_weights(net: torch.nn.Module, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("net.nns", "-o", "fast.py", "--optimize", "--weights", "net.pt") == 0
-    assert capsys.readouterr().err == "wrote fast.py\nwrote fast.safetensors\n"
+    assert capsys.readouterr().err == "wrote fast.safetensors\nwrote fast.py\n"
     namespace: dict[str, Any] = {"__name__": "emitted"}
     exec(Path("fast.py").read_text("utf-8"), namespace)
     fast = namespace["Net"]()
@@ -442,6 +399,10 @@ def test_the_command_refuses_to_lose_weights(net: torch.nn.Module, capsys: pytes
     save_file(net.state_dict(), "net.safetensors")
     assert command("net.nns", "-o", "net.py", "--optimize", "--weights", "net.safetensors") == 2
     assert "would replace `net.safetensors`" in capsys.readouterr().err
+    assert command("net.nns", "-o", "net.py", "--optimize", "--weights", "nix.pt") == 1
+    assert command("net.nns", "-o", "n.safetensors", "--format", "torch", "--optimize", "--weights", "net.pt") == 2
+    assert not Path("net.py").exists()
+    assert not Path("n.safetensors").exists()
     assert command("net.nns", "--optimize", "--weights", "net.safetensors") == 2
     assert "for a file with --optimize" in capsys.readouterr().err
     assert command("net.nns", "-o", "fast.onnx", "--optimize", "--weights", "nix.pt") == 1

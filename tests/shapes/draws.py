@@ -7,10 +7,12 @@ symbols are then two readings of one thing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from nnspec.arguments import Misfit, convert
 from nnspec.dims import Dim, Size, evaluate, substitute, symbol, symbols
 from nnspec.layer import Operation
 from nnspec.types import DTYPES, REAL_DTYPES, Scalar, TensorType
@@ -33,10 +35,9 @@ class Draw:
         """The call in numbers."""
         return _mapped(self.call, lambda size: evaluate(size, self.sizes))
 
-    def symbolic(self, chance: Random) -> Call | None:
-        """The call with some symbols left in it; None if there are none."""
-        names = sorted(_names(self.call))
-        kept = [name for name in names if chance.random() < 0.7]
+    def symbolic(self, chance: Random, share: float) -> Call | None:
+        """The call with that share of its symbols left in it; None if there are none."""
+        kept = [name for name in sorted(_names(self.call)) if chance.random() < share]
         if not kept:
             return None
         known = {name: size for name, size in self.sizes.items() if name not in kept}
@@ -45,12 +46,14 @@ class Draw:
 
 def draw(seeds: Sequence[Call], chance: Random) -> Draw | None:
     """A random relative of one of these calls; None where its sizes are impossible."""
-    seed = chance.choice(seeds)
     sizes: dict[str, int] = {}
-    template = _mapped(seed, lambda size: size if isinstance(size, Dim) else _named(size, sizes, chance))
-    for name in sorted(_names(template) - sizes.keys()):
+    template, other = (
+        _mapped(chance.choice(seeds), lambda size: size if isinstance(size, Dim) else _named(size, sizes, chance))
+        for _ in range(2)
+    )
+    for name in sorted((_names(template) | _names(other)) - sizes.keys()):
         sizes[name] = _any_size(chance)
-    operands = _chosen(template, chance.choice(seeds), chance)
+    operands = _chosen(template, other, chance)
     operands = tuple(_perturbed(each, chance) for each in operands)
     if chance.random() < 0.1:
         operands = _retyped(operands, chance, DTYPES if template.operation.of_complex else REAL_DTYPES)
@@ -72,17 +75,16 @@ def _any_size(chance: Random) -> int:
 def _named(size: int, sizes: dict[str, int], chance: Random) -> Size:
     """A symbol for a number, the same for the same: so that what belongs together changes together.
 
-    Now and then it is an expression, of which the number is made.
+    Some are expressions: twice a symbol, or one more than that.
     """
-    name = f"D{size}"
-    if size < 1 or (name not in sizes and chance.random() < 0.3):
+    name, half = f"D{size}", f"E{size}"
+    if size < 1 or (name not in sizes and half not in sizes and chance.random() < 0.3):
         return size
+    if half in sizes or (size > 1 and name not in sizes and chance.random() < 0.15):
+        sizes[half] = size // 2
+        return symbol(half) * 2 + size % 2
     if name not in sizes:
         sizes[name] = size if chance.random() < 0.7 else _any_size(chance)
-    kind = size % 7  # The same for each place where the number stands.
-    if chance.random() < 0.1 and sizes[name] == size:
-        sizes.setdefault(f"E{size}", size // 2 if kind % 2 == 0 else size - 1)
-        return symbol(f"E{size}") * 2 if kind % 2 == 0 else symbol(f"E{size}") + 1
     return symbol(name)
 
 
@@ -99,7 +101,8 @@ def _chosen(template: Call, other: Call, chance: Random) -> tuple[Any, ...]:
             operands += [None] * (i + 1 - len(operands))
             operands[i] = given
         elif name in cls.scalars and i < len(operands) and not isinstance(operands[i], tuple):
-            if chance.random() < (0.3 if isinstance(operands[i], Scalar) else 0.05):
+            alone = not any(isinstance(each, TensorType) for each in (*operands[:i], *operands[i + 1 :]))
+            if not alone and chance.random() < (0.3 if isinstance(operands[i], Scalar) else 0.05):
                 operands[i] = Scalar(chance.choice(_NUMBERS))
     while operands and operands[-1] is None:
         operands.pop()
@@ -155,8 +158,11 @@ def _with_symbols(operation: Operation, sizes: Mapping[str, int], chance: Random
         known = isinstance(value, int) and not isinstance(value, bool) and value in by_size
         return symbol(by_size[value]) if known and chance.random() < 0.3 else value
 
-    fields = [name for name, field in operation.fields.items() if "Size" in field.kind]
-    return operation.replace(**{name: named(getattr(operation, name)) for name in fields})
+    changes = {}
+    for name, field in operation.fields.items():
+        with suppress(Misfit):  # Not every number of a kind that has sizes is one.
+            changes[name] = convert(field.kind, named(getattr(operation, name))) if "Size" in field.kind else None
+    return operation.replace(**{name: value for name, value in changes.items() if value is not None})
 
 
 def _mapped(call: Call, size: Callable[[Size], Size]) -> Call:

@@ -106,7 +106,8 @@ def _completed(layer: Layer, operands: tuple[Any, ...]) -> Layer:
     except ShapeError:
         if any(isinstance(value, ir.Record) for value in vars(layer).values()):
             raise NotImplementedError("there is nobody to ask") from None
-        axes = {name: (field.input, field.axis) for name, field in layer.fields.items() if field.inferred}
+        open = [field for name, field in layer.fields.items() if field.inferred and getattr(layer, name) is None]
+        axes = {field.name: (field.input, field.axis) for field in open}
         if any(axis is None for _, axis in axes.values()):
             raise NotImplementedError("there is nobody to ask") from None
         return layer.replace(**{name: operands[input].dims[axis] for name, (input, axis) in axes.items()})

@@ -57,7 +57,8 @@ def _plain(operation: Operation) -> Operation:
     if not isinstance(operation, Layer):
         return operation
     wrapped = {name: _plain_record(v) for name, v in vars(operation).items() if isinstance(v, ir.Record)}
-    return operation.replace(**wrapped, **{name: None for name, field in operation.fields.items() if field.inferred})
+    sizes = [n for n, field in operation.fields.items() if field.inferred and isinstance(getattr(operation, n), int)]
+    return operation.replace(**wrapped, **dict.fromkeys(sizes))
 
 
 def _plain_record(record: ir.Record) -> ir.Record:

@@ -72,7 +72,7 @@ def _function(name: str) -> type[Function]:
 
 
 def _dtype(info: Any) -> torch.dtype | None:
-    return next((d for d in (torch.float32, torch.int64, torch.bool) if d in info.dtypes), None)
+    return next((d for d in (torch.float32, torch.int64, torch.bool, torch.complex64) if d in info.dtypes), None)
 
 
 def _sample(name: str, entry: Entry, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sample:

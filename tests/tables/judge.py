@@ -87,6 +87,10 @@ def judge(sample: Sample, opset: int = onnx_backend.DEFAULT_OPSET) -> Verdict:
         differs = next((d for p in programs if (d := _differs(sample, p, spec.inputs, expected))), "")
         onnx_says, reference = "no", False
         if not sample.training:
+            if all(x.is_complex() for x in expected) and len(expected) == 1:
+                # ONNX gives out no complex numbers.
+                expected = [torch.view_as_real(expected[0].resolve_conj())]
+                programs = [compile_text(spec.text(symbolic, pairs=True)).program]
             onnx_says, reference = _onnx(sample, programs[-1], spec.inputs, expected, opset)
     return Verdict("", symbolic, differs, onnx_says, reference)
 

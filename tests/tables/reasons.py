@@ -26,7 +26,10 @@ _TWO = "the larger and the smaller of two tensors are `maximum` and `minimum`"
 
 RULES = (
     Rule(".*", "a tensor without elements", _EMPTY),
-    Rule(".*", "a complex number", "the language has no complex numbers"),
+    Rule(".*", "a complex number", "a number of the language is real"),
+    Rule(".*", "NNS406: .* takes no complex numbers", "complex numbers are for arithmetic and transforms"),
+    Rule("istft", "NNS406: .* needs a float tensor", "a complex window makes a complex signal: real ones are made"),
+    Rule("stft", "NNS411: .* gives complex numbers", "pairs will be gone from torch: `view_as_real` makes them"),
     Rule(".*", "the number nan", "the language has no number nan"),
     Rule("tile", "NNS401: .* repeats at least once", _EMPTY_RESULT),
     Rule("pad", "NNS403: `pad` leaves nothing", _EMPTY_RESULT),

@@ -38,8 +38,11 @@ class Spec:
         self.inputs: list[torch.Tensor] = []
         self.expression = ""
 
-    def text(self, symbol: bool = False) -> str:
-        """The text, with `N` for the first dimension of the first input, and of those as long, if `symbol`."""
+    def text(self, symbol: bool = False, pairs: bool = False) -> str:
+        """The text, with `N` for the first dimension of the first input, and of those as long, if `symbol`.
+
+        With `pairs` a complex result is given out as pairs of real numbers.
+        """
         first = next((x.shape[0] for x in self.inputs if x.dim()), None)
         types = []
         for x in self.inputs:
@@ -48,7 +51,8 @@ class Spec:
                 dims[0] = "N"
             types.append(f"{element_type(x.dtype)}[{', '.join(dims)}]")
         declared = "".join(f"  input {_name(i)}: {kind}\n" for i, kind in enumerate(types))
-        return f"model M {{\n{declared}  result = {self.expression}\n  output y = result\n}}\n"
+        result = "view_as_real(result)" if pairs else "result"
+        return f"model M {{\n{declared}  result = {self.expression}\n  output y = {result}\n}}\n"
 
     def call(self, args: Iterable[Any], kwargs: Mapping[str, Any]) -> str:
         """Arguments in brackets."""
@@ -80,6 +84,8 @@ class Spec:
         return "..." if isinstance(item, EllipsisType) else self.value(item)
 
     def _tensor(self, x: torch.Tensor) -> str:
+        if x.is_complex():  # no input of a model is
+            return f"view_as_complex({self._tensor(torch.view_as_real(x.resolve_conj()))})"
         element_type(x.dtype)
         if x.layout != torch.strided:
             raise Unsayable("a sparse tensor")

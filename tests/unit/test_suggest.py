@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nnspec.suggest import SYNONYMS, closest, edit_distance, suggest
+from nnspec.suggest import closest, edit_distance, suggest
+from nnspec.synonyms import SYNONYMS
 
 LAYERS = [
     *("Linear", "Bilinear", "Conv1d", "Conv2d", "Conv3d", "MaxPool1d", "MaxPool2d", "AvgPool2d", "BatchNorm1d"),

@@ -1,6 +1,9 @@
-"""Optimizers that scale each weight's step by the gradients it has seen."""
+"""Optimizers that scale each weight's step by the squares of the gradients it has seen."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
 
 from nnspec.arguments import arg
 from nnspec.training.optimizer import Optimizer
@@ -8,54 +11,8 @@ from nnspec.training.optimizer import Optimizer
 _LR = "learning rate: how far a step goes"
 _EPS = "added to the denominator, against division by zero"
 _L2 = "pull towards zero, added to the gradient (L2)"
-_BETAS = "how much of the averages of gradients and of their squares is kept each step"
-_AMSGRAD = "divide by the largest average of squares so far"
 _MAXIMIZE = "climb instead of descending"
 _FOREACH = "update all parameters in one call of each operation"
-_FUSED = "update all parameters in one kernel"
-
-
-class Adam(Optimizer):
-    """Steps by running averages of the gradients and of their squares.
-
-    D. Kingma and J. Ba, Adam: A Method for Stochastic Optimization, 2014 (arXiv:1412.6980).
-    """
-
-    fused_on = ("cpu", "cuda", "mps")
-
-    lr: float = arg(1e-3, doc=_LR, ge=0)
-    betas: tuple[float, float] = arg((0.9, 0.999), doc=_BETAS, ge=0, lt=1)
-    eps: float = arg(1e-8, doc=_EPS, ge=0)
-    weight_decay: float = arg(0.0, doc=_L2, ge=0)
-    amsgrad: bool = arg(False, doc=_AMSGRAD)
-    maximize: bool = arg(False, doc=_MAXIMIZE, keyword=True)
-    foreach: bool | None = arg(None, doc=_FOREACH, keyword=True)
-    fused: bool | None = arg(None, doc=_FUSED, keyword=True)
-    decoupled_weight_decay: bool = arg(False, doc="decay the weights themselves, as AdamW does", keyword=True)
-
-    def state(self) -> int:
-        return 3 if self.amsgrad else 2
-
-
-class AdamW(Optimizer):
-    """Adam with the decay applied to the weights themselves, not to the gradients.
-
-    I. Loshchilov and F. Hutter, Decoupled Weight Decay Regularization, 2017 (arXiv:1711.05101).
-    """
-
-    fused_on = ("cpu", "cuda", "mps")
-
-    lr: float = arg(1e-3, doc=_LR, ge=0)
-    betas: tuple[float, float] = arg((0.9, 0.999), doc=_BETAS, ge=0, lt=1)
-    eps: float = arg(1e-8, doc=_EPS, ge=0)
-    weight_decay: float = arg(1e-2, doc="share of each weight that a step takes away, times lr", ge=0)
-    amsgrad: bool = arg(False, doc=_AMSGRAD)
-    maximize: bool = arg(False, doc=_MAXIMIZE, keyword=True)
-    foreach: bool | None = arg(None, doc=_FOREACH, keyword=True)
-    fused: bool | None = arg(None, doc=_FUSED, keyword=True)
-
-    def state(self) -> int:
-        return 3 if self.amsgrad else 2
 
 
 class RMSprop(Optimizer):
@@ -71,14 +28,14 @@ class RMSprop(Optimizer):
     weight_decay: float = arg(0.0, doc=_L2, ge=0)
     momentum: float = arg(0.0, doc="share of the last step that is kept", ge=0)
     centered: bool = arg(False, doc="divide by an estimate of the variance, not of the mean square")
-    maximize: bool = arg(False, doc=_MAXIMIZE, keyword=True)
     foreach: bool | None = arg(None, doc=_FOREACH, keyword=True)
+    maximize: bool = arg(False, doc=_MAXIMIZE, keyword=True)
 
     def state(self) -> int:
         return 1 + (self.momentum > 0) + self.centered
 
     def scratch(self) -> int:
-        return 1 + (self.weight_decay != 0)
+        return 1 + (self.weight_decay != 0 or self.maximize)
 
 
 class Adagrad(Optimizer):
@@ -89,6 +46,7 @@ class Adagrad(Optimizer):
     """
 
     fused_on = ("cpu",)
+    gradients = ("dense", "sparse")
 
     lr: float = arg(1e-2, doc=_LR, ge=0)
     lr_decay: float = arg(0.0, doc="how fast the learning rate falls with the steps", ge=0)
@@ -97,7 +55,56 @@ class Adagrad(Optimizer):
     eps: float = arg(1e-10, doc=_EPS, ge=0)
     foreach: bool | None = arg(None, doc=_FOREACH)
     maximize: bool = arg(False, doc=_MAXIMIZE, keyword=True)
-    fused: bool | None = arg(None, doc=_FUSED, keyword=True)
+    fused: bool | None = arg(None, doc="update all parameters in one kernel", keyword=True)
 
     def state(self) -> int:
         return 1
+
+    def scratch(self) -> int:
+        return 0 if self.fuses() else 2
+
+
+class Adadelta(Optimizer):
+    """Steps as large as those of late, divided by the gradients of late: the units of the weights come out right.
+
+    M. Zeiler, ADADELTA: An Adaptive Learning Rate Method, 2012 (arXiv:1212.5701).
+    """
+
+    lr: float = arg(1.0, doc=_LR, ge=0)
+    rho: float = arg(0.9, doc="how much of the averages of squares is kept each step", ge=0, le=1)
+    eps: float = arg(1e-6, doc="added to the averages of squares: it decides how the first steps begin", ge=0)
+    weight_decay: float = arg(0.0, doc=_L2, ge=0)
+    foreach: bool | None = arg(None, doc=_FOREACH)
+    maximize: bool = arg(False, doc=_MAXIMIZE, keyword=True)
+
+    def state(self) -> int:
+        return 2
+
+    def scratch(self) -> int:
+        return 2 + (self.weight_decay != 0 or self.maximize)
+
+
+class Adafactor(Optimizer):
+    """Steps divided by averages of squared gradients of which only rows' and columns' are kept: it needs little memory.
+
+    N. Shazeer and M. Stern, Adafactor: Adaptive Learning Rates with Sublinear Memory Cost, 2018 (arXiv:1804.04235).
+    """
+
+    lr: float = arg(1e-2, doc="learning rate: the most that a step goes, relative to the weights", ge=0)
+    beta2_decay: float = arg(-0.8, doc="exponent by which the newest squares count less with the steps", le=0)
+    eps: tuple[float | None, float] = arg(
+        (None, 1e-3), doc="added to squared gradients (none: the type's resolution), and least size of weights", ge=0
+    )
+    d: float = arg(1.0, doc="steps whose mean square is above its square are clipped to it", ge=1)
+    weight_decay: float = arg(0.0, doc="share of each weight that a step takes away, times lr", ge=0)
+    foreach: bool | None = arg(None, doc=_FOREACH, keyword=True)
+    maximize: bool = arg(False, doc=_MAXIMIZE, keyword=True)
+
+    def state_of(self, shape: Sequence[int]) -> int:
+        if len(shape) < 2:
+            return prod(shape)
+        *others, rows, columns = shape
+        return prod(others) * (rows + columns)
+
+    def scratch(self) -> int:
+        return 1 + self.maximize
