@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from math import prod
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from nnspec import ir, registry
 from nnspec.arguments import arg
 from nnspec.dims import Size
 from nnspec.layer import Code, Example, Layer, OnnxGraph, Ref, Rules, ShapeError, Weight
 from nnspec.layer_inference import Plainer
+from nnspec.layers._expect import counted
 from nnspec.types import Operand
 
 if TYPE_CHECKING:
@@ -45,11 +47,11 @@ class _Parametrized(Layer):
         return layer
 
     def stored(self, weight: Weight) -> dict[str, Weight]:
-        """What is stored in place of a parameter, by the names that it has below `parametrizations.NAME`."""
+        """What is stored in place of a parameter, by the names that it has below `parametrizations.NAME`. Abstract."""
         raise NotImplementedError
 
     def compute(self, part: Callable[[str], np.ndarray]) -> np.ndarray:
-        """The parameter from its parts, as in inference."""
+        """The parameter from its parts, as in inference. Abstract."""
         raise NotImplementedError
 
     def accept(self, *inputs: Any) -> None:
@@ -57,8 +59,9 @@ class _Parametrized(Layer):
         names, least = inner.input_names(), inner.required_inputs()
         most = len(inputs) if names and names[-1].startswith("*") else len(names)
         if not least <= len(inputs) <= most:
-            count = str(least) if least == most else f"{least} to {most}"
-            raise ShapeError(f"`{inner.title}` takes {count} inputs, and here are {len(inputs)}", code="NNS412")
+            count = counted(least, "input") if least == most else f"{least} to {most} inputs"
+            here = "is 1" if len(inputs) == 1 else f"are {len(inputs)}"
+            raise ShapeError(f"`{inner.title}` takes {count}, and here {here}", code="NNS412")
         inner.accept(*inputs)
 
     def complete(self, rules: Rules, *inputs: Any) -> Self:
@@ -237,3 +240,113 @@ class spectral_norm(_Parametrized):
         matrix = np.moveaxis(weight, self._dim, 0).reshape(weight.shape[self._dim], -1).astype("float64")
         value = part("0._u") @ (matrix @ part("0._v"))
         return np.asarray(weight / value, weight.dtype)
+
+
+class orthogonal(_Parametrized):
+    """A layer whose weight is orthogonal: its columns are, or its rows where there are fewer of these.
+
+    A weight of more than two dimensions is a batch of matrices, its last two. Of the cost of computing it, the product
+    with `base` counts: what an exponential takes depends on the values.
+    Source: `torch.nn.utils.parametrizations.orthogonal`; Lezcano-Casado and Martinez-Rubio (arXiv:1901.08428).
+    """
+
+    orthogonal_map: Literal["matrix_exp", "cayley", "householder"] | None = arg(
+        None, doc="how it is computed; none: `matrix_exp` for a square weight, else `householder`"
+    )
+    use_trivialization: bool = arg(True, doc="start from, and stay relative to, a fixed matrix `base`", keyword=True)
+
+    examples = (
+        Example("orthogonal(Linear(4))", macs=2 * 4 * 4 + 4 * 4 * 4, x="float[N, 4]"),
+        Example("orthogonal(Linear(8))", x="float[N, T, 3]"),
+        Example('orthogonal(Linear(3), orthogonal_map="cayley")', x="float[N, 5]"),
+        Example("orthogonal(Linear(6, bias=false), use_trivialization=false)", x="float[N, 4]"),
+        Example('orthogonal(Conv2d(2, 3), orthogonal_map="matrix_exp")', macs=8 * 3**3 + 72, x="float[1, 4, 3, 3]"),
+    )
+
+    def stored(self, weight: Weight) -> dict[str, Weight]:
+        if len(weight.shape) < 2:
+            raise ShapeError(
+                f"`{self.name}` of `{self.inner.title}` is no matrix: it has {counted(len(weight.shape), 'dimension')}",
+                code="NNS304",
+                label="only a matrix can be orthogonal",
+                at="name" if self.name != "weight" else "layer",
+            )
+        parts = {"original": Weight(weight.shape, weight.dtype)}
+        if self.use_trivialization:
+            size = max(weight.shape[-2:])
+            parts["0.base"] = Weight((*weight.shape[:-2], size, size), weight.dtype, trained=False)
+        elif self._map(weight.shape) != "householder":
+            raise ShapeError(
+                f'`orthogonal` cannot start from a given weight with `orthogonal_map="{self._map(weight.shape)}"`',
+                code="NNS304",
+                at="use_trivialization",
+                helps=('take `orthogonal_map="householder"`, or leave `use_trivialization` out',),
+            )
+        return parts
+
+    def macs(self, inputs: Sequence[Operand], output: Any) -> Size:
+        inner = self.inner
+        *batch, rows, columns = inner.weights()[self.name].shape
+        product = prod(batch) * max(rows, columns) ** 2 * min(rows, columns) if self.use_trivialization else 0
+        return inner.macs(inputs, output) + product
+
+    def _map(self, shape: Sequence[int]) -> str:
+        return self.orthogonal_map or ("matrix_exp" if shape[-2] == shape[-1] else "householder")
+
+    def compute(self, part: Callable[[str], np.ndarray]) -> np.ndarray:
+        import numpy as np
+
+        given = part("original")
+        wide = given.shape[-2] < given.shape[-1]
+        x = (np.swapaxes(given, -2, -1) if wide else given).astype("float64")
+        q = _reflected(x) if self._map(given.shape) == "householder" else self._turned(x, self._map(given.shape))
+        if self.use_trivialization:
+            q = part("0.base").astype("float64") @ q
+        return np.ascontiguousarray(np.swapaxes(q, -2, -1) if wide else q, given.dtype)
+
+    @staticmethod
+    def _turned(x: np.ndarray, way: str) -> np.ndarray:
+        """A rotation made of the skew-symmetric matrix that the lower triangle of x stands for."""
+        import numpy as np
+
+        rows, columns = x.shape[-2:]
+        lower = np.zeros((*x.shape[:-1], rows))
+        lower[..., :columns] = np.tril(x)
+        skew = lower - np.swapaxes(lower, -2, -1)
+        one = np.eye(rows)
+        whole = np.linalg.solve(one - skew / 2, one + skew / 2) if way == "cayley" else _exponential(skew)
+        found: np.ndarray = whole[..., :columns]
+        return found
+
+
+def _reflected(x: np.ndarray) -> np.ndarray:
+    """The product of the Householder reflections whose vectors lie below the diagonal; the diagonal holds signs."""
+    import numpy as np
+
+    rows, columns = x.shape[-2:]
+    vectors = np.tril(x, -1)
+    scales = 2 / (1 + np.square(vectors).sum(-2))
+    q = np.broadcast_to(np.eye(rows, columns), x.shape).copy()
+    for i in reversed(range(columns)):
+        v = vectors[..., i]
+        v[..., i] = 1
+        q -= scales[..., i, None, None] * v[..., :, None] * (v[..., None, :] @ q)
+    signs = np.trunc(np.diagonal(x, axis1=-2, axis2=-1))
+    return np.asarray(q * signs[..., None, :])
+
+
+def _exponential(matrix: np.ndarray) -> np.ndarray:
+    """The matrix exponential: that of a small part by its series, squared again and again."""
+    import numpy as np
+
+    norm = float(np.abs(matrix).sum(-1).max(initial=0))
+    halvings = max(0, int(np.ceil(np.log2(norm))) + 1) if norm > 0 else 0
+    small = matrix / 2**halvings
+    term = np.broadcast_to(np.eye(matrix.shape[-1]), matrix.shape)
+    total = term
+    for i in range(1, 20):  # of a norm of at most a half: what is left out is below 1e-20
+        term = term @ small / i
+        total = total + term
+    for _ in range(halvings):
+        total = total @ total
+    return total
