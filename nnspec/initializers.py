@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+from nnspec import ir, registry
 from nnspec.arguments import Arguments, arg
 from nnspec.layer import ShapeError
 from nnspec.types import TensorType
@@ -156,26 +157,12 @@ class sparse(Initializer):
         self._need(type.rank == 2, f"fills matrices, of two dimensions, not {type}")
 
 
-INITIALIZERS: dict[str, type[Initializer]] = {
-    cls.__name__: cls
-    for cls in (
-        uniform,
-        normal,
-        trunc_normal,
-        constant,
-        ones,
-        zeros,
-        eye,
-        dirac,
-        xavier_uniform,
-        xavier_normal,
-        kaiming_uniform,
-        kaiming_normal,
-        orthogonal,
-        sparse,
-    )
-}
-"""By name."""
+def way(init: ir.Initializer) -> Initializer:
+    """The way to fill a tensor that a record of the IR stands for."""
+    cls = registry.find("initializer", init.function)
+    assert cls is not None
+    found: Initializer = cls(**init.arguments)
+    return found
 
 
 def calculate_gain(nonlinearity: str, param: float = 0.01) -> float | None:

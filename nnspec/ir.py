@@ -4,7 +4,7 @@ Frozen dataclasses, cheap to import; `nnspec.ir_json` gives them a validated, ve
 
 - A `Module` is what is stored: a block, a library layer, or a container (a chain, a repeat, a group of names). It knows
   its members in state-dict order and no activation shapes. Equal modules are one definition.
-- A `Method` is what a *block* computes for inputs of given types, in its own symbols. Containers have none: their layers
+- A `Method` is what a *block* computes for inputs of given types, in its own symbols. Containers have none: the layers
   are called by path from the body around them (`stack.0`). Values of a graph are numbered densely.
 """
 

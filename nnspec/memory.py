@@ -76,27 +76,30 @@ def largest(needs: Callable[[int], int | None], limit: int) -> int:
     """
     low, high = 0, MOST_SAMPLES
     known = {0: 0}
-    guess = 1
+    looks, guess = 0, 1
     while high - low > 1:
         needed = needs(guess)
+        if needed is not None:
+            known[guess] = needed
         if needed is None or needed > limit:
             high = guess
         else:
             low = guess
-        known[guess] = limit + 1 if needed is None else needed
-        guess = _next_guess(known, low, high, limit)
+        looks += 1
+        guess = _next_guess(known if looks < _MOST_LINES else {}, low, high, limit)
     return low
 
 
 def _next_guess(known: Mapping[int, int], low: int, high: int, limit: int) -> int:
-    """Where the line through what is known reaches the limit; the middle, where that brings nothing new."""
-    others = [n for n in known if n not in (low, 0)]
-    if low and others and len(known) < _MOST_LINES:
-        other = min(others, key=lambda n: abs(n - low))
+    """Where the line through what is known reaches the limit; the middle, where that brings nothing new.
+
+    What is known below says where it does at most as long as the slope grows, and what is known above, at least.
+    """
+    for other in sorted(known.keys() - {low, 0}, key=lambda n: abs(n - low)) if low else ():
         across, rise = abs(other - low), abs(known[other] - known[low])
-        if rise:
-            ahead = low + (limit - known[low]) * across // rise
-            return min(max(ahead, low + 1), high - 1)
+        ahead = max(low + (limit - known[low]) * across // rise, low + 1) if rise else high
+        if ahead < high:
+            return ahead
     return min(2 * low, (low + high) // 2) if low and high == MOST_SAMPLES else (low + high) // 2
 
 

@@ -88,3 +88,25 @@ DATA_SIZED = {
     "bincount": "`scatter_add` counts in a given number of places",
 }
 """Functions that cannot be here, since data decides the size of their results, and what comes nearest."""
+
+_SYMMETRIC = "`eigh` gives eigenvalues and eigenvectors of symmetric matrices"
+_SHARES = "shares are given from 0 to 1: 25 percent are "
+
+NEAREST = {
+    "allclose": "`all(isclose(x, y))` is one bool",
+    "eig": _SYMMETRIC,
+    "eigvals": _SYMMETRIC,
+    "eigvalsh": _SYMMETRIC,
+    "svdvals": "`svd` gives singular values with their vectors",
+    "pinv": "`svd` gives what a pseudo-inverse is made of",
+    "lstsq": "`solve` takes square matrices; `qr` and `svd` take others apart",
+    "solve_triangular": "`solve` takes any square matrix",
+    "cholesky_solve": "`solve` takes any square matrix",
+    "lu": "`qr`, `cholesky` and `svd` take matrices apart",
+    "percentile": _SHARES + "`quantile(x, 0.25)`",
+    "nanpercentile": _SHARES + "`nanquantile(x, 0.25)`",
+    "Sequential": "layers follow each other by arrows: `x -> Linear(8) -> ReLU`",
+    "ModuleList": "layers are made where they are used: `for i in range(4) { x = x -> Linear(8) }`",
+    "Lambda": "what is computed stands where it is used: `relu(x) + 1`",
+}
+"""Functions and layers that are not here, and what comes nearest; it does not simply take their place."""

@@ -116,6 +116,15 @@ def _summarized(program: ir.Program, entry: ir.Entry, sizes: Mapping[str, int] |
     )
 
 
+def check_sizes(program: ir.Program, sizes: Mapping[str, int]) -> None:
+    """Raise `SizeError` for what the main model requires and these sizes break."""
+    entry = program.main
+    try:
+        _requirements(entry.name, program.methods[entry.methods_with(entry.optional)["infer"]], sizes)
+    except DimTooLarge as fault:
+        raise SizeError(f"these sizes are too large: they give {fault}") from None
+
+
 def _requirements(entry: str, method: ir.Method, sizes: Mapping[str, int]) -> tuple[Requirement, ...]:
     """What is left to check at the entry; `SizeError` for a requirement that the sizes break."""
     found: dict[tuple[Size, str], Requirement] = {}

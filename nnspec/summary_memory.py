@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from textwrap import wrap
 from typing import Any
 
 from nnspec import ir, registry
-from nnspec.memory import Memory, batch_symbol, largest, measurer
-from nnspec.summary import SizeError, Summary, summarize
+from nnspec.memory import Measure, Memory, batch_symbol, largest, measurer
+from nnspec.summary import SizeError, Summary, check_sizes
 from nnspec.training.optimizer import Optimizer
 
 DEFAULT_OPTIMIZER = "AdamW"
 """What training is worked out for where nothing says how."""
+
+_MOST_SKIPPED = 1000
+"""So many numbers of samples are skipped that a model does not take: too few, or not divided by what it needs."""
 
 _LINE = 80
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -29,6 +33,8 @@ class Fit:
     limit: int
     symbol: str
     samples: int | None
+    least: int
+    """The smallest number of samples that the model takes; 0 where there is none, or none near 1."""
     training: bool | None
     most_training: int | None
     inference: bool | None
@@ -66,22 +72,45 @@ def report_memory(
     if missing:
         names = " and ".join(f"`{name}`" for name in missing)
         raise SizeError(f"what fits depends on {names}: say `--size {','.join(f'{name}=...' for name in missing)}`")
-    trained = infers = None
-    if symbol:
-
-        def needs(samples: int) -> Memory | None:
-            given = {**sizes, symbol: samples}
-            try:
-                summarize(program, sizes=given)
-            except SizeError:
-                return None
-            return measure(given)
-
-        trained = largest(lambda n: None if (found := needs(n)) is None else found.training, limit)
-        infers = largest(lambda n: None if (found := needs(n)) is None else found.inference, limit)
+    least, trained, infers = _most(program, sizes, symbol, measure, limit) if symbol else (0, None, None)
     now = None if memory is None else (memory.training <= limit, memory.inference <= limit)
-    fit = Fit(limit, symbol, sizes.get(symbol), now and now[0], trained, now and now[1], infers)
+    fit = Fit(limit, symbol, sizes.get(symbol), least, now and now[0], trained, now and now[1], infers)
     return MemoryReport(title, memory, fit)
+
+
+def _most(
+    program: ir.Program, sizes: Mapping[str, int], symbol: str, measure: Measure, limit: int
+) -> tuple[int, int | None, int | None]:
+    """The smallest number of samples that the model takes, and the largest that fit in training and in inference."""
+
+    @cache
+    def accepts(samples: int) -> bool:
+        try:
+            check_sizes(program, {**sizes, symbol: samples})
+        except SizeError:
+            return False
+        return True
+
+    @cache
+    def found(samples: int) -> Memory | None:
+        return measure({**sizes, symbol: samples})
+
+    def accepted(samples: int) -> int:
+        return next(filter(accepts, range(samples, max(samples - _MOST_SKIPPED, 0), -1)), 0)
+
+    def most(part: Callable[[Memory], int]) -> int:
+        def needs(samples: int) -> int | None:
+            if samples < least:
+                return 0
+            memory = found(accepted(samples)) if accepted(samples) else None
+            return None if memory is None else part(memory)
+
+        return accepted(largest(needs, limit))
+
+    least = next(filter(accepts, range(1, _MOST_SKIPPED + 1)), 0)
+    if not least or found(least) is None:
+        return least, None, None
+    return least, most(lambda memory: memory.training), most(lambda memory: memory.inference)
 
 
 def memory_lines(report: MemoryReport, parameters: int) -> list[str]:
@@ -121,7 +150,8 @@ def _fit_lines(report: MemoryReport, fit: Fit, parameters: int) -> list[str]:
 def _fits(what: str, now: bool | None, most: int | None, fit: Fit) -> str:
     limit = spell_bytes(fit.limit).replace(".0 ", " ")
     here = f" at {fit.symbol} = {fit.samples:,}" if fit.symbol and fit.samples else ""
-    reach = "" if most is None else f"at most {fit.symbol} = {most:,}" if most else f"not even {fit.symbol} = 1"
+    reach = f"at most {fit.symbol} = {most:,}" if most else f"not even {fit.symbol} = {fit.least:,}"
+    reach = "" if most is None else reach
     if now is None:
         return f"{what} in {limit}: {reach or 'not known'}"
     return f"{what} {'fits' if now else 'does not fit'} in {limit}{here}" + (f"; {reach}" if reach else "")

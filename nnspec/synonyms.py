@@ -133,7 +133,6 @@ lt: less
 le: less_equal
 gt: greater
 ge: greater_equal
-isclose: allclose
 bitwise_and: bitand
 bitwise_or: bitor
 bitwise_xor: bitxor
@@ -142,8 +141,6 @@ bitwise_left_shift: left_shift, shl, lshift
 bitwise_right_shift: right_shift, shr, rshift
 lgamma: gammaln, loggamma
 digamma: psi
-quantile: percentile
-nanquantile: nanpercentile
 var: variance, reduce_variance
 std: stddev, standard_deviation, reduce_std
 prod: product, reduce_prod
@@ -164,9 +161,7 @@ diag_embed: matrix_diag, set_diag
 kron: kronecker
 inv: inverse, matrix_inverse
 det: determinant
-solve: linsolve, lstsq, solve_triangular, cholesky_solve
-eigh: eig, eigvals, eigvalsh
-svd: svdvals, pinv
+solve: linsolve
 cov: covariance
 corrcoef: correlation, pearson
 randint: random_integers
@@ -276,6 +271,11 @@ lr: learning_rate, rate, step_size, eta, alpha
 betas: beta, beta1, beta2
 weight_decay: decay, l2, wd, l2_penalty, regularization, weight_decay_rate
 alpha: rho, decay
+rho: alpha, decay_rate
+lambd: lambda
+history_size: num_corrections, memory_size
+max_iter: max_iterations
+line_search_fn: line_search
 loss: criterion, objective, loss_fn, loss_function, cost
 optimizer: optim, optimiser, solver, opt
 metrics: metric, measures, evaluation

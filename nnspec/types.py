@@ -119,6 +119,8 @@ class Scalar:
         return 2 if isinstance(self.value, float) else 1
 
     def __str__(self) -> str:
+        if isinstance(self.value, bool):
+            return "true" if self.value else "false"
         return show(self.value) if isinstance(self.value, Dim) else str(self.value)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from nnspec import ir, registry
 from nnspec.arguments import Arguments, Misfit, convert, describe_kind
 from nnspec.facts import Facts
-from nnspec.initializers import INITIALIZERS, Initializer
+from nnspec.initializers import Initializer
 from nnspec.layer import Layer, Operation, ShapeError
 from nnspec.layer_complex import refuse_complex
 from nnspec.proof import Proof
@@ -39,7 +39,7 @@ def function_of(node: ir.Op, kinds: tuple[str, ...] = ("function",)) -> Operatio
 
 def check_initializer(init: ir.Initializer, type: TensorType | None = None) -> None:
     """Whether torch has the initialiser, takes these arguments, and fills a tensor of that type with them."""
-    made = _build(INITIALIZERS.get(init.function), f"initialiser `{init.function[:80]}`", init.arguments)
+    made = _build(registry.find("initializer", init.function), f"initialiser `{init.function[:80]}`", init.arguments)
     assert isinstance(made, Initializer)
     try:
         if type is not None:

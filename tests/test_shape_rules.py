@@ -14,7 +14,7 @@ import pytest
 from nnspec import registry
 
 from .shapes.draws import Draw, draw
-from .shapes.judge import Said, Shapes, ours, torchs
+from .shapes.judge import Said, Shapes, kernels, ours, torchs
 from .shapes.seeds import Call, seeds
 
 CLASSES = [(kind, name) for kind in ("layer", "function") for name in sorted(registry.index(kind))]
@@ -33,41 +33,51 @@ NARROWER = {
 """Rules that demand of symbols what they do not demand of numbers, which let them give another answer."""
 
 STRICT = 0.05
-"""So many of the calls that torch takes may be refused, on purpose (see docs/design.md): broadcast losses, slices
-beyond the end, floats rounded to integers, ranks that the documentation does not name."""
+"""So many of the calls that torch takes may be refused for another reason than a type, on purpose (see
+docs/design.md, "Where the language differs")."""
+
+STRICT_TYPES = 0.15
+"""So many may be for a type: a tenth of the calls has one changed. Torch converts some without a word, and has some
+kernels for whole numbers in inference or on the CPU alone."""
+
+_STRICTER = {
+    "a loss, which torch broadcasts": (
+        "cosine_embedding_loss gaussian_nll_loss hinge_embedding_loss huber_loss kl_div l1_loss margin_ranking_loss "
+        "mse_loss multilabel_soft_margin_loss poisson_nll_loss smooth_l1_loss soft_margin_loss"
+    ),
+    "ranks that torch's documentation does not name": (
+        "ConstantPad1d ConstantPad2d ConstantPad3d Dropout2d Dropout3d UpsamplingNearest2d ZeroPad1d ZeroPad2d "
+        "ZeroPad3d dropout2d dropout3d"
+    ),
+    "what torch leaves unused": "batch_norm fractional_max_pool2d fractional_max_pool3d instance_norm normal",
+    "what torch cuts off or repeats without a word": "chunk einsum getitem hardtanh squeeze tensordot",
+    "what the form in torch that is written for it does not see": (
+        "rearrange reduce repeat rfftfreq stft view_as_complex weight_norm"
+    ),
+}
+STRICTER = {name: 0.4 for names in _STRICTER.values() for name in names.split()}
+"""Classes that refuse more, with the reasons."""
 
 
 @pytest.mark.parametrize(("kind", "name"), CLASSES, ids=[name for _, name in CLASSES])
 def test_a_rule_says_what_torch_says(kind: str, name: str) -> None:
-    _try(kind, name, range(25))
+    _try(kind, name, range(20))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "name"), CLASSES, ids=[name for _, name in CLASSES])
 def test_a_rule_says_what_torch_says_in_many_draws(kind: str, name: str) -> None:
-    counted = _try(kind, name, range(1000, 1500))
+    counted = _try(kind, name, range(1000, 1500), thorough=True)
     assert counted["same shapes"] >= 25, counted
-    assert counted["stricter"] <= max(STRICT, _STRICTER.get(name, 0)) * counted["same shapes"], counted
+    assert counted["stricter"] <= STRICTER.get(name, STRICT) * counted["same shapes"], counted
+    assert counted["stricter about types"] <= STRICT_TYPES * counted["same shapes"], counted
 
 
-_STRICTER = dict.fromkeys(
-    ("hinge_embedding_loss", "huber_loss", "kl_div", "l1_loss", "mse_loss", "poisson_nll_loss", "smooth_l1_loss"), 0.5
-) | {"scaled_dot_product_attention": 0.15}
-"""Losses, which torch broadcasts; scores, which it repeats for a larger mask, and one key for many values."""
-_STRICTER |= dict.fromkeys(("ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"), 0.25)
-"""Whose output padding the meta device does not look at."""
-_STRICTER |= dict.fromkeys(
-    ("FeatureAlphaDropout", "feature_alpha_dropout", "MaxPool3d", "max_pool2d", "max_pool3d"), 0.2
-)
-"""Which torch has for whole numbers as well, in inference or for some ranks."""
-_STRICTER |= dict.fromkeys(("fractional_max_pool2d", "fractional_max_pool3d"), 0.3)
-"""Which take a size and a ratio in torch, and do not look at the ratio."""
-_STRICTER |= {"stft": 0.25, "view_as_complex": 0.25}
-"""Whose form in torch does not see all that torch's functions of these names refuse."""
+def _try(kind: str, name: str, numbers: range, *, thorough: bool = False) -> Counter[str]:
+    """Draw calls of a class and judge them; how many there were of each kind.
 
-
-def _try(kind: str, name: str, numbers: range) -> Counter[str]:
-    """Draw calls of a class and judge them; how many there were of each kind."""
+    A thorough trial asks the CPU, too, whether it takes what is refused.
+    """
     counted: Counter[str] = Counter()
     for number in numbers:
         chance = Random(f"{name} {number}")
@@ -75,24 +85,29 @@ def _try(kind: str, name: str, numbers: range) -> Counter[str]:
         if drawn is None:
             continue
         said = ours(drawn.concrete())
-        counted[_concrete(name, drawn, said)] += 1
+        counted[_concrete(name, drawn, said, thorough)] += 1
         counted[_symbolic(drawn, said, chance)] += 1
     return counted
 
 
-def _concrete(name: str, drawn: Draw, said: Said) -> str:
+def _concrete(name: str, drawn: Draw, said: Said, thorough: bool) -> str:
     """Judge the call in numbers."""
     call = drawn.concrete()
     found: Shapes | str = torchs(call, "meta")
-    # Kernels may crash on what the rule refuses, but not on types, which the meta device does not look at.
-    if found != said.shapes and (said.fault is None or said.fault.code == "NNS406"):
+    # Its shape functions know less than kernels.
+    if found != said.shapes and said.shapes is not None:
         found = torchs(call, "cpu")
+    elif not isinstance(found, str) and said.shapes is None and thorough:
+        found = kernels(call)
     if isinstance(found, str) and ("not implemented" in found or "not supported" in found.lower()):
         return "torch has no kernel"
     if said.shapes is None:
         if isinstance(found, list) and any(0 in dims for _, dims in found):
             return "nothing is left"
-        return "both refuse" if isinstance(found, str) else "stricter"
+        if isinstance(found, str):
+            return "both refuse"
+        assert said.fault is not None
+        return "stricter about types" if said.fault.code == "NNS406" else "stricter"
     if isinstance(found, str) and name in BY_VALUES:
         return "refused for values"
     assert found == said.shapes, call

@@ -17,7 +17,7 @@ from nnspec.backends.source_line import Line
 from nnspec.backends.source_names import plain
 from nnspec.backends.source_plan import Layout
 from nnspec.backends.source_text import Piece, Printer, bracketed, checked, quote
-from nnspec.initializers import INITIALIZERS
+from nnspec.initializers import way
 from nnspec.layer import ShapeError
 from nnspec.patterns import kinds, matches, named, winners
 
@@ -101,7 +101,7 @@ class Settings:
             assert type_ is not None
             try:
                 if init is not None:
-                    INITIALIZERS[init.function](**init.arguments).check(type_)
+                    way(init).check(type_)
             except ShapeError:
                 return None
             if init is None and self._wanted.get(path) != number:
@@ -279,7 +279,7 @@ def _is_made_of(name: str, arguments: Mapping[str, Any], kinds: Set[str]) -> boo
 def filling(printer: Printer, target: str, init: ir.Initializer) -> Piece:
     """The call that fills a tensor: `nn.init.normal_(self.cls, std=0.02)`."""
     printer.roots.add("nn")
-    fields = INITIALIZERS[init.function].fields
+    fields = way(init).fields
     items = [("", Piece(target))]
     items += [("" if fields[n].required else f"{checked(n)}=", printer(v)) for n, v in init.arguments.items()]
     return bracketed(f"nn.init.{checked(init.function)}_(", items, ")")

@@ -261,11 +261,13 @@ def _misfit(title: str, spec: Field, value: Any, span: Span, written: str, order
                 helps=("round down with `//` if that is meant",),
             )
         )
-    if isinstance(value, Dim):
+    parts = value if isinstance(value, (tuple, list)) else (value,)
+    symbol = next((part for part in parts if isinstance(part, Dim)), None)
+    if symbol is not None and "Size" not in spec.kind:
         return Fault(
             error(
                 "NNS405",
-                f"`{spec.name}` of `{title}` must be {wants}, not the symbol `{show(value)}`",
+                f"`{spec.name}` of `{title}` must be {wants}, not the symbol `{show(symbol)}`",
                 span,
                 "not known at compile time",
                 helps=("give the input a fixed size there",),
@@ -273,19 +275,33 @@ def _misfit(title: str, spec: Field, value: Any, span: Span, written: str, order
         )
     helps = []
     if isinstance(value, Tensor):
-        helps = [in_order(order) if order else "a tensor flows in by an arrow: `x -> ...`"]
+        helps = ["a tensor flows in by an arrow: `x -> ...`"] if not order else [in_order(order)] if order[1:] else []
     close = suggest(value, words_of(spec.kind)) if isinstance(value, str) else None
     if close is not None:
         helps = [f'write "{close}"']
+    if _fits(spec.kind, (value,)):
+        helps = [f"write `({show_value(value)},)`"]
     return Fault(
         error(
             "NNS303",
-            f"`{spec.name}` of `{title}` must be {wants}, not {describe(value)}",
+            f"`{spec.name}` of `{title}` must be {wants}, not {_described(value)}",
             span,
             f"expected {wants}",
             helps=helps,
         )
     )
+
+
+def _fits(kind: str, value: Any) -> bool:
+    try:
+        convert(kind, value)
+    except Misfit:
+        return False
+    return True
+
+
+def _described(value: Any) -> str:
+    return f"`{show_value(value)}`" if isinstance(value, (tuple, list)) else describe(value)
 
 
 def in_order(names: Sequence[str]) -> str:

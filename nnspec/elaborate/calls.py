@@ -12,7 +12,7 @@ from nnspec.arguments import Field
 from nnspec.diagnostics import Edit, Fix, Label, Span, error
 from nnspec.dims import Dim, DimTooLarge
 from nnspec.elaborate.absent import absent_helps, check_given, check_one
-from nnspec.elaborate.binding import check_value, in_order, missing_argument, pair_up, unknown_argument
+from nnspec.elaborate.binding import check_value, decimal, in_order, missing_argument, pair_up, unknown_argument
 from nnspec.elaborate.builtins import NUMERIC
 from nnspec.elaborate.expressions import operand_value
 from nnspec.elaborate.frame import Frame
@@ -264,7 +264,7 @@ def _split_arguments(
     known = dict.fromkeys((*order, *cls.input_names(), *cls.fields))
     positional = [(v, span) for v in flowing[0]]
     positional += [(operand_value(frame, a.value), a.value.span) for a in arguments if a.name is None]
-    if cls.sequences and not flowing[0]:
+    if order and order[0] in cls.sequences and not flowing[0]:
         _tensors_apart(cls, positional)
     given: dict[str, tuple[Any, Span]] = {}
     for position, (value, place) in enumerate(positional):
@@ -297,8 +297,9 @@ def _split_arguments(
         given[argument.name] = (value, argument.value.span)
     if extras:
         given[extra] = (tuple(extras), span)
+    decimals = {a.value.span: decimal(a.value) for a in arguments}
     options = {
-        n: check_value(cls.__name__, cls.fields[n], v, place, order=order)
+        n: check_value(cls.__name__, cls.fields[n], v, place, decimals.get(place, ""), order)
         for n, (v, place) in given.items()
         if n in cls.fields
     }

@@ -30,7 +30,7 @@ from nnspec.elaborate.values import (
     is_size,
     show_value,
 )
-from nnspec.suggest import DATA_SIZED, closest, suggest
+from nnspec.suggest import DATA_SIZED, NEAREST, closest, suggest
 from nnspec.syntax import ast
 from nnspec.types import canonical
 
@@ -179,6 +179,8 @@ def unknown_name(frame: Frame, node: ast.Name, kind: str = "") -> Fault:
         notes = ["how many elements it gives is known at run time only, and a spec's shapes when it is compiled"]
         helps = [DATA_SIZED[name]]
         return Fault(error("NNS201", f"unknown {kind} `{name}`", node.span, _NOWHERE[kind], notes=notes, helps=helps))
+    if name in NEAREST:
+        return Fault(error("NNS201", f"unknown {kind} `{name}`", node.span, _NOWHERE[kind], helps=[NEAREST[name]]))
     offered = ", ".join(f"`{n}`" for n in frame.offered)
     notes = [f"outputs of the model and fields of the data are {offered}"] if offered else []
     homes = registry_std.blocks().get(name, ())
@@ -194,7 +196,7 @@ def _without_module(found: re.Match[str], candidates: list[str], source: int) ->
     """The name of another framework's function or layer as it is here."""
     name = found["name"]
     known = name in candidates or name in CONSTANTS or canonical(name) is not None
-    close = name if known else suggest(name, candidates) or name
+    close = name if known or name in NEAREST else suggest(name, candidates) or name
     title = f"drop the `{found['module']}`: layers and functions are called by their own names"
     title += "" if close == name else f", and this one `{close}`"
     return Fix(title, (Edit(Span(found.start(), found.end(), source), close),))

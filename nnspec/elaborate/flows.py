@@ -180,6 +180,9 @@ def feed(frame: Frame, place: Place, flowing: Flowing, span: Span) -> Any:
         return blocks.call_block(frame, place, flowing, span)
     if isinstance(recipe, RepeatRecipe):
         return _feed_repeat(frame, place, flowing, span)
+    if recipe is None:
+        message = f"`{place.path}` is part of a block, and nothing flows into it from outside"
+        raise Fault(error("NNS311", message, span, "inside a block", helps=("feed the block",)))
     assert isinstance(recipe, ChainRecipe)
     return _feed_chain(frame, place, recipe, flowing)
 

@@ -29,6 +29,7 @@ from nnspec.elaborate.values import (
     is_size,
 )
 from nnspec.suggest import suggest
+from nnspec.synonyms import SYNONYMS, key_of
 from nnspec.syntax import ast
 
 _LONGEST_OPERAND = 40
@@ -85,10 +86,12 @@ def _imported(frame: Frame, base: Namespace, node: ast.Attribute) -> Any:
 def _called(frame: Frame, node: ast.Attribute) -> str:
     """How a function is applied to a tensor that was meant by `x.function(...)`."""
     text = frame.session.text(node.value.span)
-    name = "reshape" if node.name == "view" else node.name
-    if registry.find("function", name) is None or len(text) > _LONGEST_OPERAND:
+    names = (node.name, *SYNONYMS.get(key_of(node.name), ()))
+    cls = next((found for name in names if (found := registry.find("function", name)) is not None), None)
+    if cls is None or len(text) > _LONGEST_OPERAND:
         return "its sizes are the symbols of its type; functions are called: `transpose(x, 0, 1)`"
-    return f"functions are called: write `{name}({text}{', (...)' if name == 'reshape' else ''})`"
+    rest = ["(...)" if field.kind.startswith("tuple") else "..." for field in cls.fields.values() if field.required]
+    return f"functions are called: write `{cls.__name__}({', '.join([text, *rest])})`"
 
 
 def _base(frame: Frame, node: ast.Expr) -> Any:

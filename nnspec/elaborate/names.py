@@ -16,7 +16,6 @@ from nnspec.elaborate.frame import Frame, name_of
 from nnspec.elaborate.imports import find
 from nnspec.elaborate.session import Session
 from nnspec.elaborate.values import UNKNOWN, BlockFunction, BlockRecipe, Fault, Silent
-from nnspec.initializers import INITIALIZERS
 from nnspec.syntax import ast
 from nnspec.types import canonical
 
@@ -119,7 +118,7 @@ def _is_known(session: Session, frame: Frame, name: str) -> bool:
         or name in frame.file.blocks
         or name in BUILTINS
         or name in CONSTANTS
-        or name in INITIALIZERS
+        or name in registry.index("initializer")
         or name in registry.index("layer")
         or name in registry.index("function")
         or canonical(name) is not None

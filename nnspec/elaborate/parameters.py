@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnspec import ir
+from nnspec import ir, registry
 from nnspec.diagnostics import Edit, Fix, Span, error
 from nnspec.dims import Dim, show
 from nnspec.elaborate.binding import check_fields, missing_argument, pair_up, unknown_argument
@@ -16,7 +16,7 @@ from nnspec.elaborate.names import walk
 from nnspec.elaborate.place import Place
 from nnspec.elaborate.session import MAX_ELEMENTS
 from nnspec.elaborate.values import Fault, Inexact, Owned, Tensor, describe, is_number, is_size
-from nnspec.initializers import INITIALIZERS
+from nnspec.initializers import Initializer, constant, way
 from nnspec.layer import ShapeError
 from nnspec.suggest import suggest
 from nnspec.syntax import ast
@@ -53,7 +53,7 @@ def declare(frame: Frame, node: ast.Parameter) -> None:
         check_annotation(frame, node.type, value.type, node.value.span, f"`{name}`")
         return
     try:
-        INITIALIZERS[place.init.function](**place.init.arguments).check(type_)
+        way(place.init).check(type_)
     except ShapeError as fault:
         raise Fault(error(fault.code, fault.message, node.value.span, f"`{name}` is {type_}")) from None
 
@@ -93,11 +93,12 @@ def _fixed_type(frame: Frame, node: ast.Parameter) -> TensorType:
 def initializer(frame: Frame, value: ast.Expr, title: str) -> ir.Initializer | None:
     """The initialiser that an expression names, or None when it is none (a constant tensor, perhaps)."""
     function = name_of(value.function) if isinstance(value, ast.Call) else name_of(value)
-    if function in INITIALIZERS and not _is_bound(frame, function):
+    cls = registry.find("initializer", function) if function is not None else None
+    if function is not None and cls is not None and not _is_bound(frame, function):
         arguments = value.arguments if isinstance(value, ast.Call) else ()
-        positional_shape = any(a.name is None for a in arguments) and not INITIALIZERS[function].fields
+        positional_shape = any(a.name is None for a in arguments) and not cls.fields
         if not positional_shape:
-            return _bind_initializer(frame, function, arguments, value.span)
+            return _bind_initializer(frame, cls, arguments, value.span)
     if function is not None and not _is_bound(frame, function) and _is_unknown(frame, function):
         raise _no_initializer(function, value)
     if not isinstance(value, (ast.Flow, ast.Chain)):
@@ -119,16 +120,18 @@ def _is_unknown(frame: Frame, name: str) -> bool:
 def _no_initializer(name: str, value: ast.Expr) -> Fault:
     """The fault of a name that is neither an initialiser nor anything else; torch's names end in `_`."""
     place = value.function.span if isinstance(value, ast.Call) else value.span
-    close = suggest(name.removesuffix("_"), list(INITIALIZERS))
+    close = suggest(name.removesuffix("_"), registry.index("initializer"))
     fixes = (Fix(f"write `{close}`", (Edit(place, close),)),) if close else ()
-    known = ", ".join(f"`{n}`" for n in INITIALIZERS)
+    known = ", ".join(f"`{n}`" for n in registry.index("initializer"))
     message = f"unknown initialiser `{name}`"
     label = "not one of torch.nn.init"
     return Fault(error("NNS201", message, place, label, notes=(f"known are {known}",), fixes=fixes))
 
 
-def _bind_initializer(frame: Frame, function: str, arguments: tuple[ast.Argument, ...], span: Span) -> ir.Initializer:
-    cls = INITIALIZERS[function]
+def _bind_initializer(
+    frame: Frame, cls: type[Initializer], arguments: tuple[ast.Argument, ...], span: Span
+) -> ir.Initializer:
+    function = cls.__name__
     given: dict[str, tuple[Any, ast.Argument]] = {}
     for name, argument in pair_up(function, list(cls.fields), arguments):
         if name not in cls.fields:
@@ -152,7 +155,7 @@ def closed(frame: Frame, value: ast.Expr, title: str, kind: str, filled: TensorT
     if filled is not None and (is_number(found) or isinstance(found, bool)):
         found = _filled(inner, found, filled, value.span)
     if not isinstance(found, Tensor):
-        known = ", ".join(f"`{n}`" for n in INITIALIZERS)
+        known = ", ".join(f"`{n}`" for n in registry.index("initializer"))
         starts = "an initialiser, " if kind == "param" else ""
         raise Fault(
             error(
@@ -226,7 +229,7 @@ def _is_held(value: Any, dtype: str) -> bool:
         low, high = (0, 2**bits) if dtype.startswith("u") else (-(2 ** (bits - 1)), 2 ** (bits - 1))
         return bool(value == value // 1 and low <= value < high)
     try:
-        INITIALIZERS["constant"](val=float(value)).check(TensorType(dtype, ()))
+        constant(val=float(value)).check(TensorType(dtype, ()))
     except ShapeError:
         return False
     return True

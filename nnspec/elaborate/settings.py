@@ -12,7 +12,7 @@ from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.parameters import closed, initializer
 from nnspec.elaborate.place import Place
 from nnspec.elaborate.values import Fault, Silent, content
-from nnspec.initializers import INITIALIZERS
+from nnspec.initializers import way
 from nnspec.layer import ShapeError
 from nnspec.patterns import Found, applies, is_pattern, matches, owned, strange_in, winners
 from nnspec.suggest import suggest
@@ -179,7 +179,7 @@ def _misfit(frame: Frame, noted: Noted, path: str, type_: TensorType) -> Diagnos
     helps = ("narrow the pattern, or say behind it how these start: the last one that matches counts",)
     if noted.init is not None:
         try:
-            INITIALIZERS[noted.init.function](**noted.init.arguments).check(type_)
+            way(noted.init).check(type_)
         except ShapeError as fault:
             message = f"`{path}` cannot start like this: {fault.message}"
             return error(fault.code, message, span, f"`{path}` is {type_}", helps=helps)

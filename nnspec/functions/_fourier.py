@@ -156,7 +156,7 @@ def _alone(g: OnnxGraph, count: Size, behind: int, size: Size) -> str:
     return str(g.node("Unsqueeze", g.node("Or", g.node("Equal", place, g.constant(0)), middle), trailing))
 
 
-def real_where_alone(g: OnnxGraph, x: str, kind: TensorType, at: Along) -> str:
+def real_where_alone(g: OnnxGraph, x: str, kind: TensorType, at: Along, dtype: str = "float64") -> str:
     """The half spectrum with imaginary parts of 0 where they are that: with digits lost, angles would turn over."""
     alone = _alone(g, at.size // 2 + 1, kind.rank - at.axis, at.size)
-    return str(g.node("Where", g.node("And", alone, g.constant([False, True], "bool")), g.constant(0.0, "float64"), x))
+    return str(g.node("Where", g.node("And", alone, g.constant([False, True], "bool")), g.constant(0.0, dtype), x))

@@ -148,9 +148,16 @@ def same_type(function: Operation, operands: Sequence[TensorType]) -> str:
                 code="NNS406",
                 label=f"is of type {show_dtype(x.dtype)}",
                 input=position,
-                helps=(f"convert one of them, as with `to(x, {show_dtype(first)})`",),
+                helps=(_conversion(promote(first, x.dtype)),),
             )
     return first
+
+
+def _conversion(dtype: str) -> str:
+    """How an operand becomes one of that type."""
+    if is_complex(dtype):
+        return "`complex(x, zeros_like(x))` makes complex numbers of real ones"
+    return f"convert one of them, as with `to(x, {show_dtype(dtype)})`"
 
 
 def as_float(dtype: str) -> str:
@@ -189,12 +196,6 @@ def axes(function: Operation, x: TensorType, value: int | tuple[int, ...] | None
                 label=f"dimension {number} twice",
             )
     return tuple(found)
-
-
-def quotient_text(a: Size, b: Size) -> str:
-    """`T / 3`, `(T + 1) / 3`."""
-    left, right = (f"({t})" if " " in t else t for t in (show(a), show(b)))
-    return f"{left} / {right}"
 
 
 def shape_text(dims: Iterable[Size]) -> str:

@@ -12,12 +12,14 @@ from nnspec.layers._expect import expect_tensor
 from nnspec.types import TensorType, is_int, show_dtype
 
 
-def expect_positions(function: Function, operand: Any, input: int = 1, *, only: str = "") -> TensorType:
+def expect_positions(
+    function: Function, operand: Any, input: int = 1, *, only: str = "", what: str = "positions"
+) -> TensorType:
     """The tensor of positions, which must be of int or int32 (or of one type only, where torch takes no other)."""
     index = expect_tensor(function, operand, input)
     if index.dtype not in ((only,) if only else ("int32", "int64")):
         raise ShapeError(
-            f"`{type(function).__name__}` needs positions of type int, but they are {index}",
+            f"`{type(function).__name__}` needs {what} of type int, but they are {index}",
             code="NNS406",
             label=f"is of type {show_dtype(index.dtype)}",
             input=input,

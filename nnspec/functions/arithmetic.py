@@ -50,7 +50,7 @@ class _Binary(Pair):
         return self.lowered(g, x, other, dtype)
 
     def lowered_complex(self, g: OnnxGraph, x: Number, other: Number, dtype: str) -> str:
-        """The ONNX form where the result is of that complex type."""
+        """The ONNX form where the result is of that complex type. Abstract: those that take complex numbers say it."""
         raise NotImplementedError
 
     def _refuse(self, x: Operand, other: Operand, why: str) -> ShapeError:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from nnspec.arguments import arg
 from nnspec.dims import Size, show
 from nnspec.functions._lowering import reshaped, tensor
-from nnspec.functions._operands import quotient_text, same_type, shape_text
+from nnspec.functions._operands import same_type, shape_text
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, Unsupported, call
-from nnspec.layers._expect import expect_float, expect_tensor, volume
+from nnspec.layers._expect import expect_float, expect_tensor, quotient_text, volume
 from nnspec.layers._lowering import reduce
 from nnspec.types import Operand, TensorType, show_dtype
 

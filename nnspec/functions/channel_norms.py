@@ -60,7 +60,7 @@ class _ChannelNorm(Function):
         """Refuse an `eps` that torch refuses where it measures."""
 
     def asking(self) -> str:
-        """How the author asks for that."""
+        """How the author asks for that. Abstract."""
         raise NotImplementedError
 
     def _check(self, rules: Rules, x: TensorType, operand: TensorType, what: str, position: int) -> None:

@@ -10,7 +10,7 @@ from nnspec.dims import Size, show
 from nnspec.functions._layer_form import with_weights
 from nnspec.functions._operands import same_type, shape_text
 from nnspec.layer import Code, Example, Function, Layer, OnnxGraph, Rules, ShapeError, call
-from nnspec.layers._expect import expect_float, expect_rank, expect_tensor
+from nnspec.layers._expect import counted, expect_float, expect_rank, expect_tensor
 from nnspec.layers._window import BATCHED, UNBATCHED
 from nnspec.layers.conv import Conv1d, Conv2d, Conv3d
 from nnspec.layers.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
@@ -47,7 +47,7 @@ class _Convolution(Function):
             mine,
             f"`{type(self).__name__}` with a kernel {shape_text(weight.dims)} takes {show(mine)} channels, "
             f"but its input is {x}",
-            label=f"{show(channels)} channels",
+            label=counted(channels, "channel"),
         )
         if bias is not None:
             self._check_bias(rules, bias, arguments["out_channels"])
@@ -152,6 +152,7 @@ class conv3d(_Convolution):
     examples = (
         Example("conv3d(x, w, padding=1)", x="float[N, 2, D, H, W]", w="float[4, 2, 3, 3, 3]"),
         Example("conv3d(x, w, b, stride=2)", x="float[1, 4, 4, 4]", w="float[2, 1, 2, 2, 2]", b="float[2]"),
+        Example("conv3d(x, w, groups=2)", x="float[N, 4, D, 5, 6]", w="float[6, 2, 3, 3, 1]"),
     )
 
 

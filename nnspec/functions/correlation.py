@@ -98,7 +98,7 @@ class cov(_Covariance):
         x = expect_tensor(self, x)
         dtype = as_float(x.dtype)
         if fweights is not None:
-            expect_positions(self, fweights)
+            expect_positions(self, fweights, what="fweights")
         if aweights is not None:
             dtype = promote(x.dtype, expect_float(self, aweights, 2).dtype)
         for position, weights in ((1, fweights), (2, aweights)):

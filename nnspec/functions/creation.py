@@ -72,8 +72,9 @@ class arange(Function):
         return self.dtype or ("float32" if any(isinstance(v, float) for v in self._range()) else "int64")
 
     def _text(self) -> str:
-        step = None if self.step == 1 else self.step
-        return f"arange({', '.join(str(v) for v in (self.start, self.end, step) if v is not None)})"
+        given = [str(v) for v in (self.start, self.end) if v is not None]
+        step = [] if self.step == 1 else [str(self.step) if len(given) == 2 else f"step={self.step}"]
+        return f"arange({', '.join(given + step)})"
 
     def _count(self, start: Any, end: Any, step: Any) -> int:
         if any(isinstance(v, Dim) for v in (start, end, step)):

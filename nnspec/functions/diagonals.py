@@ -155,8 +155,7 @@ def embedded(g: OnnxGraph, x: str, dtype: str, order: list[int], count: Size, of
 
 
 class diag(Function):
-    """The diagonal of a matrix as a vector, or a matrix with a vector as its diagonal: [H, W] to [min(H, W)], [T] to
-    [T, T].
+    """The diagonal of a matrix, [H, W] to [min(H, W)]; or a matrix with a vector as its diagonal, [T] to [T, T].
 
     Source: `torch.diag`.
     """

@@ -297,7 +297,8 @@ class multinomial(Function):
             rules.require_at_least(
                 x.dims[-1],
                 self.num_samples,
-                f"`multinomial` cannot draw {show(self.num_samples)} different ones of {show(x.dims[-1])} categories",
+                f"`multinomial` cannot draw {show(self.num_samples)} different ones of "
+                f"{show(x.dims[-1])} categor{'y' if x.dims[-1] == 1 else 'ies'}",
                 code="NNS411",
                 at="num_samples",
                 helps=("draw with replacement: `replacement=true`",),

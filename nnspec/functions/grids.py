@@ -36,8 +36,8 @@ class _TriangleIndices(Function):
     def infer(self, rules: Rules) -> TensorType:
         if self.dtype not in ("int64", "int32"):
             raise ShapeError(f"`{type(self).__name__}` gives int or int32, not {self.dtype}", code="NNS406", at="dtype")
-        for at, size in (("row", self.row), ("col", self.col)):
-            message = f"`{type(self).__name__}` cannot have {show(size)} of these"
+        for at, word, size in (("row", "rows", self.row), ("col", "columns", self.col)):
+            message = f"`{type(self).__name__}` cannot have {show(size)} {word}"
             rules.require_at_least(size, 0, message, code="NNS411", at=at)
         count = rules.simplify(self._count())
         return TensorType(self.dtype, checked_sizes(self, rules, (2, count), at="row"))
@@ -195,10 +195,10 @@ class combinations(Function):
         if self.r == 1:
             return str(g.node("GreaterOrEqual", place, g.constant(0)))
         op = "LessOrEqual" if self.with_replacement else "Less"
-        mask: str = g.node(op, ways[0], ways[1])
-        for a, b in pairwise(ways):
-            mask = g.node("And", mask, g.node(op, a, b))
-        return mask
+        mask, *others = (g.node(op, a, b) for a, b in pairwise(ways))
+        for other in others:
+            mask = g.node("And", mask, other)
+        return str(mask)
 
 
 class vander(Function):

@@ -9,7 +9,7 @@ from nnspec.arguments import arg
 from nnspec.dims import Dim, Size, divide_exact, show
 from nnspec.functions._operands import axis, expect_tensors, result_type, shape_text
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
-from nnspec.layers._expect import expect_tensor
+from nnspec.layers._expect import counted, expect_tensor, quotient_text
 from nnspec.types import TensorType
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class chunk(_Pieces):
         size = rules.simplify(size)
         if isinstance(size, Dim):
             if rules.equal(size // self.chunks * self.chunks, size) is False:
-                message = f"`chunk` makes equal pieces of a symbol, but {show(size)} / {self.chunks} is not whole"
+                message = f"`chunk` makes equal pieces of a symbol, but {quotient_text(size, self.chunks)} is not whole"
                 helps = ("`tensor_split` makes pieces that differ by 1",)
                 raise ShapeError(message, code="NNS405", at="chunks", helps=helps)
             piece = rules.exact(
@@ -201,7 +201,8 @@ class chunk(_Pieces):
         sizes = _equal_pieces(size, piece)
         if len(sizes) != self.chunks:
             raise ShapeError(
-                f"`chunk` would make only {len(sizes)} pieces of a dimension of size {size}, not {self.chunks}",
+                f"`chunk` would make only {counted(len(sizes), 'piece')} of a dimension of size {size}, "
+                f"not {self.chunks}",
                 code="NNS404",
                 label=f"{size} / {self.chunks} rounds up to {piece}",
                 at="chunks",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nnspec.arguments import arg
+from nnspec.dims import Size
 from nnspec.functions._operands import shape_text
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
 from nnspec.layers._expect import expect_divisor, expect_float, expect_several, volume
@@ -33,7 +34,7 @@ class _Trailing(_Normalization):
 
     over = "normalized_shape"
 
-    normalized_shape: tuple[int, ...] = arg(doc="the sizes of the dimensions that are normalised over, the last ones")
+    normalized_shape: tuple[Size, ...] = arg(doc="the sizes of the dimensions that are normalised over, the last ones")
 
     def checked(self, rules: Rules, x: TensorType, **scales: TensorType | None) -> TensorType:
         """The input, whose last dimensions must be those that are said, and of one type with its scales."""
@@ -80,6 +81,7 @@ class layer_norm(_Trailing):
         Example("layer_norm(x, [3, 4], eps=1e-6)", x="float[N, 3, 4]"),
         Example("layer_norm(x, (8,), w, b)", x="float[N, 8]", w="float[8]", b="float[8]"),
         Example("layer_norm(x, (8,), weight=w)", x="float[N, 8]", w="float[8]"),
+        Example("layer_norm(x, (T, 8))", x="float[N, T, 8]"),
     )
 
     def infer(
@@ -112,6 +114,7 @@ class rms_norm(_Trailing):
     examples = (
         Example("rms_norm(x, (8,))", x="float[N, T, 8]"),
         Example("rms_norm(x, (8,), w, 1e-6)", x="float[N, 8]", w="float[8]"),
+        Example("rms_norm(x, (N, T), w)", x="float[N, T]", w="float[N, T]"),
     )
 
     def infer(self, rules: Rules, x: TensorType, weight: TensorType | None = None) -> TensorType:

@@ -288,15 +288,14 @@ class cosine_similarity(Function):
     )
 
     def infer(self, rules: Rules, x1: TensorType, x2: TensorType) -> TensorType:
-        dtype = result_type(expect_float(self, x1), expect_float(self, x2, 1))
+        dtype = promote(expect_float(self, x1).dtype, expect_float(self, x2, 1).dtype)
         whole = TensorType(dtype, broadcast(rules, x1, x2))
         gone = axis(self, whole, self.dim)
         return whole.with_dims(*whole.dims[:gone], *whole.dims[gone + 1 :])
 
     def onnx(self, g: OnnxGraph, x1: str, x2: str) -> Any:
         kinds = [g.type(x1), g.type(x2)]
-        dtype = result_type(*kinds)
-        assert is_float(dtype)
+        dtype = promote(kinds[0].dtype, kinds[1].dtype)
         rank = max(1, *(kind.rank for kind in kinds))
         gone = self.dim % rank - rank
         # A size of 1 is repeated along the other's vectors before torch measures their length.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nnspec.arguments import arg
 from nnspec.dims import Size
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
-from nnspec.layers._expect import expect_float, expect_tensor
+from nnspec.layers._expect import counted, expect_float, expect_tensor
 from nnspec.layers.padding import lower_padding, padded
 from nnspec.types import TensorType, is_float
 
@@ -59,9 +59,10 @@ class pad(Function):
 
     def _expect_places(self, x: TensorType, count: int) -> None:
         if self.value is not None or not 1 <= count <= 3 or x.rank not in (count + 1, count + 2):
+            dimensions = counted(count, "dimension")
             why = "no value" if self.value is not None else f"{count + 1} or {count + 2} dimensions, [N, C, ...]"
             raise ShapeError(
-                f'`pad(mode="{self.mode}")` of {count} dimensions takes {why}, but its input is {x}',
+                f'`pad(mode="{self.mode}")` of {dimensions} takes {why}, but its input is {x}',
                 code="NNS402",
                 at="mode",
             )

@@ -9,7 +9,7 @@ from nnspec.dims import Size, show
 from nnspec.functions._lowering import computed
 from nnspec.functions._operands import expect_numbers, result_type, same_type, shape_text
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, infix
-from nnspec.layers._expect import expect_tensor, volume
+from nnspec.layers._expect import counted, expect_tensor, volume
 from nnspec.types import Operand, TensorType
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class matmul(Function):
             left,
             right,
             f"`@` cannot multiply {shape_text(x.dims)} by {shape_text(other.dims)}: "
-            f"{show(left)} columns meet {show(right)} rows",
+            f"{counted(left, 'column')} meet{'s' * (left == 1)} {counted(right, 'row')}",
             label=f"{show(left)} and {show(right)} should be the same",
             helps=self._advice(rules, x, other),
         )

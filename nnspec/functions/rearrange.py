@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from nnspec.arguments import arg
 from nnspec.dims import Size, show
 from nnspec.functions._lowering import reshaped, wide
-from nnspec.functions._operands import quotient_text
 from nnspec.functions._pattern import DOTS, Group, Pattern, Side, atoms, fault, number_of, parse
 from nnspec.functions._reduction import extreme
 from nnspec.functions.reduction import amax, amin, mean, prod, sum
 from nnspec.layer import Code, Example, Function, OnnxGraph, Ref, Rules, call, method
-from nnspec.layers._expect import expect_tensor, volume
+from nnspec.layers._expect import expect_tensor, quotient_text, volume
 from nnspec.layers._lowering import reduce as reduce_axes
 from nnspec.types import TensorType, is_float
 
@@ -27,6 +26,11 @@ class _Patterned(Function):
 
     pattern: str = arg(doc='the dimensions before and after: "n c h w -> n (h w) c"')
     sizes: tuple[tuple[str, Size], ...] = arg((), doc="the sizes of names, as arguments of these names", keyword=True)
+
+    def infer(self, rules: Rules, x: TensorType) -> TensorType:
+        x = expect_tensor(self, x)
+        known, result = self.known(rules, x)
+        return x.with_dims(*(rules.simplify(volume(known[n] for n in group)) for group in result))
 
     def read(self) -> Pattern:
         """The pattern, which must be one of this function."""
@@ -131,6 +135,7 @@ class rearrange(_Patterned):
     reduced. Source: `einops.rearrange` (Rogozhnikov, ICLR 2022).
     """
 
+    of_complex = "parts"
     examples = (
         Example('rearrange(x, "n t (h d) -> n h t d", h=4)', x="float[N, T, 12]"),
         Example('rearrange(x, "n h t d -> n t (h d)")', x="float[N, 4, T, 3]"),
@@ -145,11 +150,6 @@ class rearrange(_Patterned):
         Example('rearrange(x, "(k n) -> n k", k=2, n=N)', y="float[N]", x="float[2 * N]"),
         Example('rearrange(x, "(n 1) c -> n c")', x="float[N, 3]"),
     )
-
-    def infer(self, rules: Rules, x: TensorType) -> TensorType:
-        x = expect_tensor(self, x)
-        known, result = self.known(rules, x)
-        return x.with_dims(*(rules.simplify(volume(known[n] for n in group)) for group in result))
 
     def memory(self, m: Tape, *inputs: Any) -> Any:
         _, groups, result = self.matched(inputs[0].type)
@@ -194,11 +194,6 @@ class repeat(_Patterned):
         Example('repeat(x, "... -> ... 1 r", r=T)', y="float[T]", x="bool[N, 3]"),
         Example('repeat(x, "n 1 d -> n d")', x="float[N, 1, 3]"),
     )
-
-    def infer(self, rules: Rules, x: TensorType) -> TensorType:
-        x = expect_tensor(self, x)
-        known, result = self.known(rules, x)
-        return x.with_dims(*(rules.simplify(volume(known[n] for n in group)) for group in result))
 
     def memory(self, m: Tape, *inputs: Any) -> Any:
         _, groups, result = self.matched(inputs[0].type)
@@ -259,9 +254,7 @@ class reduce(_Patterned):
     )
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
-        x = expect_tensor(self, x)
-        known, result = self.known(rules, x)
-        y = x.with_dims(*(rules.simplify(volume(known[n] for n in group)) for group in result))
+        y = super().infer(rules, x)
         return y.with_dtype(_REDUCTIONS[self.reduction]().result(x)) if self._loses(self.read()) else y
 
     def _loses(self, pattern: Pattern) -> bool:

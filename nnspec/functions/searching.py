@@ -12,7 +12,7 @@ from nnspec.functions._operands import expect_dtype, expect_numbers, expect_tens
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
 from nnspec.layers._expect import expect_float, expect_rank, expect_tensor
 from nnspec.layers._lowering import reduce
-from nnspec.types import Operand, TensorType, is_float
+from nnspec.types import Operand, Scalar, TensorType, is_float
 
 
 def _expect_comparable(function: Function, *operands: Operand) -> None:
@@ -109,8 +109,9 @@ class searchsorted(_Search):
             )
         dims = values.dims if isinstance(values, TensorType) else ()
         if not sequence.rank or (sequence.rank > 1 and sequence.rank != len(dims)):
+            rows = f", or a sequence for each row of {values}" if dims else ""
             raise ShapeError(
-                f"`searchsorted` needs a vector, or a sequence for each row of {values}, but that is {sequence}",
+                f"`searchsorted` needs a vector{rows}, but that is {sequence}",
                 code="NNS402",
                 label="neither",
                 input=0,
@@ -168,7 +169,7 @@ class isin(Function):
         for position, x in enumerate((elements, test_elements)):
             if isinstance(x, TensorType):
                 expect_numbers(self, x, position)
-            elif isinstance(x.value, bool):
+            elif isinstance(x, Scalar) and isinstance(x.value, bool):
                 raise ShapeError(f"`isin` needs numbers, not {x}", code="NNS406", label="a bool", input=position)
         return TensorType("bool", elements.dims if isinstance(elements, TensorType) else ())
 

@@ -59,7 +59,7 @@ class ctc_loss(Criterion):
         rules.require_at_least(
             x.dims[-1],
             self.blank + 1,
-            f"`ctc_loss(blank={self.blank})` needs more than {self.blank} classes, but there are {show(x.dims[-1])}",
+            f"`ctc_loss(blank={self.blank})` needs at least {self.blank + 1} classes, not {show(x.dims[-1])}",
             code="NNS403",
             at="blank",
         )

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from nnspec.arguments import arg
 from nnspec.dims import Dim, Size, show
 from nnspec.functions._lowering import reshaped
-from nnspec.functions._operands import axes, axis, quotient_text, shape_text
+from nnspec.functions._operands import axes, axis, shape_text
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call, method
-from nnspec.layers._expect import expect_tensor, volume
+from nnspec.layers._expect import counted, expect_tensor, quotient_text, volume
 from nnspec.types import TensorType
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def fill(
             code="NNS408",
             label=f"{show(volume(sizes))} should be {show(volume(dims))}",
             at=at,
-            helps=("let one size be worked out: -1",),
+            helps=("let one size be worked out: -1",) if sizes else (),
         )
         return sizes
     if known == 0:
@@ -171,8 +171,8 @@ class unflatten(Function):
 
     def _axis(self, x: TensorType) -> int:
         if not x.rank or not self.sizes:
-            what = "a tensor without dimensions" if self.sizes else "no sizes at all"
-            raise ShapeError(f"`unflatten` cannot be given {what}", code="NNS402")
+            what = "a tensor with a dimension" if self.sizes else "a size at least"
+            raise ShapeError(f"`unflatten` needs {what}", code="NNS402")
         return axis(self, x, self.dim)
 
     def torch(self, *inputs: Any) -> Code:
@@ -215,7 +215,7 @@ class permute(Function):
                 f"`permute` needs each dimension of {x} once, but {self.dims} has {len(order)} of {x.rank}",
                 code="NNS402",
                 at="dims",
-                label=f"needs {x.rank} dimensions",
+                label=f"needs {counted(x.rank, 'dimension')}",
             )
         return order
 

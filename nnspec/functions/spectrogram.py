@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import Any, Literal
 
 from nnspec.arguments import arg
 from nnspec.dims import Size, show
 from nnspec.functions._complex import apart, conjugate, joined
 from nnspec.functions._fourier import Along, dft, of_half, real_where_alone
-from nnspec.functions._operands import as_float
 from nnspec.functions.complex_numbers import expect_complex, expect_parts
 from nnspec.functions.creation import DEVICE
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
 from nnspec.layers._expect import expect_tensor
 from nnspec.layers._lowering import pad_last
 from nnspec.types import TensorType, is_complex, promote, real_part, with_imaginary
+
+_MOST_IN_TABLES = 512
+"""Stretches up to this long are transformed by a matrix, which run-times multiply by several times faster than they go
+through a DFT; it has about as many elements as the square of this."""
 
 
 class _Stretches(Function):
@@ -73,13 +77,12 @@ class _Stretches(Function):
         given = call("torch.ones", self.window_length(), device=DEVICE) if window is None else window
         return early | {"window": given} | options
 
-    def weights(self, g: OnnxGraph, window: str | None) -> str | None:
-        """The window in float64, as long as a stretch; None where it weighs nothing."""
+    def weights(self, g: OnnxGraph, window: str | None, dtype: str) -> str | None:
+        """The window in that type, as long as a stretch; None where it weighs nothing."""
         missing = self.missing()
         if window is None and missing == (0, 0):
             return None
-        ones = g.constant([1.0] * self.window_length(), "float64")
-        y = ones if window is None else g.cast(window, "float64")
+        y = g.constant([1.0] * self.window_length(), dtype) if window is None else g.cast(window, dtype)
         return str(g.node("Pad", y, g.constant(missing))) if missing != (0, 0) else y
 
     def places(self, g: OnnxGraph, count: Size) -> str:
@@ -87,10 +90,6 @@ class _Stretches(Function):
         first = g.node("Mul", g.node("Range", g.constant(0), g.size(count), g.constant(1)), g.constant(self.hop()))
         within = g.node("Range", g.constant(0), g.constant(self.n_fft), g.constant(1))
         return str(g.node("Add", g.node("Unsqueeze", first, g.constant([1])), within))
-
-    def scaled(self, g: OnnxGraph, x: str, factor: float) -> str:
-        """A value in float64 by a number."""
-        return x if factor == 1 else str(g.node("Mul", x, g.constant(factor, "float64")))
 
 
 class stft(_Stretches):
@@ -165,19 +164,21 @@ class stft(_Stretches):
 
     def onnx(self, g: OnnxGraph, x: str, window: str | None = None) -> Any:
         kind = g.type(x)
-        weights = self.weights(g, window)
+        dtype = real_part(promote(kind.dtype, g.type(window).dtype) if window is not None else kind.dtype)
+        compute = dtype if self.n_fft <= _MOST_IN_TABLES else "float64"
+        weights = self.weights(g, window, compute)
         if is_complex(kind.dtype):
-            real, turned = (self._spectra(g, part, kind, weights) for part in apart(g, x, "complex128") if part)
+            parts = apart(g, x, with_imaginary(compute))
+            real, turned = (self._spectra(g, part, kind, weights, compute) for part in parts if part)
             # The second one stands for i times the imaginary part's.
             sides = [[g.node("Gather", y, g.constant(number), axis=-1) for number in (0, 1)] for y in (real, turned)]
             y = joined(g, g.node("Sub", sides[0][0], sides[1][1]), g.node("Add", sides[0][1], sides[1][0]))
         else:
-            y = self._spectra(g, g.cast(x, "float64"), kind, weights)
-        dtype = promote(kind.dtype, g.type(window).dtype) if window is not None else kind.dtype
-        return g.cast(y, real_part(as_float(dtype)))
+            y = self._spectra(g, g.cast(x, compute), kind, weights, compute)
+        return y if compute == dtype else g.cast(y, dtype)
 
-    def _spectra(self, g: OnnxGraph, x: str, kind: TensorType, weights: str | None) -> str:
-        """Of a real signal in float64, with parts in a last dimension."""
+    def _spectra(self, g: OnnxGraph, x: str, kind: TensorType, weights: str | None, dtype: str) -> str:
+        """Of a real signal in that type, with parts in a last dimension."""
         beyond = self.half()
         if beyond:
             # Some of the modes want dimensions in front.
@@ -188,11 +189,26 @@ class stft(_Stretches):
         y = g.node("Gather", x, self.places(g, self._frames(kind)), axis=-1)
         y = y if weights is None else g.node("Mul", y, weights)
         at, whole = Along(kind.rank, self.n_fft, False), kind.with_dims(*kind.dims, self.n_fft)
-        y = dft(g, g.node("Unsqueeze", y, g.constant([-1])), at, half=self._one_side(kind))
+        if self.n_fft <= _MOST_IN_TABLES:
+            y = g.node("MatMul", y, self._waves(g, self._bins(kind), dtype))
+            y = g.node("Reshape", y, g.constant([*[0] * kind.rank, self._bins(kind), 2]))
+        else:
+            y = dft(g, g.node("Unsqueeze", y, g.constant([-1])), at, half=self._one_side(kind))
         if self._one_side(kind):
-            y = real_where_alone(g, y, whole, at)
+            y = real_where_alone(g, y, whole, at, dtype)
         order = [*range(kind.rank - 1), kind.rank, kind.rank - 1, kind.rank + 1]
-        return self.scaled(g, g.node("Transpose", y, perm=order), self.n_fft**-0.5 if self.normalized else 1)
+        y = g.node("Transpose", y, perm=order)
+        return str(g.node("Div", y, g.constant(sqrt(self.n_fft), dtype))) if self.normalized else y
+
+    def _waves(self, g: OnnxGraph, bins: int, dtype: str) -> str:
+        """The transform of a stretch as a matrix: [n_fft, 2 * bins]."""
+        # Imported here: a spec that is only checked must not load numpy.
+        import numpy as np
+
+        turns = np.outer(np.arange(self.n_fft), np.arange(bins)) % self.n_fft
+        waves = np.exp(-2j * np.pi / self.n_fft * turns)
+        pairs = np.stack([waves.real, waves.imag], axis=-1).reshape(self.n_fft, 2 * bins)
+        return g.initializer(pairs.astype(dtype), f"waves_{self.n_fft}")
 
 
 class istft(_Stretches):
@@ -233,13 +249,20 @@ class istft(_Stretches):
         if self.hop() > self.window_length():
             message = f"stretches {self.hop()} apart leave gaps between windows of {self.window_length()}"
             raise ShapeError(message, code="NNS411", at="hop_length")
-        whole = self.onesided is False or (self.onesided is None and rules.equal(x.dims[-2], self.n_fft) is True)
-        bins = self.n_fft if whole else self.n_fft // 2 + 1
+        bins = self._bins(rules, x.dims[-2])
         message = f"`istft(n_fft={self.n_fft})` needs {bins} frequencies, but its input is {x}"
         rules.require_equal(x.dims[-2], bins, message, label=f"{show(x.dims[-2])} frequencies", input=0)
         size = self._size(rules, x)
         dtype = real_part(x.dtype)
         return TensorType(promote(dtype, window.dtype) if window is not None else dtype, (*x.dims[:-2], size))
+
+    def _bins(self, rules: Rules, found: Size) -> int:
+        """How many frequencies are wanted: all of them, or half where these are not all."""
+        half = self.n_fft // 2 + 1
+        if self.onesided is not None:
+            return half if self.onesided else self.n_fft
+        whole = rules.equal(found, self.n_fft)
+        return self.n_fft if whole or (whole is None and rules.equal(found, half) is False) else half
 
     def _held(self, x: TensorType) -> Size:
         """How much the stretches hold, all laid behind each other."""
@@ -274,8 +297,8 @@ class istft(_Stretches):
         y = g.node("Transpose", conjugate(g, g.cast(x, "float64"), "complex128"), perm=self._frames_first(kind.rank))
         turned = kind.with_dims(*batch, frames, kind.dims[-2])
         y = of_half(g, y, turned, Along(kind.rank - 1, self.n_fft, True))
-        y = self.scaled(g, y, self.n_fft ** (-0.5 if self.normalized else -1))
-        weights = self.weights(g, window) or g.constant([1.0] * self.n_fft, "float64")
+        y = g.node("Div", y, g.constant(sqrt(self.n_fft) if self.normalized else float(self.n_fft), "float64"))
+        weights = self.weights(g, window, "float64") or g.constant([1.0] * self.n_fft, "float64")
         total = self._laid(g, g.node("Mul", y, weights), kind, batch)
         square = g.node("Expand", g.node("Mul", weights, weights), g.shape([frames, self.n_fft]))
         y = g.node("Div", total, self._laid(g, square, kind, ()))

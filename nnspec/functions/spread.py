@@ -6,10 +6,10 @@ from math import floor
 from typing import Any, ClassVar
 
 from nnspec.arguments import arg
-from nnspec.dims import Size, show
+from nnspec.dims import Size
 from nnspec.functions._operands import axes
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call
-from nnspec.layers._expect import expect_float, volume
+from nnspec.layers._expect import counted, expect_float, volume
 from nnspec.layers._lowering import reduce
 from nnspec.types import TensorType
 
@@ -53,7 +53,7 @@ class var(Function):
         rules.require_at_least(
             count,
             fewest,
-            f"`{type(self).__name__}` of {show(count)} elements with correction {off:g} divides by nothing",
+            f"`{type(self).__name__}` of {counted(count, 'element')} with correction {off:g} divides by nothing",
             code="NNS403",
             label=f"needs at least {fewest} element{'s' * (fewest != 1)}",
             at="dim",

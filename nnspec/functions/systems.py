@@ -10,7 +10,7 @@ from nnspec.dims import Size, minimum, show
 from nnspec.functions._lowering import narrowed, tensor, wide
 from nnspec.functions._operands import expect_numbers, same_type
 from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, Unsupported, call
-from nnspec.layers._expect import expect_float, expect_tensor, volume
+from nnspec.layers._expect import counted, expect_float, expect_tensor, volume
 from nnspec.layers._lowering import reduce
 from nnspec.types import Operand, TensorType, show_dtype
 
@@ -39,7 +39,7 @@ def _expect_square(function: Function, rules: Rules, x: TensorType) -> TensorTyp
     """The operand, whose last two dimensions must agree."""
     rows, columns = _expect_matrix(function, x).dims[-2:]
     message = f"`{type(function).__name__}` needs square matrices, but its input is {x}"
-    rules.require_equal(rows, columns, message, label=f"{show(rows)} rows, {show(columns)} columns", input=0)
+    rules.require_equal(rows, columns, message, label=f"{counted(rows, 'row')}, {counted(columns, 'column')}", input=0)
     return x
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from nnspec.dims import Size
+from nnspec.dims import Size, show
 from nnspec.layer import Operation, Rules, ShapeError
 from nnspec.types import Scalar, TensorType, is_float, show_dtype
 
@@ -19,6 +19,17 @@ def volume(dims: Iterable[Size]) -> Size:
     for dim in dims:
         result = result * dim
     return result
+
+
+def quotient_text(a: Size, b: Size) -> str:
+    """`T / 3`, `(T + 1) / 3`."""
+    left, right = (f"({t})" if " " in t else t for t in (show(a), show(b)))
+    return f"{left} / {right}"
+
+
+def counted(count: Size, noun: str) -> str:
+    """`1 row`, `2 rows`, `N rows`."""
+    return f"{show(count)} {noun}{'' if count == 1 else 's'}"
 
 
 def expect_tensor(layer: Operation, x: Any, input: int = 0) -> TensorType:

@@ -46,7 +46,7 @@ class _Transformer(Layer):
 
     @property
     def block(self) -> _Block:
-        """The layer itself, or the one that it is a stack of."""
+        """The layer itself, or the one that it is a stack of. Abstract."""
         raise NotImplementedError
 
     def _sequences(self) -> list[int]:

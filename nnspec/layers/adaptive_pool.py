@@ -60,11 +60,11 @@ class _AdaptivePool(Layer):
         return unbatched(y)
 
     def whole(self, g: OnnxGraph, x: str) -> str:
-        """An output of one place."""
+        """An output of one place. Abstract."""
         raise NotImplementedError
 
     def resized(self, g: OnnxGraph, x: str, axis: int, size: Size, out: Size, dtype: str) -> str:
-        """One dimension brought down (or up) to `out` places."""
+        """One dimension brought down (or up) to `out` places. Abstract."""
         raise NotImplementedError
 
 

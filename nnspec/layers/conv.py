@@ -88,8 +88,9 @@ class _Conv(Layer):
         expect_divisor(self, "in_channels", self.in_channels, "groups", self.groups, at="groups")
         expect_divisor(self, "out_channels", self.out_channels, "groups", self.groups, at="groups")
         if self.padding == "same" and set(each(self.stride, self.rank)) != {1}:
+            stride = self.stride if isinstance(self.stride, int) else list(self.stride)
             raise ShapeError(
-                f'`{type(self).__name__}(padding="same")` needs stride 1, not {self.stride}',
+                f'`{type(self).__name__}(padding="same")` needs stride 1, not {stride}',
                 code="NNS304",
                 at="stride",
                 helps=("give the padding as a number",),

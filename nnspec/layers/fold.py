@@ -7,7 +7,7 @@ from typing import Any
 from nnspec.arguments import arg
 from nnspec.dims import Size, show
 from nnspec.layer import Example, Layer, OnnxGraph, Operation, Rules
-from nnspec.layers._expect import expect_float, expect_rank, volume
+from nnspec.layers._expect import expect_float, expect_rank, quotient_text, volume
 from nnspec.layers._lowering import batched, pad
 from nnspec.layers._window import AXES, AXIS, Window, count_windows, each
 from nnspec.types import TensorType
@@ -88,7 +88,7 @@ def folded(operation: Operation, rules: Rules, x: TensorType, sizes: tuple[Size,
         columns.elements,
         f"`{name}` needs {columns.elements} rows a channel, one for each element of a window, but its input is {x}",
         code="NNS404",
-        label=f"{show(x.dims[-2])} / {columns.elements} must be whole",
+        label=f"{quotient_text(x.dims[-2], columns.elements)} must be whole",
         at="kernel_size",
     )
     counts = columns.counts(rules, sizes)

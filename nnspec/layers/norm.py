@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nnspec.arguments import arg, inferred
+from nnspec.dims import Dim, Size
 from nnspec.layer import Code, Example, Layer, OnnxGraph, Operation, Rules, ShapeError, Weight, call
 from nnspec.layers._expect import (
     expect_divisor,
@@ -272,10 +273,12 @@ def remember_root_mean_square(m: Tape, x: Stored, count: int) -> Any:
     return m.op(x.type, x, inverse)
 
 
-def filled(g: OnnxGraph, value: float, shape: Sequence[int], dtype: str) -> str:
-    """A constant of one number everywhere."""
+def filled(g: OnnxGraph, value: float, shape: Sequence[Size], dtype: str) -> str:
+    """One number everywhere: a constant, where the sizes are."""
     nested: Any = value
     for size in reversed(shape):
+        if isinstance(size, Dim):
+            return str(g.node("Expand", g.constant(value, dtype), g.shape(shape)))
         nested = [nested] * size
     return g.constant(nested, dtype)
 

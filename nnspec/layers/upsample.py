@@ -9,7 +9,7 @@ from nnspec.arguments import arg
 from nnspec.dims import Size, show
 from nnspec.layer import Code, Example, Layer, OnnxGraph, Rules, ShapeError, call
 from nnspec.layers import _resize
-from nnspec.layers._expect import expect_rank, expect_tensor
+from nnspec.layers._expect import expect_rank, expect_tensor, quotient_text
 from nnspec.types import TensorType
 
 
@@ -135,7 +135,7 @@ class PixelShuffle(Layer):
             r * r,
             f"`{type(self).__name__}({r})` needs a multiple of {r * r} channels, but its input is {x}",
             code="NNS404",
-            label=f"{show(x.dims[-3])} / {r * r} must be whole",
+            label=f"{quotient_text(x.dims[-3], r * r)} must be whole",
             at="upscale_factor",
         )
         return x.with_dims(*x.dims[:-3], channels, x.dims[-2] * r, x.dims[-1] * r)
@@ -177,7 +177,7 @@ class PixelUnshuffle(Layer):
                 r,
                 f"`{type(self).__name__}({r})` needs a {axis} that is a multiple of {r}, not {show(size)}",
                 code="NNS404",
-                label=f"{show(size)} / {r} must be whole",
+                label=f"{quotient_text(size, r)} must be whole",
                 at="downscale_factor",
             )
             for axis, size in zip(("height", "width"), x.dims[-2:], strict=True)
@@ -223,7 +223,7 @@ class ChannelShuffle(Layer):
             self.groups,
             f"`{type(self).__name__}({self.groups})` needs a multiple of {self.groups} channels, but its input is {x}",
             code="NNS404",
-            label=f"{show(x.dims[1])} / {self.groups} must be whole",
+            label=f"{quotient_text(x.dims[1], self.groups)} must be whole",
             at="groups",
         )
         return x

@@ -29,6 +29,9 @@ MAX_ELEMENTS = 2**20
 MAX_TOTAL = 2**24
 """Of all constants of a program."""
 
+MAX_NODES = 2**16
+"""Looked at for all constants of a program: each has a graph of its own, and many may share a long way."""
+
 
 def run(program: ir.Program) -> Rewritten:
     """The program with constants as buffers of the blocks that use them."""
@@ -65,6 +68,7 @@ class _Folder:
         self._program = program
         self._operations = Operations(program)
         self._total = 0
+        self._left = MAX_NODES
         self._known: dict[int, dict[str, str]] = {}
         """By block, the names of its constants by what computes them."""
         self._taken: dict[int, set[str]] = {}
@@ -79,8 +83,9 @@ class _Folder:
         taken = {}
         places = {value: place for place, value in enumerate(makers)}
         for value in sorted(used & makers.keys()):
-            name = self._name(method.module, _closed(graph, makers, places, value), graph.values[value].hint)
-            if name:
+            needed = sorted(self._needed(makers, value), key=places.__getitem__)
+            hint = graph.values[value].hint
+            if needed and (name := self._name(method.module, _closed(graph, makers, needed), hint)):
                 taken[value] = name
         if not taken:
             return graph
@@ -103,6 +108,16 @@ class _Folder:
             if fixed and operation is not None and not operation.is_random():
                 makers[value] = node
         return makers
+
+    def _needed(self, makers: Mapping[int, ir.Op], value: int) -> set[int]:
+        """The values that lead to a constant, itself included; none where that would be too many."""
+        needed, rest = {value}, [value]
+        while rest and len(needed) <= self._left:
+            more = set(ir.refs(makers[rest.pop()].inputs)) - needed
+            needed |= more
+            rest += more
+        self._left -= len(needed)
+        return needed if self._left >= 0 else set()
 
     def _name(self, block: int, closed: ir.Graph, hint: str) -> str:
         """The buffer that holds a constant; empty where there are too many."""
@@ -133,17 +148,12 @@ def _has_sizes(value: Any) -> bool:
     return any(map(_has_sizes, value)) if isinstance(value, tuple) else isinstance(value, Dim)
 
 
-def _closed(graph: ir.Graph, makers: dict[int, ir.Op], places: Mapping[int, int], value: int) -> ir.Graph:
-    """The graph that computes a constant, with nothing of where it stood."""
-    needed, rest = {value}, [value]
-    while rest:
-        more = set(ir.refs(makers[rest.pop()].inputs)) - needed
-        needed |= more
-        rest += more
-    order = {old: new for new, old in enumerate(sorted(needed, key=places.__getitem__))}
+def _closed(graph: ir.Graph, makers: Mapping[int, ir.Op], needed: Sequence[int]) -> ir.Graph:
+    """The graph that computes the last of these values from the others, with nothing of where it stood."""
+    order = {old: new for new, old in enumerate(needed)}
     nodes = tuple(renumbered(replace(makers[old], span=None), order.__getitem__) for old in order)
     values = tuple(replace(graph.values[old], hint="", span=None) for old in order)
-    return ir.Graph((), values, nodes, (ir.Ref(order[value]),))
+    return ir.Graph((), values, nodes, (ir.Ref(len(order) - 1),))
 
 
 def _without(graph: ir.Graph, makers: dict[int, ir.Op], taken: set[int]) -> Sequence[ir.Node]:

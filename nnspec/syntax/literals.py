@@ -16,6 +16,15 @@ _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"'}
 
 
+class Float(Fraction):
+    """A number that was written with a point or an exponent, or computed from one: exact, and a float next to tensors.
+
+    `1.0` stays apart from `1` in this way. A quotient of whole numbers is none: what comes out whole is a size.
+    """
+
+    __slots__ = ()
+
+
 class LiteralError(Exception):
     """A literal that cannot be read: a code, what is wrong, what helps, and where in it."""
 
@@ -24,7 +33,7 @@ class LiteralError(Exception):
         self.code, self.message, self.help, self.start, self.end = code, message, help_, start, end
 
 
-def number(text: str, strict: re.Pattern[str]) -> int | Fraction:
+def number(text: str, strict: re.Pattern[str]) -> int | Float:
     """The value of a number's spelling: an int, or for decimals the exact fraction."""
     if text.isdecimal() and (text[0] != "0" or text == "0") and len(text) < 19:
         return int(text)
@@ -44,7 +53,7 @@ def number(text: str, strict: re.Pattern[str]) -> int | Fraction:
         return int(digits)
     scale = int(exponent or 0) - len(fraction or "")
     mantissa = int(whole + (fraction or ""))
-    value = Fraction(mantissa * 10**scale) if scale >= 0 else Fraction(mantissa, 10**-scale)
+    value = Float(mantissa * 10**scale) if scale >= 0 else Float(mantissa, 10**-scale)
     if value > _LARGEST:
         raise LiteralError("NNS112", f"`{_short(text)}` is too large for a float", "infinity is written `inf`")
     return value

@@ -31,21 +31,16 @@ def optimizer(
 ) -> torch.optim.Optimizer:
     """Torch's optimizer of a record, in the fastest implementation that torch has for the device.
 
-    No fused kernel takes gradients that are sparse: such parameters are not `fusible`.
+    No fused kernel takes gradients that are sparse or complex: such parameters are not `fusible`.
     """
     chosen = described(record)
+    fusible = fusible and all(parameter.is_floating_point() for parameter in parameters.values())
     if not any(parameter.requires_grad for parameter in parameters.values()):
         raise Fault("the model has no parameters: there is nothing to train", code="NNS626")
     chosen.check_parameters((name, parameter.shape) for name, parameter in parameters.items())
     options = chosen.options(device.type, fusible=fusible)
     cls = _of_torch(chosen, options)
-    try:
-        built: torch.optim.Optimizer = cls(list(parameters.values()), **options)
-    except RuntimeError as error:
-        if not options.get("fused"):
-            raise
-        message = f"torch has no fused `{record.name}` for these parameters on {device.type}"
-        raise Fault(message, code="NNS603", notes=(str(error),), helps=("leave out fused=true",)) from None
+    built: torch.optim.Optimizer = cls(list(parameters.values()), **options)
     return built
 
 
@@ -58,7 +53,8 @@ def _of_torch(chosen: Optimizer, options: Mapping[str, Any]) -> Any:
         if cls is None or (option in options and option not in known):
             what = f"`{option}` of `{name}`" if option else f"`{name}`"
             message = f"{what} came with torch {version}, and this is torch {torch.__version__}"
-            raise Fault(message, code="NNS605", helps=(f'install a newer one: pip install "torch>={version}"',))
+            helps = (f'install a newer one: pip install "torch>={version}"',)
+            raise Fault(message, code="NNS605", at="optimizer", helps=helps)
     return cls
 
 

@@ -27,7 +27,7 @@ class Optimizer(Arguments):
     """Whether one step of it looks at the loss of a batch at several places."""
 
     since: ClassVar[tuple[tuple[str, str], ...]] = ()
-    """Arguments, or the class itself (""), with the torch that first has them, if it is newer than what nnspec needs."""
+    """Arguments, or the class itself (""), that came with a newer torch than nnspec needs, and which one that is."""
 
     def check(self) -> None:
         """Raise `SettingError` for arguments that do not go together."""

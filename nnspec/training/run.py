@@ -49,7 +49,7 @@ def train(
         raise NnspecError([fault.diagnostic(training.data.span or training.span)], sources) from None
     except Fault as fault:
         # A directory that cannot be written is no fault of the spec.
-        span = None if fault.code == "NNS623" else training.span
+        span = None if fault.code == "NNS623" else training.optimizer.span if fault.at == "optimizer" else training.span
         raise NnspecError([fault.diagnostic(span)], sources) from None
 
 

@@ -19,6 +19,7 @@ class Update:
         self._parameters = parameters
         self._device = device
         self._described = build.described(record)
+        self._insists = bool(self._record.arguments.get("fused"))
         self._looked = False
         self.optimizer = build.optimizer(record, parameters, device)
 
@@ -34,10 +35,25 @@ class Update:
         if not self._looked:
             self._look()
         if not self._described.searches:
-            self.optimizer.step()
+            self._plain_step()
             return
         known = [loss]
-        self.optimizer.step(lambda: known.pop() if known else again())  # type: ignore[no-untyped-call]
+
+        def look() -> float:
+            return (known.pop() if known else again()).item()
+
+        self.optimizer.step(look)
+
+    def _plain_step(self) -> None:
+        try:
+            self.optimizer.step()
+        except RuntimeError as error:
+            # Torch's own words: it looks at devices and types when it first steps.
+            if not (self._insists and "fused" in str(error)):
+                raise
+            message = f"torch has no fused `{self._record.name}` for these parameters on {self._device.type}"
+            helps, notes = ("leave out fused=true",), (str(error),)
+            raise Fault(message, code="NNS603", at="optimizer", notes=notes, helps=helps) from None
 
     def _look(self) -> None:
         """Before the first step: whether the optimizer takes such gradients, and its fused kernel does."""
@@ -47,9 +63,19 @@ class Update:
             if ("sparse" if sparse else "dense") not in self._described.gradients:
                 raise _unsuited(self._record.name, name, sparse)
         if any(found.values()) and self._described.fuses():
-            if dict(self._described.given()).get("fused"):
-                raise Fault("no fused step takes sparse gradients", code="NNS603", helps=("leave out fused=true",))
-            self.optimizer = build.optimizer(self._record, self._parameters, self._device, fusible=False)
+            if self._insists:
+                helps = ("leave out fused=true",)
+                raise Fault("no fused step takes sparse gradients", code="NNS603", at="optimizer", helps=helps)
+            self._unfuse()
+
+    def _unfuse(self) -> None:
+        """Another optimizer in the place of the fused one, with its settings, and its state if it was resumed."""
+        made = build.optimizer(self._record, self._parameters, self._device, fusible=False)
+        kept = self.optimizer.state_dict()
+        for group, like in zip(kept["param_groups"], made.param_groups, strict=True):
+            group |= {"fused": like["fused"], "foreach": like["foreach"]}
+        made.load_state_dict(kept)
+        self.optimizer = made
 
 
 def _unsuited(optimizer: str, parameter: str, sparse: bool) -> Fault:
@@ -59,4 +85,5 @@ def _unsuited(optimizer: str, parameter: str, sparse: bool) -> Fault:
         else ("train with Adam: `SparseAdam` is for models that are nothing but embeddings with sparse=true",)
     )
     layout = "sparse" if sparse else "dense"
-    return Fault(f"`{optimizer}` takes no {layout} gradients, and that of `{parameter}` is", code="NNS627", helps=helps)
+    message = f"`{optimizer}` takes no {layout} gradients, and that of `{parameter}` is"
+    return Fault(message, code="NNS627", at="optimizer", helps=helps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from typing import Any
 
 import pytest
 import torch
@@ -114,9 +115,10 @@ def test_transformations_see_a_packed_module_as_a_plain_one(served: nn.Module) -
     other = plain(served)
     for got, want in zip(*(torch.func.jvp(each, (x,), (along,)) for each in (served, other)), strict=True):
         torch.testing.assert_close(got, want)
-    with torch.autograd.forward_ad.dual_level():
-        dual = torch.autograd.forward_ad.make_dual(x, along)
-        tangents = [torch.autograd.forward_ad.unpack_dual(each(dual)).tangent for each in (served, other)]
+    forward_ad: Any = torch.autograd.forward_ad  # has no types
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(x, along)
+        tangents = [forward_ad.unpack_dual(each(dual)).tangent for each in (served, other)]
         torch.testing.assert_close(*tangents)
     twice = {name: torch.stack([tensor, tensor * 2]) for name, tensor in served.state_dict().items()}
     both = torch.vmap(lambda state: torch.func.functional_call(served, state, (x,)))(twice)
@@ -130,6 +132,7 @@ def test_a_packed_module_can_be_traced() -> None:
     text = "model M { input x: float[2, 3, 8, 8]\n output y = x -> Conv2d(4, 3) }"
     module = build(optimize(compile_text(text).program, ALL).program)
     x = torch.randn(2, 3, 8, 8)
-    traced = torch.jit.trace(module, x)
+    jit: Any = torch.jit  # has no types
+    traced = jit.trace(module, x)
     assert "mkldnn" not in str(traced.inlined_graph)
     torch.testing.assert_close(traced(x), module(x))

@@ -183,12 +183,30 @@ def test_what_depends_on_a_size_or_is_random_or_large_is_no_constant() -> None:
         assert [member for module in left.modules for member in module.members] == []
 
 
+def test_complex_numbers_are_no_constants() -> None:
+    """A buffer holds real ones: what is real again becomes one."""
+    found = model("output y = x * real(fft(arange(4.0)) * fft(x))", "input x: float[N, 4]")
+    left = after(found, "fold-constants")
+    assert count(left, "fft") == 2
+    assert count(after(model("output y = x * real(fft(ones(4)))", "input x: float[N, 4]"), "fold-constants"), "fft") == 0
+
+
 def test_constants_are_bounded_all_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "MAX_TOTAL", 10)
     left = after(
         model("output y = x + arange(7)\noutput z = x * arange(7.0)", "input x: float[N, 7]"), "fold-constants"
     )
     assert sum(len(module.members) for module in left.modules) == 1
+
+
+def test_the_way_to_constants_is_bounded_all_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = ["c0 = ones(3)", *(f"c{i} = sin(c{i - 1})" for i in range(1, 20)), "output y = x + c9 + c19"]
+    found = model("\n".join(lines), "input x: float[N, 3]")
+    assert count(after(found, "fold-constants"), "sin") == 0
+    monkeypatch.setattr(constants, "MAX_NODES", 15)
+    assert count(after(found, "fold-constants"), "sin") == 10
+    monkeypatch.setattr(constants, "MAX_NODES", 5)
+    assert count(after(found, "fold-constants"), "sin") == 19
 
 
 def test_what_is_computed_twice_is_computed_once() -> None:
@@ -297,6 +315,8 @@ def test_only_images_are_laid_out() -> None:
     text = source(model("output y = (x -> Conv2d(2, 1)) + mean(z)", "input x: float[N, 4, H, W]\ninput z: float[N, T]"))
     assert "x = x.contiguous(memory_format=torch.channels_last)" in text
     assert "z.contiguous" not in text
+    added = source(model("output y = (x -> Conv2d(4, 1)) + x"))
+    assert "x.contiguous" not in added  # nor what goes into a function
     assert "channels_last" not in source(model("output y = x -> Conv3d(2, 1)", "input x: float[N, 4, D, H, W]"))
     both = model("output y = x -> Conv3d(2, 1)\noutput w = x[0] -> Conv2d(2, 1)", "input x: float[N, 4, 4, H, W]")
     assert "channels_last" not in source(both)

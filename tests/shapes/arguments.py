@@ -18,7 +18,7 @@ def rearranged(operation: Operation, chance: Random) -> Operation:
     """The operation with other values for some arguments."""
     changes = {}
     for name, field in operation.fields.items():
-        if chance.random() < (0.95 if field.inferred else 0.6):
+        if field.inferred or chance.random() < 0.6:
             continue
         value = _value(parse_kind(field.kind), field, getattr(operation, name), chance)
         if field.bound_fault(value) is None:

@@ -60,6 +60,7 @@ def draw(seeds: Sequence[Call], chance: Random) -> Draw | None:
     operation = template.operation
     if chance.random() < 0.6:
         operation = _with_symbols(rearranged(operation, chance), sizes, chance)
+    operation = _stated(operation, operands, sizes, chance)
     if any(size < 1 for operand in operands for size in _sizes(operand, sizes)):
         return None
     return Draw(Call(operation, operands), sizes)
@@ -146,6 +147,18 @@ def _retyped(operands: tuple[Any, ...], chance: Random, dtypes: Sequence[str]) -
 
 
 # --- sizes -----------------------------------------------------------------------------------------------------------
+
+
+def _stated(operation: Operation, operands: Sequence[Any], sizes: Mapping[str, int], chance: Random) -> Operation:
+    """With sizes that are inferred said by the author, now and then wrongly."""
+    changes = {}
+    for name, field in operation.fields.items():
+        x = operands[field.input] if field.input < len(operands) else None
+        if field.axis is None or not isinstance(x, TensorType) or not -x.rank <= field.axis < x.rank:
+            continue
+        if chance.random() < 0.1:
+            changes[name] = evaluate(x.dims[field.axis], sizes) + (chance.random() < 0.3)
+    return operation.replace(**changes)
 
 
 def _with_symbols(operation: Operation, sizes: Mapping[str, int], chance: Random) -> Operation:

@@ -35,7 +35,7 @@ def seeds(kind: str, name: str) -> tuple[Call, ...]:
         graph = program.methods[entry.methods_with(entry.optional)["infer"]].graph
         for node in graph.nodes:
             operation = _operation(program, entry.module, node)
-            if type(operation) is cls and isinstance(node, (ir.Op, ir.Call)):
+            if operation is not None and type(operation) is cls and isinstance(node, (ir.Op, ir.Call)):
                 found.append(Call(_plain(operation), tuple(_operand(graph, each) for each in node.inputs)))
     return tuple(found)
 

@@ -83,6 +83,51 @@ def test_functions_of_two_numbers_are_torchs_where_it_is_hard(name: str) -> None
     compared(f"{name}(x, y)", getattr(torch, name), *pairs(REALS, torch.float32))
 
 
+@pytest.mark.parametrize("name", ["floor_divide", "remainder", "fmod"])
+def test_what_a_division_gives_and_leaves_is_torchs_where_it_is_hard(name: str) -> None:
+    values = [*(v for v in REALS if abs(v) != 3e38), 7.0, -7.0, 0.1, 8388609.0, 25165827.0]
+    compared(f"{name}(x, y)", getattr(torch, name), *pairs(values, torch.float32))
+
+
+def test_the_sign_of_zero_is_copied() -> None:
+    program = program_of(Example("copysign(x, y)", x="float[N]", y="float[N]"))
+    values = pairs([0.0, -0.0, 1.0, -1.0], torch.float32)
+    (got,) = run_onnx(session(program, 21), method_of(program), values)
+    np.testing.assert_array_equal(np.signbit(got), torch.copysign(*values).signbit().numpy())
+
+
+SHRINKING: list[tuple[str, Reference]] = [
+    ("threshold(x, 0.1, 20)", lambda x: torch.nn.functional.threshold(x, 0.1, 20)),
+    ("hardshrink(x, 0.5)", lambda x: torch.nn.functional.hardshrink(x, 0.5)),
+    ("hardshrink(x, -1)", lambda x: torch.nn.functional.hardshrink(x, -1)),
+    ("softshrink(x, 0.5)", lambda x: torch.nn.functional.softshrink(x, 0.5)),
+]
+
+
+@pytest.mark.parametrize(("text", "reference"), SHRINKING)
+def test_what_is_no_number_stays_none_when_others_become_zero(text: str, reference: Reference) -> None:
+    compared(text, reference, torch.tensor(REALS))
+
+
+@pytest.mark.parametrize("rows", [3, 60, 120])
+def test_logarithms_of_determinants_are_right_where_determinants_are_infinite(rows: int) -> None:
+    x = torch.randn(2, rows, rows, generator=torch.Generator().manual_seed(0))
+    compared("slogdet(3 * x)", lambda x: torch.linalg.slogdet(3 * x), x)
+
+
+def test_nothing_above_a_number_is_counted_as_below_it_where_the_rest_is_nan() -> None:
+    values = torch.tensor([-inf, -1.0, 0.0, 0.5, 1.0])
+    compared("searchsorted(x, y)", torch.searchsorted, torch.tensor([0.0, 1.0, nan]), values)
+    compared(
+        "bucketize(y, x, right=true)", lambda x, y: torch.bucketize(y, x, right=True), torch.tensor([0.0, 1.0]), values
+    )
+
+
+def test_a_reduction_by_names_keeps_nan() -> None:
+    compared('reduce(x, "a b -> a", "max")', lambda x: torch.amax(x, 1), ROWS)
+    compared('reduce(x, "a b -> b", "min")', lambda x: torch.amin(x, 0), ROWS)
+
+
 def test_a_side_that_is_infinite_settles_the_length_of_the_diagonal() -> None:
     compared("hypot(x, y)", torch.hypot, *pairs([*REALS[:9], 3e37, inf, -inf, nan], torch.float32))
 

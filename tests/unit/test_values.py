@@ -298,3 +298,37 @@ def test_comments_on_hyperparameters_and_inputs_are_part_of_the_documentation() 
     assert docs["Mlp"] == "Two layers.\n\n- hidden: How wide the inside is,\n  in features.\n- x: What flows in."
     assert docs["M"] == program.main.doc == "- classes: How many classes."
     assert "    - hidden: How wide the inside is,\n      in features.\n    - x: What flows in.\n" in emit(program)
+
+
+# --- numbers next to tensors -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "python"),
+    [
+        ("ids * -1.0", None),
+        ("ids + (-1e3)", "ids + (-1e3)"),
+        ("ids * (0.5 * 2)", None),
+        ("ids + (3.0 - 1)", None),
+        ("ids * 2.0 ** 2", None),
+        ("ids * k", "ids * -2.0"),
+        ("where(ids > 0, -1.0, 1)", "torch.where(ids > 0, -1.0, 1)"),
+        ("full((2,), -1e4)", "torch.full((2,), -1e4)"),
+        ("clamp(ids, min=-1.0)", "torch.clamp(ids, min=-1.0)"),
+        ("ids * (7 // 2)", None),
+        ("ids * (2 - 3)", None),
+        ("ids * -1", None),
+    ],
+)
+def test_a_float_stays_one_whatever_is_computed_with_it(text: str, python: str | None) -> None:
+    ids = torch.tensor([3, 5])
+    y = run(model(f"output y = {text}", "input ids: int[2]").replace("model M", "model M(k = -2.0)"), ids)
+    wanted = eval(python or text, {"ids": ids, "torch": torch})
+    assert y.dtype == wanted.dtype
+    assert torch.equal(y, wanted)
+
+
+def test_a_quotient_that_comes_out_whole_is_a_size() -> None:
+    body = "h = 32 / 2\noutput y = x -> Linear(h) -> Linear(8 * 0.5)\noutput z: float[N, 3 / 2 * 4] = x -> Linear(6)"
+    y, z = run(model(body, "input x: float[N, 8]"), torch.zeros(1, 8))
+    assert (y.shape[1], z.shape[1]) == (4, 6)
