@@ -80,6 +80,10 @@ class ShapeError(Exception):
         self.instead = instead
 
 
+ONE_OF_SEVERAL = ("take the one that is wanted: `y, state = x -> ...`", "or join them: `cat([a, b], dim=1)`")
+"""The helps where several values flow into what takes one tensor."""
+
+
 class Unsupported(Exception):
     """A backend cannot express this layer with these arguments; the message says why and what comes nearest."""
 

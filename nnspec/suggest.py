@@ -7,13 +7,15 @@ from collections.abc import Iterable
 from nnspec.synonyms import SYNONYMS, key_of
 
 _LONGEST_WORD = 80
+_INFERRED = "lazy"
+"""How torch marks a layer that infers its sizes, as all do here: `LazyLinear`."""
 
 
 def suggest(word: str, candidates: Iterable[str]) -> str | None:
     """The one candidate to offer for an unknown name: its synonym in other frameworks, or else the closest spelling."""
     names = list(candidates)
     key = key_of(word)
-    same = [name for name in names if key_of(name) == key]
+    same = [name for name in names if key_of(name) in (key, key.removeprefix(_INFERRED))]
     if same:
         return min(same, key=lambda name: _capital(name) != _capital(word))
     known = set(names)
@@ -92,6 +94,12 @@ DATA_SIZED = {
 _SYMMETRIC = "`eigh` gives eigenvalues and eigenvectors of symmetric matrices"
 _SHARES = "shares are given from 0 to 1: 25 percent are "
 
+LEFT_OUT = {
+    "inplace": "leave it out: memory is used again by itself, and `inplace` says nothing about the result",
+    "device": "leave it out: a spec says what is computed, and whoever runs it says where",
+}
+"""Arguments of torch that no layer or function has, since they change no result."""
+
 NEAREST = {
     "allclose": "`all(isclose(x, y))` is one bool",
     "eig": _SYMMETRIC,
@@ -105,8 +113,11 @@ NEAREST = {
     "lu": "`qr`, `cholesky` and `svd` take matrices apart",
     "percentile": _SHARES + "`quantile(x, 0.25)`",
     "nanpercentile": _SHARES + "`nanquantile(x, 0.25)`",
-    "Sequential": "layers follow each other by arrows: `x -> Linear(8) -> ReLU`",
+    "Sequential": "layers follow each other by arrows, `x -> Linear(8) -> ReLU`; as a value, `{ Linear(8) -> ReLU }`",
     "ModuleList": "layers are made where they are used: `for i in range(4) { x = x -> Linear(8) }`",
+    "ModuleDict": "layers are named where they are used: `x -> left: Linear(8)`",
+    "ParameterList": "parameters are declared one by one: `param w: float[4, 8]`",
+    "ParameterDict": "parameters are declared one by one: `param w: float[4, 8]`",
     "Lambda": "what is computed stands where it is used: `relu(x) + 1`",
 }
 """Functions and layers that are not here, and what comes nearest; it does not simply take their place."""

@@ -13,7 +13,7 @@ from nnspec.codes import all_codes, explain_text, lookup
 from nnspec.diagnostics import NnspecError, error
 from nnspec.elaborate.builtins import BUILTINS
 from nnspec.registry_pages import known_names, overview, pages, train_page
-from nnspec.suggest import suggest
+from nnspec.suggest import DATA_SIZED, NEAREST, suggest
 from nnspec.syntax.lexer import HEADS, RESERVED
 from nnspec.training.settings import Settings
 
@@ -87,4 +87,5 @@ def _explain(topic: str) -> list[str]:
         raise NnspecError([error("NNS201", message, None, helps=("docs/language.md has them all, rule by rule",))])
     near = suggest(topic, (*_names(), *(code.code for code in all_codes())))
     helps = (f"did you mean `{near}`?",) if near else ("nnspec explain NNS401", "nnspec explain Conv2d")
+    helps = next(((table[topic],) for table in (NEAREST, DATA_SIZED) if topic in table), helps)
     raise NnspecError([error("NNS201", f"there is nothing called `{topic}` to explain", None, helps=helps)])

@@ -13,13 +13,17 @@ from nnspec.diagnostics import Edit, Fix, Span, error
 from nnspec.dims import Dim, show
 from nnspec.elaborate.expressions import evaluate
 from nnspec.elaborate.frame import Frame, param_ref
+from nnspec.elaborate.repairs import removal
 from nnspec.elaborate.values import Fault, Inexact, LayerRecipe, Owned, Recipe, Silent, Tensor, describe, show_value
 from nnspec.layer import Layer
-from nnspec.suggest import suggest
+from nnspec.suggest import LEFT_OUT, suggest
 from nnspec.syntax import ast
 
 _OPTIONAL = ("bias", "weight")
 """Arguments that say whether there is a parameter of that name, or which one it is."""
+
+_LONGEST_GIVEN = 60
+"""Characters of arguments that a help writes down."""
 
 
 def bind_layer(frame: Frame, cls: type[Layer], node: ast.Call) -> LayerRecipe:
@@ -83,9 +87,9 @@ def _bind_layer(frame: Frame, cls: type[Layer], node: ast.Call) -> LayerRecipe:
             given[name] = (value, argument)
     for name, argument in ties.items():
         if "weight" not in name and "bias" not in name:
-            raise _flows_in(cls, argument) or unknown_argument(cls.__name__, cls.fields, argument)
+            raise flows_in(cls, argument) or unknown_argument(cls.__name__, cls.fields, argument, frame)
     values = check_fields(cls.__name__, cls.fields, given)
-    _check_required(cls, cls.fields, values, node)
+    _check_required(frame, cls, cls.fields, values, node)
     recipe = LayerRecipe(cls(**values), node.span)
     for name, each in inner.items():
         _inherit(recipe, name, each)
@@ -99,7 +103,7 @@ def _bind_layer(frame: Frame, cls: type[Layer], node: ast.Call) -> LayerRecipe:
     return recipe
 
 
-def _flows_in(cls: type[Layer], argument: ast.Argument) -> Fault | None:
+def flows_in(cls: type[Layer], argument: ast.Argument) -> Fault | None:
     """The fault of an input of a layer that is written among its arguments."""
     name = argument.name
     if name not in cls.input_names():
@@ -197,12 +201,16 @@ def pair_up(
     return pairs
 
 
-def unknown_argument(title: str, known: Iterable[str], argument: ast.Argument) -> Fault:
-    """The fault of an argument that a class does not have."""
+def unknown_argument(title: str, known: Iterable[str], argument: ast.Argument, frame: Frame | None = None) -> Fault:
+    """The fault of an argument that a class does not have; with a frame for a class of the library."""
     known = list(known)
     assert argument.name is not None
     close = suggest(argument.name, known)
     span = argument.name_span or argument.span
+    if frame is not None and argument.name in LEFT_OUT:
+        without = (Fix(LEFT_OUT[argument.name], (removal(frame, argument.span),), safe=True),)
+        message = f"`{title}` has no argument `{argument.name}`"
+        return Fault(error("NNS301", message, span, "unknown argument", fixes=without))
     fixes = [Fix(f"write `{close}`", (Edit(span, close),))] if close else []
     helps = [] if close else [f"its arguments are {', '.join(f'`{n}`' for n in known)}" if known else "it takes none"]
     return Fault(
@@ -309,10 +317,18 @@ def in_order(names: Sequence[str]) -> str:
     return f"its arguments go in this order: {', '.join(f'`{n}`' for n in names)}"
 
 
-def _check_required(cls: type[Arguments], fields: Any, values: dict[str, Any], node: ast.Call) -> None:
+def _check_required(
+    frame: Frame, cls: type[Arguments], fields: Any, values: dict[str, Any], node: ast.Call
+) -> None:
     missing = [n for n, f in fields.items() if f.required and n not in values]
     if missing:
-        raise missing_argument(cls.__name__, missing, fields, node.span)
+        raise missing_argument(cls.__name__, missing, fields, node.span, given_text(frame, node.arguments))
+
+
+def given_text(frame: Frame, arguments: Sequence[ast.Argument]) -> str:
+    """What is given in a call, as it stands before an argument that is lacking; dots where that is long."""
+    text = ", ".join(frame.session.text(a.span) for a in arguments)
+    return f"{'...' if len(text) > _LONGEST_GIVEN or chr(10) in text else text}, " if text else ""
 
 
 def missing_argument(title: str, missing: Sequence[str], fields: Any, span: Span, given: str = "") -> Fault:

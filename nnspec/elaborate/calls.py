@@ -12,7 +12,15 @@ from nnspec.arguments import Field
 from nnspec.diagnostics import Edit, Fix, Label, Span, error
 from nnspec.dims import Dim, DimTooLarge
 from nnspec.elaborate.absent import absent_helps, check_given, check_one
-from nnspec.elaborate.binding import check_value, decimal, in_order, missing_argument, pair_up, unknown_argument
+from nnspec.elaborate.binding import (
+    check_value,
+    decimal,
+    given_text,
+    in_order,
+    missing_argument,
+    pair_up,
+    unknown_argument,
+)
 from nnspec.elaborate.builtins import NUMERIC
 from nnspec.elaborate.expressions import operand_value
 from nnspec.elaborate.frame import Frame
@@ -23,7 +31,7 @@ from nnspec.elaborate.session import MAX_ELEMENTS
 from nnspec.elaborate.shape_faults import shape_fault
 from nnspec.elaborate.torch_order import doubt
 from nnspec.elaborate.values import Fault, FunctionValue, LayerRecipe, Tensor, is_number
-from nnspec.layer import Function, Layer, Operation, ShapeError
+from nnspec.layer import ONE_OF_SEVERAL, Function, Layer, Operation, ShapeError
 from nnspec.layer_complex import refuse_complex
 from nnspec.syntax import ast
 
@@ -48,7 +56,7 @@ def gather(frame: Frame, cls: type[Operation], flowing: Flowing, title: str, spa
                 f"`{title}` takes {most}, but {len(positional)} flow in",
                 span,
                 "too many inputs",
-                helps=("take the one that is wanted: `y, state = x -> ...`", "or join them: `cat([a, b], dim=1)`"),
+                helps=ONE_OF_SEVERAL,
             )
         )
     values: list[Any] = positional[: len(plain)]
@@ -219,7 +227,7 @@ def call_function(
             inputs[name] = size_tensor(frame, only, span)
     missing = [n for n, f in cls.fields.items() if f.required and n not in options]
     if missing:
-        raise missing_argument(title, missing, cls.fields, span, "..., " if inputs else "")
+        raise missing_argument(title, missing, cls.fields, span, given_text(frame, arguments))
     spans = _places(cls, arguments, len(flowing[0]))
     return apply_function(frame, cls(**options), _by_place(cls, inputs, title, span), span, value.span, spans)
 
@@ -289,7 +297,7 @@ def _split_arguments(
             raise Fault(error("NNS306", f"`{cls.__name__}` is given `{argument.name}` twice", argument.span))
         if argument.name not in known:
             if not extra:
-                raise unknown_argument(cls.__name__, [name.lstrip("*") for name in known], argument)
+                raise unknown_argument(cls.__name__, [name.lstrip("*") for name in known], argument, frame)
             size = Field()
             size.name, size.kind = argument.name, "Size"
             extras.append((argument.name, check_value(cls.__name__, size, value, argument.value.span)))

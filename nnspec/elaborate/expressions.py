@@ -218,6 +218,8 @@ _NOWHERE = {
 
 def _offer(frame: Frame, name: str, close: str) -> str:
     word = _word(close, frame)
+    if word == "layer" and name == f"Lazy{close}":
+        return f"layers infer the sizes of what flows in, and this one is called `{close}`"
     if not closest(name, [close]):
         return f"this {word} is called `{close}` here"
     if word == "name" or close == "training":

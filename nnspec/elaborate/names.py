@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from nnspec import registry
-from nnspec.elaborate.binding import missing_argument, pair_up, unknown_argument
+from nnspec.elaborate.binding import flows_in, given_text, missing_argument, pair_up, unknown_argument
 from nnspec.elaborate.bound import bound_names, broken_names
 from nnspec.elaborate.builtins import BUILTINS, CONSTANTS
 from nnspec.elaborate.expressions import target_names, unknown_name
@@ -16,6 +16,7 @@ from nnspec.elaborate.frame import Frame, name_of
 from nnspec.elaborate.imports import find
 from nnspec.elaborate.session import Session
 from nnspec.elaborate.values import UNKNOWN, BlockFunction, BlockRecipe, Fault, Silent
+from nnspec.layer import Layer
 from nnspec.syntax import ast
 from nnspec.types import canonical
 
@@ -38,17 +39,19 @@ def check_statement(frame: Frame, statement: ast.Statement) -> None:
     known = session.bindable.get(id(frame.block))
     if known is None:
         known = session.bindable[id(frame.block)] = frozenset(_scope(session, frame.block).scope)
+    sizes = _sizes(statement)
     for node in walk(statement):
         name = node.value if isinstance(node, ast.Attribute) else node
         if not (isinstance(name, ast.Name) and name.id in known):
-            _check(session, frame, node)
+            _check(session, frame, node, sizes)
 
 
 def _check_body(session: Session, block: ast.Definition, body: ast.Body) -> None:
     if id(body) not in session.ran:
         frame = _scope(session, block)
+        sizes = _sizes(body)
         for node in walk(body):
-            _check(session, frame, node)
+            _check(session, frame, node, sizes)
         return
     for statement in body.statements:
         if isinstance(statement, ast.If):
@@ -84,9 +87,15 @@ def _scope(session: Session, block: ast.Definition) -> Frame:
     return frame
 
 
-def _check(session: Session, frame: Frame, node: ast.Node) -> None:
+def _sizes(node: ast.Node) -> set[int]:
+    """The names below a node that stand in a type, by identity."""
+    types = (each for each in walk(node) if isinstance(each, ast.TensorType))
+    return {id(name) for each in types for name in walk(each.dims or ())}
+
+
+def _check(session: Session, frame: Frame, node: ast.Node, sizes: set[int]) -> None:
     if isinstance(node, ast.Name) and not _is_known(session, frame, node.id):
-        frame.report(unknown_name(frame, node).diagnostic)
+        frame.report(unknown_name(frame, node, "size" if id(node) in sizes else "").diagnostic)
     if isinstance(node, ast.Attribute):
         _imported(session, frame, node)
     if isinstance(node, ast.Call) and isinstance(node.function, ast.Name) and node.function.id not in frame.scope:
@@ -131,14 +140,18 @@ def _check_arguments(frame: Frame, node: ast.Call, name: str, block: ast.Definit
         known = [h.name.id for h in block.hyperparameters]
         known += [s.name.id for s in block.body.statements if isinstance(s, ast.Input)]
     elif cls is not None and not getattr(cls, "extra", ""):
-        known = [*cls.input_names(), *cls.fields]
-        if registry.find("layer", name):
-            known += [a.name for a in node.arguments if a.name and ("weight" in a.name or "bias" in a.name)]
+        inputs = [n.lstrip("*") for n in cls.input_names()]
+        known = [*([] if issubclass(cls, Layer) else inputs), *cls.fields]
     else:
         return
     for argument in node.arguments:
-        if argument.name is not None and argument.name not in known:
-            frame.report(unknown_argument(name, known, argument).diagnostic)
+        if argument.name is None or argument.name in known:
+            continue
+        layer = cls if cls is not None and issubclass(cls, Layer) else None
+        if layer is None or not ("weight" in argument.name or "bias" in argument.name):
+            fault = flows_in(layer, argument) if layer is not None else None
+            fault = fault or unknown_argument(name, known, argument, frame if cls is not None else None)
+            frame.report(fault.diagnostic)
             return
     if name[0].isupper():
         _check_count(frame, node, name, block, cls)
@@ -157,7 +170,8 @@ def _check_count(frame: Frame, node: ast.Call, name: str, block: ast.Definition 
             given = {n for n, _ in pair_up(name, order, node.arguments)}
             missing = [n for n in required if n not in given]
             if missing:
-                raise missing_argument(name, missing, cls.fields if cls else {}, node.span)
+                fields = cls.fields if cls else {}
+                raise missing_argument(name, missing, fields, node.span, given_text(frame, node.arguments))
         except Fault as fault:
             frame.report(fault.diagnostic)
 

@@ -119,11 +119,17 @@ def drop_argument(frame: Frame, recipe: LayerRecipe, fault: ShapeError) -> tuple
     span = recipe.spans.get(fault.at or "")
     if spec is None or not spec.inferred or span is None:
         return ()
+    return (Fix("let the compiler infer it", (removal(frame, span),), safe=True),)
+
+
+def removal(frame: Frame, span: Span) -> Edit:
+    """What takes an argument out of a call, with the comma that parts it from the others."""
     source = frame.session.sources[span.source].text
     start, end = span.start, span.end
     before = source[:start].rstrip()
     if before.endswith(","):
         start = len(before) - 1
     elif source[end:].lstrip().startswith(","):
-        end += len(source[end:]) - len(source[end:].lstrip()) + 1
-    return (Fix("let the compiler infer it", (Edit(Span(start, end, span.source), ""),), safe=True),)
+        rest = source[end:].lstrip()[1:]
+        end = len(source) - len(rest.lstrip(" "))
+    return Edit(Span(start, end, span.source), "")

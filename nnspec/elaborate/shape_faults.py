@@ -45,6 +45,8 @@ def shape_fault(
         fixes=fixes,
     )
     pair = _pair(frame, fault, sources)
+    if fault.code == "NNS412":
+        return Fault(diagnostic)  # how many flow in, whatever their shapes are
     if pair is not None:
         diagnostic = _between(frame, fault, diagnostic, *pair)
     else:

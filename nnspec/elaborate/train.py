@@ -10,7 +10,15 @@ from typing import Any
 from nnspec import ir, registry
 from nnspec.arguments import Arguments
 from nnspec.diagnostics import Edit, Fix, Label, error
-from nnspec.elaborate.binding import check_fields, check_value, decimal, missing_argument, pair_up, unknown_argument
+from nnspec.elaborate.binding import (
+    check_fields,
+    check_value,
+    decimal,
+    given_text,
+    missing_argument,
+    pair_up,
+    unknown_argument,
+)
 from nnspec.elaborate.expressions import evaluate
 from nnspec.elaborate.frame import name_of
 from nnspec.elaborate.names import walk
@@ -196,6 +204,10 @@ def _check_bindings(section: Section, known: Iterable[str]) -> set[str]:
         if name is None or name in used:
             continue
         close = suggest(name, [*known, *LATER])
+        if close in LATER:
+            section.bindings.remove(binding)
+            section.fail(Fault(not_built(f"a setting such as `{name}`", binding.span)))
+            continue
         if close:
             meant.add(close)
             section.bindings.remove(binding)  # what it is set to is looked at where it has its right name
@@ -267,7 +279,7 @@ def _bind_object(section: Section, name: str, kind: str, words: str, node: ast.E
             values |= _override_argument(section, cls, path, text)
     missing = [n for n, f in cls.fields.items() if f.required and n not in values]
     if missing:
-        raise missing_argument(title, missing, cls.fields, node.span)
+        raise missing_argument(title, missing, cls.fields, node.span, given_text(section.frame, arguments))
     section.spans[name] = node.span
     made = cls(**values)
     if isinstance(made, (Optimizer, Settings)):

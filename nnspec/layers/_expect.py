@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from nnspec.dims import Size, show
-from nnspec.layer import Operation, Rules, ShapeError
+from nnspec.layer import ONE_OF_SEVERAL, Operation, Rules, ShapeError
 from nnspec.types import Scalar, TensorType, is_float, show_dtype
 
 SEQUENCES_FIRST = "sequences come first here, [T, N, D]; for batches in front say `batch_first=true`"
@@ -36,8 +36,12 @@ def expect_tensor(layer: Operation, x: Any, input: int = 0) -> TensorType:
     """The operand, which must be one tensor."""
     if isinstance(x, TensorType):
         return x
-    what = f"a tuple of {len(x)}" if isinstance(x, tuple) else "nothing" if x is None else f"the number {x}"
-    raise ShapeError(f"`{type(layer).__name__}` takes a tensor, not {what}", code="NNS402", input=input)
+    name = type(layer).__name__
+    if isinstance(x, tuple):
+        message = f"`{name}` takes a tensor where a tuple of {len(x)} flows in"
+        raise ShapeError(message, code="NNS412", label="too many inputs", helps=ONE_OF_SEVERAL, input=input)
+    what = "nothing" if x is None else f"the number {x}"
+    raise ShapeError(f"`{name}` takes a tensor, not {what}", code="NNS402", input=input)
 
 
 def expect_rank(layer: Operation, operand: Any, *layouts: str, input: int = 0) -> TensorType:

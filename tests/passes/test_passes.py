@@ -184,11 +184,9 @@ def test_what_depends_on_a_size_or_is_random_or_large_is_no_constant() -> None:
 
 
 def test_complex_numbers_are_no_constants() -> None:
-    """A buffer holds real ones: what is real again becomes one."""
+    """A buffer holds real ones."""
     found = model("output y = x * real(fft(arange(4.0)) * fft(x))", "input x: float[N, 4]")
-    left = after(found, "fold-constants")
-    assert count(left, "fft") == 2
-    assert count(after(model("output y = x * real(fft(ones(4)))", "input x: float[N, 4]"), "fold-constants"), "fft") == 0
+    assert count(after(found, "fold-constants"), "fft") == 2
 
 
 def test_constants_are_bounded_all_in_all(monkeypatch: pytest.MonkeyPatch) -> None:

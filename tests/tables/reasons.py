@@ -64,7 +64,7 @@ RULES = (
     ),
     Rule("einsum", "NNS409: the operands of .* have `...`", "torch sums over what `...` stands for without being told"),
     Rule("scaled_dot_product_attention", "NNS402: .* of one rank", "operands of several ranks hide a mistake"),
-    Rule("avg_pool2d", "NNS303: `(padding|stride)` of .* not a tuple", "a tuple has a number for each dimension"),
+    Rule("avg_pool2d", r"NNS303: `(padding|stride)` of .* not `\(\d*\)`", "a tuple has a number for each dimension"),
     Rule("avg_pool3d", "NNS304: `divisor_override` of .* at least 1", "a divisor below 1 hides a mistake"),
     Rule("multi.*_margin_loss|multilabel.*", "NNS40[12]: ", "scores and target of other shapes hide a mistake"),
     Rule("triplet_margin_with_distance_loss", "a module as an argument", "a distance is a function of the language"),
