@@ -13,6 +13,7 @@ from nnspec.elaborate import arithmetic
 from nnspec.elaborate.absent import absent_symbol
 from nnspec.elaborate.builtins import BUILTINS, CONSTANTS
 from nnspec.elaborate.frame import Frame
+from nnspec.elaborate.spelling import renamed
 from nnspec.elaborate.values import (
     BlockFunction,
     BlockRecipe,
@@ -164,7 +165,7 @@ def unknown_name(frame: Frame, node: ast.Name, kind: str = "") -> Fault:
         candidates += [n for kind in frame.library for n in registry.index(kind)]
         candidates += [*BUILTINS, "true", "false", "none", *(["training"] if frame.graph is not None else [])]
     close = suggest(name, candidates)
-    fixes = [Fix(_offer(frame, name, close), (Edit(node.span, close),))] if close else []
+    fixes = [Fix(_offer(frame, name, close), (renamed(frame, node.span, close),))] if close else []
     prefix = _PREFIX.match(frame.session.sources[node.span.source].text, node.span.start)
     if prefix:
         fixes = [_without_module(prefix, candidates, node.span.source)]

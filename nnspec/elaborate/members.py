@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nnspec import registry
-from nnspec.diagnostics import Span, error
+from nnspec.diagnostics import Edit, Fix, Span, error
 from nnspec.dims import Dim
 from nnspec.elaborate.arithmetic import bounded
 from nnspec.elaborate.expressions import evaluate, handles
@@ -16,6 +16,7 @@ from nnspec.elaborate.imports import find
 from nnspec.elaborate.operands import apply_function
 from nnspec.elaborate.place import Place
 from nnspec.elaborate.repeats import copy_of
+from nnspec.elaborate.spelling import applied, arguments_behind
 from nnspec.elaborate.values import (
     UNKNOWN,
     BlockFunction,
@@ -56,15 +57,10 @@ def _attribute(frame: Frame, node: ast.Attribute) -> Any:
     if isinstance(base, Namespace):
         return _imported(frame, base, node)
     if isinstance(base, (Tensor, Owned)):
-        raise Fault(
-            error(
-                "NNS208",
-                f"a tensor has no attribute `{node.name}`",
-                node.name_span,
-                "not an attribute",
-                helps=(_called(frame, node),),
-            )
-        )
+        message, called = f"a tensor has no attribute `{node.name}`", _called(frame, node)
+        if isinstance(called, Fix):
+            raise Fault(error("NNS208", message, node.name_span, "not an attribute", fixes=(called,)))
+        raise Fault(error("NNS208", message, node.name_span, "not an attribute", helps=(called,)))
     raise Fault(error("NNS208", f"{describe(base)} has no member `{node.name}`", node.name_span, "no such member"))
 
 
@@ -83,13 +79,18 @@ def _imported(frame: Frame, base: Namespace, node: ast.Attribute) -> Any:
     return value
 
 
-def _called(frame: Frame, node: ast.Attribute) -> str:
+def _called(frame: Frame, node: ast.Attribute) -> str | Fix:
     """How a function is applied to a tensor that was meant by `x.function(...)`."""
     text = frame.session.text(node.value.span)
     names = (node.name, *SYNONYMS.get(key_of(node.name), ()))
     cls = next((found for name in names if (found := registry.find("function", name)) is not None), None)
     if cls is None or len(text) > _LONGEST_OPERAND:
         return "its sizes are the symbols of its type; functions are called: `transpose(x, 0, 1)`"
+    found = arguments_behind(frame, node.span)
+    written = applied(cls, text, found[0]) if found is not None else None
+    if found is not None and written is not None:
+        place = Span(node.span.start, found[1], node.span.source)
+        return Fix(f"functions are called: `{written}`", (Edit(place, written),))
     rest = ["(...)" if field.kind.startswith("tuple") else "..." for field in cls.fields.values() if field.required]
     return f"functions are called: write `{cls.__name__}({', '.join([text, *rest])})`"
 

@@ -57,7 +57,7 @@ CASES: list[tuple[str, dict[str, str], str, str]] = [
     ("maximum(x, 3)", {"x": "float[N, 3]"}, "NNS311", "needs a tensor"),
     ("topk(x, 4)", {"x": "float[N, 3]"}, "NNS411", "cannot find 4 elements in dimension 1"),
     ("topk(x, 1)", {"x": "bool[N]"}, "NNS406", "needs numbers"),
-    ("var(x, 1)", {"x": "float[N, 1]"}, "NNS403", "of 1 elements with correction 1 divides by nothing"),
+    ("var(x, 1)", {"x": "float[N, 1]"}, "NNS403", "of 1 element with correction 1 divides by nothing"),
     ("prod(x, keepdim=true)", {"x": "float[N]"}, "NNS405", "needs a dimension"),
     # numbers
     ("hypot(x, x)", {"x": "int[N]"}, "NNS406", "`hypot` needs floats"),
@@ -88,7 +88,7 @@ CASES: list[tuple[str, dict[str, str], str, str]] = [
     ("quantile(x, q)", {"x": "float[N, 3]", "q": "float[2, 2]"}, "NNS402", "one share or a vector"),
     ("nanmean(x)", {"x": "int[N]"}, "NNS406", "`nanmean` needs a float tensor"),
     ("cummax(x, 1)", {"x": "float[N]"}, "NNS411", "out of range"),
-    ("bucketize(x, y)", {"x": "float[N, 3]", "y": "float[2, 4]"}, "NNS402", "needs 1 dimensions"),
+    ("bucketize(x, y)", {"x": "float[N, 3]", "y": "float[2, 4]"}, "NNS402", "needs 1 dimension"),
     ("bucketize(x, x)", {"x": "bool[3]"}, "NNS406", "needs numbers"),
     ("searchsorted(x, y)", {"x": "float[N, 3]", "y": "float[4]"}, "NNS402", "a sequence for each row"),
     ("searchsorted(x, y)", {"x": "float[2, 3]", "y": "float[4, 3]"}, "NNS401", "finds no sequence in float[2, 3]"),

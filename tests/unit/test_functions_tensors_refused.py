@@ -26,7 +26,7 @@ REFUSED = [
     ("vstack([x, y])", {"x": "float[N, 4]", "y": "float[3]"}, "`vstack` cannot join"),
     ("mm(x, y)", {"x": "float[N, 4]", "y": "float[3, 5]"}, "cannot multiply"),
     ("mm(x, y)", {"x": "float[N, 4]", "y": "float[2, 4, 5]"}, "needs a matrix"),
-    ("addmm(x, y, y)", {"x": "float[2, 5]", "y": "float[4, 4]"}, "do not broadcast"),
+    ("addmm(x, y, y)", {"x": "float[2, 5]", "y": "float[4, 4]"}, "does not broadcast"),
     ("addmm(x, x, x, alpha=0.5)", {"x": "int[4, 4]"}, "whole number as `alpha`"),
     ("tensordot(x, y, 1)", {"x": "float[N, 4]", "y": "float[3]"}, "which differ"),
     ("cross(x, x)", {"x": "float[N, 2]"}, "three coordinates"),
