@@ -41,10 +41,10 @@ def _entry(page: Page) -> Iterator[str]:
     yield f"```text\n{page.signature}\n```"
     yield from page.paragraphs
     for word, given in (("argument", page.arguments), ("input", page.inputs)):
-        if any(doc for _, doc in given):
-            yield _table((word, ""), ((f"`{_cell(each)}`", _cell(doc)) for each, doc in given))
+        if any(each.doc for each in given):
+            yield _table((word, ""), ((f"`{_cell(each.text)}`", _cell(each.doc)) for each in given))
         elif word == "input" and given:
-            yield "Inputs: " + ", ".join(f"`{each}`" for each, _ in given) + "."
+            yield "Inputs: " + ", ".join(f"`{each.text}`" for each in given) + "."
     uses = ((f"`{_cell(use)}`", ", ".join(f"`{i}`" for i in given), result(use, given)) for use, given in page.examples)
     yield _table(("example", "with", "gives"), uses)
 

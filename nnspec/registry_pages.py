@@ -37,17 +37,19 @@ def overview() -> str:
     )
 
 
+TRAIN = (
+    "train { data = ..., loss = ..., optimizer = ... }",
+    "`data` is a data set and `optimizer` an optimizer; `loss` and `metrics` are expressions over the model's "
+    "outputs and the data's fields; `inputs = (x=features)` says which field feeds which input.",
+)
+"""How a `train` section is written, and what its objects and expressions are."""
+
+
 def train_page(settings: type[Arguments]) -> str:
     """What a `train` section says: its objects and expressions, and its plain settings."""
-    head = """
-        train { data = ..., loss = ..., optimizer = ... }    (a section)
-
-        `data` is a data set and `optimizer` an optimizer; `loss` and `metrics` are expressions over the model's
-        outputs and the data's fields; `inputs = (x=features)` says which field feeds which input.
-    """
-    title, _, words = inspect.cleandoc(head).partition("\n\n")
+    form, words = TRAIN
     lines = [line for field in settings.fields.values() for line in _field(field)]
-    return "\n\n".join([title, _wrap(words), "\n".join(["Settings:", *lines])])
+    return "\n\n".join([f"{form}    (a section)", _wrap(words), "\n".join(["Settings:", *lines])])
 
 
 def pages(name: str) -> list[str]:

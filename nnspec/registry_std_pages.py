@@ -17,6 +17,17 @@ _NEXT_INPUT = re.compile(r", (?=\w+: )")
 
 
 @dataclass(frozen=True)
+class Part:
+    """A hyperparameter, an input or an output of a block: as it is declared, on one line, and what that says."""
+
+    text: str
+    doc: str
+    name: str
+    type: str | None = None
+    default: str | None = None
+
+
+@dataclass(frozen=True)
 class Page:
     """What there is to say about a block: of what it says itself, each part as it is written, on one line."""
 
@@ -25,10 +36,10 @@ class Page:
     signature: str
     paragraphs: tuple[str, ...]
     """What it computes, from what, and its source."""
-    arguments: tuple[tuple[str, str], ...]
+    arguments: tuple[Part, ...]
     """Its hyperparameters, each with its comment."""
-    inputs: tuple[tuple[str, str], ...]
-    outputs: tuple[tuple[str, str], ...]
+    inputs: tuple[Part, ...]
+    outputs: tuple[Part, ...]
     examples: tuple[tuple[str, tuple[str, ...]], ...]
     """Uses of it, each with the inputs of a model that is this use."""
     text: str
@@ -71,6 +82,10 @@ def _entry(module: str, text: str, block: ast.Block) -> Page:
     def words(node: ast.Node) -> str:
         return _words(text[node.span.start : node.span.end])
 
+    def part(node: ast.Hyperparameter | ast.Input) -> Part:
+        type_, default = (None if each is None else words(each) for each in (node.type, node.default))
+        return Part(words(node).removeprefix("input "), _words(node.doc), node.name.id, type_, default)
+
     statements = block.body.statements
     paragraphs = [" ".join(part.split()) for part in block.doc.split("\n\n")]
     uses = [match for part in paragraphs if (match := _EXAMPLE.fullmatch(part))]
@@ -80,11 +95,9 @@ def _entry(module: str, text: str, block: ast.Block) -> Page:
         block.name.id,
         _signature(text, block),
         tuple(part for part in paragraphs if part and not _EXAMPLE.fullmatch(part)),
-        tuple((words(each), _words(each.doc)) for each in block.hyperparameters),
-        tuple(
-            (words(each).removeprefix("input "), _words(each.doc)) for each in statements if isinstance(each, ast.Input)
-        ),
-        tuple((_output(text, each), "") for each in outputs),
+        tuple(map(part, block.hyperparameters)),
+        tuple(part(each) for each in statements if isinstance(each, ast.Input)),
+        tuple(Part(_output(text, each), "", each.name.id if each.name else "") for each in outputs),
         tuple((use[1], tuple(_NEXT_INPUT.split(use[2]))) for use in uses),
         text[block.span.start : block.span.end],
     )
@@ -105,7 +118,7 @@ def _block_page(page: Page) -> str:
     parts += [textwrap.fill(part, _WIDTH) for part in page.paragraphs]
     for title, given in (("Arguments:", page.arguments), ("Inputs:", page.inputs), ("Outputs:", page.outputs)):
         if given:
-            parts.append("\n".join([title, *(line for each in given for line in _item(*each))]))
+            parts.append("\n".join([title, *(line for each in given for line in _item(each.text, each.doc))]))
     if page.examples:
         shown = (f"  {use}    with {', '.join(inputs)}" for use, inputs in page.examples)
         parts.append("\n".join(["Examples:", *shown]))

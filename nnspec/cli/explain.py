@@ -51,7 +51,7 @@ def command(topics: tuple[str, ...], markdown: bool, as_json: bool, **_: Any) ->
 
         for topic in topics:
             _explain(topic)  # says what is unknown
-        click.echo(written(topics or _names(), {*HEADS, *RESERVED, *BUILTINS, "scan"}))
+        click.echo(written(topics, {*HEADS, *RESERVED, *BUILTINS, "scan"}))
         return
     if not topics:
         click.echo(f"{overview()}\n\n{std.overview()}\n\n{_codes()}\n\nThe section: train")

@@ -10,7 +10,9 @@ from click.testing import CliRunner
 
 from nnspec import registry, registry_std
 from nnspec.cli import explain
+from nnspec.codes import all_codes
 from nnspec.reference import markdown
+from nnspec.training.settings import Settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "layers.md"
 
@@ -36,7 +38,7 @@ def completion(*names: str) -> Any:
 def test_completion_data_is_what_the_classes_say() -> None:
     found = {(e["kind"], e["name"]): e for e in completion()["entries"]}
     classes = {(kind, name) for kind in registry.FOLDERS for name in registry.index(kind)}
-    assert {key for key in found if key[0] != "block"} == classes
+    assert {key for key in found if key[0] not in ("block", "section")} == classes
     assert {key[1] for key in found if key[0] == "block"} == set(registry_std.blocks())
     for kind, name in classes:
         cls, entry = registry.find(kind, name), found[kind, name]
@@ -48,7 +50,7 @@ def test_completion_data_is_what_the_classes_say() -> None:
 
 def test_completion_data_of_some_names() -> None:
     (entry,) = completion("Conv2d")["entries"]
-    assert entry["inputs"] == ["x"]
+    assert entry["inputs"] == [{"name": "x", "optional": False}]
     arguments = {a["name"]: a for a in entry["arguments"]}
     assert arguments["stride"] == {
         "name": "stride",
@@ -67,3 +69,42 @@ def test_completion_data_of_some_names() -> None:
         "layer",
         "function",
     }
+
+
+def test_completion_data_of_a_block_is_what_it_declares() -> None:
+    (entry,) = completion("std.feedforward.FeedForward")["entries"]
+    assert [(a["name"], a["type"], a["default"], a["required"]) for a in entry["arguments"]] == [
+        ("hidden", "int", None, True),
+        ("act", "layer", "GELU", False),
+        ("dropout", "float", "0.0", False),
+    ]
+    assert entry["inputs"] == [{"name": "x", "optional": False, "type": "float[..., D]", "doc": ""}]
+    assert {e["name"] for e in completion("std.feedforward")["entries"]} >= {"FeedForward"}
+
+
+def test_completion_data_is_of_what_was_asked_for() -> None:
+    asked = completion("NNS403")
+    assert [each["code"] for each in asked["codes"]] == ["NNS403"]
+    assert asked["entries"] == []
+    assert set(asked) == {"version", "codes", "entries"}
+    assert set(completion("Linear")) == {"version", "entries"}
+    everything = completion()
+    assert set(everything) == {"version", "words", "codes", "entries"}
+    assert len(everything["codes"]) == len(all_codes())
+    (attention,) = completion("MultiheadAttention")["entries"]
+    assert {i["name"]: i["optional"] for i in attention["inputs"]}["attn_mask"]
+
+
+def test_completion_data_of_the_section() -> None:
+    (entry,) = completion("train")["entries"]
+    assert entry["kind"] == "section"
+    arguments = {a["name"]: a for a in entry["arguments"]}
+    assert set(arguments) == {"data", "loss", "optimizer", "metrics", "inputs", *Settings.fields}
+    assert arguments["batch_size"]["default"] == "32"
+    assert [name for name, each in arguments.items() if each["required"]] == ["data", "loss", "optimizer"]
+
+
+def test_what_torch_has_and_we_do_not_is_explained_by_what_is_there_instead() -> None:
+    result = CliRunner().invoke(explain.command, ["Sequential"])
+    assert result.exit_code == 1
+    assert "layers follow each other by arrows" in result.output
