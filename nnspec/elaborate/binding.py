@@ -317,9 +317,7 @@ def in_order(names: Sequence[str]) -> str:
     return f"its arguments go in this order: {', '.join(f'`{n}`' for n in names)}"
 
 
-def _check_required(
-    frame: Frame, cls: type[Arguments], fields: Any, values: dict[str, Any], node: ast.Call
-) -> None:
+def _check_required(frame: Frame, cls: type[Arguments], fields: Any, values: dict[str, Any], node: ast.Call) -> None:
     missing = [n for n, f in fields.items() if f.required and n not in values]
     if missing:
         raise missing_argument(cls.__name__, missing, fields, node.span, given_text(frame, node.arguments))

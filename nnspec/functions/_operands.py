@@ -104,9 +104,7 @@ def expect_dtype(function: Operation, operand: Any, dtype: str, what: str, input
     return x
 
 
-def expect_broadcast(
-    rules: Rules, dims: Sequence[Size], target: Sequence[Size], message: str, **error: Any
-) -> None:
+def expect_broadcast(rules: Rules, dims: Sequence[Size], target: Sequence[Size], message: str, **error: Any) -> None:
     """Refuse a tensor of these dimensions unless it broadcasts to a shape without making that larger."""
     if len(dims) > len(target):
         raise ShapeError(message, code="NNS407", **error)
