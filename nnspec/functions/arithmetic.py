@@ -1,74 +1,23 @@
-"""Arithmetic of tensors and numbers: the operators of the language, under torch's names."""
+"""Arithmetic of tensors and numbers: the operators of the language but for division, under torch's names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import copysign
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nnspec.arguments import arg
 from nnspec.dims import Dim
-from nnspec.functions._complex import Number, apart, product, quotient, summed
-from nnspec.functions._elementwise import Pair
-from nnspec.functions._lowering import computed, kind, narrowed, tensor, towards_zero, wide
-from nnspec.functions._operands import as_float, category_of, expect_numbers, result_type
-from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call, infix, prefix
-from nnspec.types import Operand, Scalar, TensorType, category, is_complex, is_float, real_part
+from nnspec.functions._complex import Number, product, summed
+from nnspec.functions._lowering import computed, narrowed, tensor, wide
+from nnspec.functions._operands import expect_numbers, result_type
+from nnspec.functions._operator import Operator
+from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, prefix
+from nnspec.types import Operand, Scalar, TensorType, category, is_float, real_part
 
 if TYPE_CHECKING:
     from nnspec.layer_memory import Tape
 
 
-class _Binary(Pair):
-    """An operator between two tensors, or a tensor and a number; shapes broadcast, types are promoted."""
-
-    scalars = ("x", "other")
-    of_complex = "own"
-    sign: ClassVar[str]
-    """The operator, in Python and in the language."""
-
-    def neutral(self, dtype: str) -> float | None:
-        """The number that leaves a tensor of that type as it is to the bit, where it stands on the right."""
-        return None
-
-    def gives_back(self, inputs: Sequence[Any], output: Any) -> int | None:
-        x, other = inputs
-        number = None if is_complex(output.dtype) else self.neutral(output.dtype)
-        if number is None or not isinstance(other, Scalar) or isinstance(other.value, Dim):
-            return None
-        return 0 if other.value == number and copysign(1, other.value) == 1 and output == x else None
-
-    def torch(self, *inputs: Any) -> Code:
-        options = self.options()
-        # torch's functions take the options that operators lack.
-        return call(f"torch.{type(self).__name__}", *inputs, **options) if options else infix(self.sign, *inputs)
-
-    def onnx(self, g: OnnxGraph, x: Any, other: Any) -> Any:
-        dtype = self.result(kind(g, x), kind(g, other))
-        if is_complex(dtype):
-            return self.lowered_complex(g, apart(g, x, dtype), apart(g, other, dtype), dtype)
-        return self.lowered(g, x, other, dtype)
-
-    def lowered_complex(self, g: OnnxGraph, x: Number, other: Number, dtype: str) -> str:
-        """The ONNX form where the result is of that complex type. Abstract: those that take complex numbers say it."""
-        raise NotImplementedError
-
-    def _refuse(self, x: Operand, other: Operand, why: str) -> ShapeError:
-        return ShapeError(
-            f"`{self.sign}` does not go between {x} and {other}: {why}",
-            code="NNS406",
-            label=why,
-            helps=("convert one of them, as with `to(x, float)`",),
-        )
-
-    def _expect_not_bool(self, x: Operand, other: Operand) -> str:
-        dtype = result_type(x, other)
-        if dtype == "bool":
-            raise self._refuse(x, other, "it needs numbers, not bools")
-        return dtype
-
-
-class _Sum(_Binary):
+class _Sum(Operator):
     """A sum or difference, whose second operand may be scaled."""
 
     alpha: bool | int | float = arg(1, doc="multiply `other` by this before", keyword=True)
@@ -84,9 +33,9 @@ class _Sum(_Binary):
                 input=0,
             )
         if isinstance(self.alpha, bool) and dtype != "bool":
-            raise self._refuse(x, other, "alpha is a bool")
+            raise self.refuse(x, other, "alpha is a bool")
         if isinstance(self.alpha, float) and category(dtype) < 2:
-            raise self._refuse(x, other, f"alpha {self.alpha} is a float")
+            raise self.refuse(x, other, f"alpha {self.alpha} is a float")
         return dtype
 
     def lowered_complex(self, g: OnnxGraph, x: Number, other: Number, dtype: str) -> str:
@@ -157,11 +106,11 @@ class sub(_Sum):
         for operand in (x, other):
             bools = operand.dtype == "bool" if isinstance(operand, TensorType) else False
             if bools or (isinstance(operand, Scalar) and operand.kind == 0):
-                raise self._refuse(x, other, "bools cannot be subtracted")
+                raise self.refuse(x, other, "bools cannot be subtracted")
         return super().result(x, other)
 
 
-class mul(_Binary):
+class mul(Operator):
     """The product `x * other`, element by element, broadcast. Bools are and-ed.
 
     Source: `torch.mul`.
@@ -189,142 +138,7 @@ class mul(_Binary):
         return m.product(m.output, *inputs)
 
 
-class div(_Binary):
-    """The quotient `x / other`, broadcast; a float for integers too, unless it is rounded.
-
-    Source: `torch.div`.
-    """
-
-    rounding_mode: Literal["trunc", "floor"] | None = arg(
-        None, doc="round it towards zero, or down, which leaves integers integers", keyword=True
-    )
-
-    sign = "/"
-    op = "Div"
-
-    examples = (
-        Example("x / y", x="float[N, 8]", y="float[N, 1]"),
-        Example("x / 4", x="int[N]"),
-        Example("1.0 / x", x="float[N]"),
-        Example("x / T", x="float[N, T]"),
-        Example("div(x, y)", x="int[N]", y="int[]"),
-        Example('div(x, 3, rounding_mode="trunc")', x="int8[N]"),
-        Example('div(x, y, rounding_mode="trunc")', x="float[N, 4]", y="float[4]"),
-        Example('div(x, y, rounding_mode="floor")', x="float[N, 4]", y="float[N, 1]"),
-        Example("view_as_real(1 / view_as_complex(x))", x="float[N, 3, 2]"),
-    )
-
-    def neutral(self, dtype: str) -> float | None:
-        return None if self.rounding_mode else 1
-
-    def result(self, x: Operand, other: Operand) -> str:
-        if self.rounding_mode is None:
-            return as_float(result_type(x, other))
-        if 3 in (category_of(x), category_of(other)):
-            raise self._refuse(x, other, "complex numbers are not rounded")
-        if isinstance(x, Scalar):
-            raise ShapeError(
-                f"`div` with a rounding mode takes a tensor first, not the number {x}",
-                code="NNS402",
-                label="a number",
-                input=0,
-            )
-        return self._expect_not_bool(x, other)
-
-    def lowered_complex(self, g: OnnxGraph, x: Number, other: Number, dtype: str) -> str:
-        return quotient(g, x, other, dtype)
-
-    def lowered(self, g: OnnxGraph, x: Any, other: Any, dtype: str) -> Any:
-        if self.rounding_mode == "floor":
-            return floor_divide().lowered(g, x, other, dtype)
-        y = super().lowered(g, x, other, dtype)
-        # Div of integers rounds towards zero by itself.
-        return towards_zero(g, y) if self.rounding_mode and is_float(dtype) else y
-
-    def memory(self, m: Tape, *inputs: Any) -> Any:
-        x, other = inputs
-        floored = self.rounding_mode is not None
-        return m.op(m.output, x, other, keeps=() if floored else [other, x if m.flows_to(other) else None])
-
-
-class floor_divide(_Binary):
-    """The quotient rounded down, `x // other`, broadcast: -7 // 2 is -4.
-
-    Source: `torch.floor_divide`.
-    """
-
-    sign = "//"
-
-    keeps = ()
-    of_complex = ""
-
-    examples = (
-        Example("x // 3", x="int[N]"),
-        Example("x // y", x="float[N, 4]", y="float[4]"),
-        Example("floor_divide(x, -2)", x="int8[N]"),
-    )
-
-    def result(self, x: Operand, other: Operand) -> str:
-        return self._expect_not_bool(x, other)
-
-    def lowered(self, g: OnnxGraph, x: Any, other: Any, dtype: str) -> Any:
-        a, b = tensor(g, x, dtype), tensor(g, other, dtype)
-        if is_float(dtype):
-            return _floor_of_floats(g, a, b, dtype)
-        # Div rounds towards zero; Mod has the sign of the divisor, so that what is left divides exactly.
-        y: str = g.node("Div", g.node("Sub", a, g.node("Mod", a, b)), b)
-        return narrowed(g, y, dtype)
-
-
-def _floor_of_floats(g: OnnxGraph, a: str, b: str, dtype: str) -> str:
-    """Torch's way: the remainder decides, since rounding can lift a quotient to the next whole number."""
-    rest, one = g.node("Mod", a, b, fmod=1), g.constant(1.0, dtype)
-    quotient = g.node("Div", g.node("Sub", a, rest), b)
-    quotient = g.node("Where", _differ(g, rest, b, dtype), g.node("Sub", quotient, one), quotient)
-    whole = g.node("Floor", quotient)
-    above = g.node("Greater", g.node("Sub", quotient, whole), g.constant(0.5, dtype))
-    y = g.node("Where", above, g.node("Add", whole, one), whole)
-    return str(g.node("Where", g.node("Equal", b, g.constant(0.0, dtype)), g.node("Div", a, b), y))
-
-
-def _signed_remainder(g: OnnxGraph, a: str, b: str, dtype: str) -> str:
-    """The remainder of floats with the sign of the divisor; Mod of floats has that of the dividend."""
-    rest = g.node("Mod", a, b, fmod=1)
-    return str(g.node("Where", _differ(g, rest, b, dtype), g.node("Add", rest, b), rest))
-
-
-def _differ(g: OnnxGraph, a: str, b: str, dtype: str) -> str:
-    """Where one of two floats is above zero and the other below."""
-    return str(g.node("Less", g.node("Mul", g.node("Sign", a), g.node("Sign", b)), g.constant(0.0, dtype)))
-
-
-class remainder(_Binary):
-    """What a division rounded down leaves, `x % other`, with the sign of `other`.
-
-    Source: `torch.remainder`.
-    """
-
-    sign = "%"
-    op = "Mod"
-    of_complex = ""
-
-    examples = (
-        Example("x % 3", x="int[N]"),
-        Example("x % y", x="float[N, 4]", y="float[4]"),
-        Example("remainder(x, T)", x="int[N, T]"),
-        Example("x % -5", x="int8[N]"),
-    )
-
-    def result(self, x: Operand, other: Operand) -> str:
-        return self._expect_not_bool(x, other)
-
-    def lowered(self, g: OnnxGraph, x: Any, other: Any, dtype: str) -> Any:
-        if is_float(dtype):
-            return _signed_remainder(g, tensor(g, x, dtype), tensor(g, other, dtype), dtype)
-        return super().lowered(g, x, other, dtype)
-
-
-class pow(_Binary):
+class pow(Operator):
     """The power `x ** other`, broadcast.
 
     Source: `torch.pow`.
@@ -349,9 +163,9 @@ class pow(_Binary):
     _MOST_PRODUCTS: ClassVar[int] = 8
 
     def result(self, x: Operand, other: Operand) -> str:
-        dtype = self._expect_not_bool(x, other)
+        dtype = self.expect_not_bool(x, other)
         if not is_float(dtype) and isinstance(other, Scalar) and not isinstance(other.value, Dim) and other.value < 0:
-            raise self._refuse(x, other, "integers have no negative powers")
+            raise self.refuse(x, other, "integers have no negative powers")
         return dtype
 
     def lowered(self, g: OnnxGraph, x: Any, other: Any, dtype: str) -> Any:
