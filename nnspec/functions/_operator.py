@@ -14,9 +14,6 @@ from nnspec.functions._operands import result_type
 from nnspec.layer import Code, OnnxGraph, ShapeError, call, infix
 from nnspec.types import Operand, Scalar, is_complex
 
-if TYPE_CHECKING:
-    pass
-
 
 class Operator(Pair):
     """An operator between two tensors, or a tensor and a number; shapes broadcast, types are promoted."""
