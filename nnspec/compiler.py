@@ -18,7 +18,7 @@ from nnspec.elaborate.files import Reader
 from nnspec.elaborate.names import check_rest
 from nnspec.elaborate.overrides import Written
 from nnspec.elaborate.session import Session
-from nnspec.elaborate.train import chosen_optimizer, elaborate_train
+from nnspec.elaborate.train import check_names, chosen_optimizer, elaborate_train
 from nnspec.elaborate.values import BlockRecipe
 from nnspec.elaborate.warn import warn
 from nnspec.syntax.parse import parse
@@ -83,7 +83,7 @@ def check(
     chosen = elaboration.choose(session, None) if plain else None
     elaborate = _elaborator(session)
     entries: list[ir.Entry] = []
-    training = None
+    training, trained = None, False
     for block in dict.fromkeys((*known, *([] if chosen is None else [chosen]))):
         if block is not chosen and any(h.default is None for h in block.hyperparameters):
             continue
@@ -93,8 +93,11 @@ def check(
             continue
         entries.append(entry)
         if block is chosen and train is not None:
+            trained = True
             found = elaborate_train(session, train, entry, recipe, base=base or Path(), overrides={})
             training = replace(found, entry=len(entries) - 1) if found is not None else None
+    if train is not None and not trained:
+        check_names(session, train)
     check_budgets(session, elaborate, _measure(session))
     check_rest(session)
     if not sink.failed:

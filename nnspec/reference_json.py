@@ -15,7 +15,7 @@ from nnspec.registry_pages import TRAIN, input_words, known_names, signature, sp
 from nnspec.registry_std_pages import Part
 from nnspec.training.settings import Settings
 
-JSON_VERSION = 2
+JSON_VERSION = 1
 """Grows when a field goes or changes its meaning; fields may be added within a version."""
 
 _OBJECTS = {
@@ -34,10 +34,10 @@ def as_json(topics: Iterable[str], words: Iterable[str]) -> str:
     Without topics it is all that there is, with the `words` of the language.
 
     An entry has `kind` (layer, function, optimizer, dataset, metric, initializer, block, section), `name`, `signature`,
-    `doc`, `inputs` and `examples`. An input has its `name`, whether it is `optional`, and in a block its `type`. Each of
-    the `arguments` has `name`, `type` in words, in a block as it is written, `default` as it is written (null for none),
-    whether it is `required`, `keyword` (given by name only) or `inferred`, `doc`, and the bounds `ge`, `gt`, `le` and
-    `lt` where there are some.
+    `doc`, `inputs` and `examples`. An input has its `name`, whether it is `optional`, and in a block its `type`. Each
+    of the `arguments` has `name`, `type` in words (in a block as it is written), `default` as it is written (null for
+    none), whether it is `required`, `keyword` (given by name only) or `inferred`, `doc`, and the bounds `ge`, `gt`,
+    `le` and `lt` where there are some.
     """
     asked = list(topics)
     wanted = set(asked or (*known_names(), *registry_std_pages.known_topics(), "train"))

@@ -10,7 +10,7 @@ from nnspec import ir
 from nnspec.diagnostics import Label, Span, error
 from nnspec.dims import DimTooLarge, Size, substitute
 from nnspec.elaborate import freeze
-from nnspec.elaborate.binding import missing_argument, pair_up, unknown_argument
+from nnspec.elaborate.binding import given_text, missing_argument, pair_up, unknown_argument
 from nnspec.elaborate.calls import Flowing, shared_fault
 from nnspec.elaborate.carried import carry_requirements, carry_ties
 from nnspec.elaborate.crossing import crossing
@@ -70,13 +70,18 @@ def bind_block(frame: Frame, block: ast.Definition, node: ast.Call) -> BlockReci
         for name, a in pairs
         if not isinstance(a.value, (ast.Number, ast.Constant, ast.String))
     }
-    return complete_block(frame.session, block, given, exprs, node.span)
+    return complete_block(frame.session, block, given, exprs, node.span, given_text(frame, node.arguments))
 
 
 def complete_block(
-    session: Session, block: ast.Definition, given: dict[str, tuple[Any, Span]], exprs: dict[str, str], span: Span
+    session: Session,
+    block: ast.Definition,
+    given: dict[str, tuple[Any, Span]],
+    exprs: dict[str, str],
+    span: Span,
+    written: str = "",
 ) -> BlockRecipe:
-    """A block with all its hyperparameters: the given ones checked, the others from their defaults."""
+    """A block with all its hyperparameters: the given ones checked, as `written`, the others from their defaults."""
     scope = Frame(session, "a default", file=session.home(block))
     values: dict[str, Any] = {}
     missing = []
@@ -95,7 +100,7 @@ def complete_block(
             check_argument(block, name, value, place)
         values[name] = scope.scope[name] = value
     if missing:
-        raise missing_argument(block.name.id, missing, {}, span)
+        raise missing_argument(block.name.id, missing, {}, span, written)
     return BlockRecipe(block, values, exprs, span)
 
 

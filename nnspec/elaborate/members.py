@@ -86,10 +86,10 @@ def _called(frame: Frame, node: ast.Attribute) -> str | Fix:
     cls = next((found for name in names if (found := registry.find("function", name)) is not None), None)
     if cls is None or len(text) > _LONGEST_OPERAND:
         return "its sizes are the symbols of its type; functions are called: `transpose(x, 0, 1)`"
-    found = arguments_behind(frame, node.span)
-    written = applied(cls, text, found[0]) if found is not None else None
-    if found is not None and written is not None:
-        place = Span(node.span.start, found[1], node.span.source)
+    behind = arguments_behind(frame, node.span)
+    written = applied(cls, text, behind[0]) if behind is not None else None
+    if behind is not None and written is not None:
+        place = Span(node.span.start, behind[1], node.span.source)
         return Fix(f"functions are called: `{written}`", (Edit(place, written),))
     rest = ["(...)" if field.kind.startswith("tuple") else "..." for field in cls.fields.values() if field.required]
     return f"functions are called: write `{cls.__name__}({', '.join([text, *rest])})`"

@@ -26,7 +26,7 @@ from nnspec.elaborate.overrides import Written, parse_value, setting_called
 from nnspec.elaborate.session import Session
 from nnspec.elaborate.statements import not_built
 from nnspec.elaborate.train_fields import match_inputs, schema, sized
-from nnspec.elaborate.train_graphs import EXPRESSIONS, loss_graph, mentioned_names, metric_graphs
+from nnspec.elaborate.train_graphs import EXPRESSIONS, check_functions, loss_graph, mentioned_names, metric_graphs
 from nnspec.elaborate.train_section import Section, translated, written
 from nnspec.elaborate.values import BlockRecipe, Fault, Record, Silent
 from nnspec.patterns import owned
@@ -38,7 +38,8 @@ from nnspec.training.settings import Settings
 LATER = ("schedule", "clip_grad_norm", "precision", "checkpoint", "compile", "accumulate", "ema", "early_stopping")
 """Settings of the language that are not trained with yet."""
 
-_OBJECTS = ("data", "optimizer")
+_OBJECTS = {"data": ("dataset", "a data set"), "optimizer": ("optimizer", "an optimizer")}
+"""Settings that are objects of the library: their kind there, and in words."""
 
 
 def elaborate_train(
@@ -57,13 +58,31 @@ def elaborate_train(
     """
     number = entry.methods.get("train", entry.methods["infer"])
     section = Section(session, node, (entry, session.methods[number], recipe), base, overrides)
+    found = None
     try:
-        return _elaborate(section, to_run)
+        found = _elaborate(section, to_run)
     except Fault as fault:
         section.fail(fault)
     except Silent:
         pass
-    return None
+    if not section.computed:
+        check_functions(section)
+    return found
+
+
+def check_names(session: Session, node: ast.Train) -> None:
+    """Report unknown settings, data, optimizers, losses and metrics of a section whose model has errors."""
+    section = Section(session, node, None, Path(), {})
+    _collect(section)
+    for name, (kind, words) in _OBJECTS.items():
+        value = written(section, name)
+        if value is not None:
+            with suppress(Silent):
+                try:
+                    _class_of(name, kind, words, value)
+                except Fault as fault:
+                    section.fail(fault)
+    check_functions(section)
 
 
 def chosen_optimizer(session: Session, node: ast.Train, entry: ir.Entry, recipe: BlockRecipe) -> ir.Record | None:
@@ -77,7 +96,7 @@ def chosen_optimizer(session: Session, node: ast.Train, entry: ir.Entry, recipe:
     with suppress(Fault, Silent):
         written_as = section.settings.get("optimizer")
         if written_as is not None:
-            value = _bind_object(section, "optimizer", "optimizer", "an optimizer", written_as.value)
+            value = _bind_object(section, "optimizer", written_as.value)
             return _record(section, "optimizer", value)
     return None
 
@@ -86,8 +105,8 @@ def _elaborate(section: Section, to_run: bool) -> ir.Training | None:
     _collect(section)
     _check_overrides(section)
     _bind_numbers(section)
-    data = _object(section, "data", "dataset", "a data set")
-    optimizer = _object(section, "optimizer", "optimizer", "an optimizer")
+    data = _object(section, "data")
+    optimizer = _object(section, "optimizer")
     if optimizer is not None:
         translated(section, "optimizer", lambda: optimizer.check_parameters(_parameters(section)))
     settings = _plain_settings(section)
@@ -103,6 +122,7 @@ def _elaborate(section: Section, to_run: bool) -> ir.Training | None:
         if isinstance(operand, ir.Ref)
     }
     section.offered = (*outputs, *fields)
+    section.computed = True
     names = mentioned_names(section, outputs, fields)
     types = [outputs[n] if kind == "model" else fields[n] for kind, n in names]
     loss = loss_graph(section, names, types)
@@ -241,13 +261,13 @@ def _check_overrides(section: Section) -> None:
             raise Fault(error("NNS314", why, section.node.head))
 
 
-def _object(section: Section, name: str, kind: str, words: str) -> Any:
+def _object(section: Section, name: str) -> Any:
     """A configured library object: `Adam(lr=1e-3)`."""
     node = written(section, name)
     if node is None:
         return None
     try:
-        return _bind_object(section, name, kind, words, node)
+        return _bind_object(section, name, node)
     except Fault as fault:
         section.fail(fault)
     except Silent:
@@ -255,7 +275,10 @@ def _object(section: Section, name: str, kind: str, words: str) -> Any:
     return None
 
 
-def _bind_object(section: Section, name: str, kind: str, words: str, node: ast.Expr) -> Any:
+def _class_of(name: str, kind: str, words: str, node: ast.Expr) -> Any:
+    """The class of a library object; a name that there is not is a fault."""
+    if isinstance(node, ast.Broken):
+        raise Silent
     function = node.function if isinstance(node, ast.Call) else node
     word = name_of(function)
     cls = registry.find(kind, word) if word else None
@@ -265,6 +288,11 @@ def _bind_object(section: Section, name: str, kind: str, words: str, node: ast.E
         helps = [f"did you mean `{close}`?"] if close else [f"there are {listed}"]
         shown = f"unknown {kind} `{word}`" if word else f"`{name}` must be {words}"
         raise Fault(error("NNS201", shown, function.span, f"not {words}", helps=helps))
+    return cls
+
+
+def _bind_object(section: Section, name: str, node: ast.Expr) -> Any:
+    cls = _class_of(name, *_OBJECTS[name], node)
     arguments = node.arguments if isinstance(node, ast.Call) else ()
     given: dict[str, tuple[Any, ast.Argument]] = {}
     title = cls.__name__

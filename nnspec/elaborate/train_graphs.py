@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from nnspec import ir
 from nnspec.diagnostics import error
-from nnspec.elaborate.expressions import evaluate
+from nnspec.elaborate.builtins import BUILTINS
+from nnspec.elaborate.expressions import evaluate, library, target_names, unknown_name
 from nnspec.elaborate.frame import Frame, GraphBuilder, name_of
 from nnspec.elaborate.names import walk
 from nnspec.elaborate.statements import run
@@ -18,6 +20,9 @@ from nnspec.types import TensorType, is_float
 
 EXPRESSIONS = ("loss", "metrics")
 """Settings that are expressions over tensors."""
+
+LIBRARY = ("function", "metric")
+"""What they are computed with."""
 
 
 def mentioned_names(
@@ -48,9 +53,23 @@ def mentioned_names(
     return tuple(found + [("data", n) for n in fields if ("data", n) in mentioned])
 
 
+def check_functions(section: Section) -> None:
+    """Report what loss and metrics call and nothing defines, where there is no model to compute them from."""
+    frame = Frame(section.session, "`train`")
+    frame.library = LIBRARY
+    bound = {name.id for binding in section.bindings for name in target_names(binding.target)}
+    known = {*bound, *frame.file.constants, *BUILTINS}
+    for call in walk(tuple(section.settings[name].value for name in EXPRESSIONS if name in section.settings)):
+        function = call.function if isinstance(call, ast.Call) else None
+        if isinstance(function, ast.Name) and function.id not in known:
+            with suppress(Silent):
+                if library(frame, function.id, function.span) is None:
+                    frame.report(unknown_name(frame, function).diagnostic)
+
+
 def _graph_frame(section: Section, names: tuple[tuple[Any, str], ...], types: list[TensorType]) -> Frame:
     frame = Frame(section.session, "`train`")
-    frame.library = ("function", "metric")
+    frame.library = LIBRARY
     frame.offered = section.offered
     frame.graph = GraphBuilder()
     numbers = {n: v for n, v in section.frame.scope.items() if n in section.settings}

@@ -17,19 +17,20 @@ from nnspec.training.fault import Fault as TrainingFault
 
 
 class Section:
-    """The section, the model that it trains, and what was found so far."""
+    """The section, the model that it trains, and what was found so far; without a model, its names alone are read."""
 
     def __init__(
         self,
         session: Session,
         node: ast.Train,
-        program: tuple[ir.Entry, ir.Method, BlockRecipe],
+        program: tuple[ir.Entry, ir.Method, BlockRecipe] | None,
         base: Path,
         overrides: Mapping[str, Written],
     ) -> None:
         self.session = session
         self.node = node
-        self.entry, self.method, self.recipe = program
+        if program is not None:
+            self.entry, self.method, self.recipe = program
         self.base = base
         self.overrides = dict(overrides)
         self.frame = Frame(session, "`train`")
@@ -38,6 +39,8 @@ class Section:
         self.spans: dict[str, Span] = {}
         self.offered: tuple[str, ...] = ()
         """Outputs of the model and fields of the data."""
+        self.computed = False
+        """Whether there are tensors to compute the loss and the metrics from."""
 
     def fail(self, fault: Fault) -> None:
         """Report a fault; the rest of the section is still looked at."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from nnspec import ir, registry
 from nnspec.arguments import arg
 from nnspec.dims import Size
-from nnspec.layer import Code, Example, Layer, OnnxGraph, Ref, Rules, ShapeError, Weight
+from nnspec.layer import ONE_OF_SEVERAL, Code, Example, Layer, OnnxGraph, Ref, Rules, ShapeError, Weight
 from nnspec.layer_inference import Plainer
 from nnspec.layers._expect import counted
 from nnspec.types import Operand
@@ -61,7 +61,8 @@ class _Parametrized(Layer):
         if not least <= len(inputs) <= most:
             count = counted(least, "input") if least == most else f"{least} to {most} inputs"
             here = "is 1" if len(inputs) == 1 else f"are {len(inputs)}"
-            raise ShapeError(f"`{inner.title}` takes {count}, and here {here}", code="NNS412")
+            helps = ONE_OF_SEVERAL if len(inputs) > most else ()
+            raise ShapeError(f"`{inner.title}` takes {count}, and here {here}", code="NNS412", helps=helps)
         inner.accept(*inputs)
 
     def complete(self, rules: Rules, *inputs: Any) -> Self:
