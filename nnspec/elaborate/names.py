@@ -142,6 +142,8 @@ def _check_arguments(frame: Frame, node: ast.Call, name: str, block: ast.Definit
     elif cls is not None and not getattr(cls, "extra", ""):
         inputs = [n.lstrip("*") for n in cls.input_names()]
         known = [*([] if issubclass(cls, Layer) else inputs), *cls.fields]
+        start = registry.find("initializer", name)  # `normal` and `orthogonal` are both
+        known += start.fields if start is not None else ()
     else:
         return
     for argument in node.arguments:

@@ -174,7 +174,10 @@ class imag(Function):
     keeps = ()
     of_complex = "own"
 
-    examples = (Example("imag(fft(x))", x="float[N, 8]"),)
+    examples = (
+        Example("imag(fft(x))", x="float[N, 8]"),
+        Example("imag(view_as_complex(x))", x="float[N, T, 2]"),
+    )
 
     def infer(self, rules: Rules, x: TensorType) -> TensorType:
         x = expect_complex(self, x)

@@ -109,7 +109,10 @@ class hfft2(_Plane):
 
     form = "real"
 
-    examples = (Example('hfft2(view_as_complex(x), s=(3, 5), norm="forward")', x="float[N, H, W, 2]"),)
+    examples = (
+        Example('hfft2(view_as_complex(x), s=(3, 5), norm="forward")', x="float[N, H, W, 2]"),
+        Example("hfft2(view_as_complex(x))", x="float[N, 3, 4, 2]"),
+    )
 
 
 class ihfft2(_Plane):
@@ -120,7 +123,10 @@ class ihfft2(_Plane):
 
     inverse, form, marks = True, "half", True
 
-    examples = (Example("view_as_real(ihfft2(x))", x="float[N, H, W]"),)
+    examples = (
+        Example("view_as_real(ihfft2(x))", x="float[N, H, W]"),
+        Example('view_as_real(ihfft2(x, s=(4, 6), norm="ortho"))', x="float[N, 3, W]"),
+    )
 
 
 class fftn(_Several):
@@ -143,7 +149,10 @@ class ifftn(_Several):
 
     inverse = True
 
-    examples = (Example('view_as_real(ifftn(view_as_complex(x), s=(4, T), norm="ortho"))', x="float[N, T, 3, 2]"),)
+    examples = (
+        Example('view_as_real(ifftn(view_as_complex(x), s=(4, T), norm="ortho"))', x="float[N, T, 3, 2]"),
+        Example("view_as_real(ifftn(x, dim=(1, 2)))", x="float[N, H, W]"),
+    )
 
 
 class rfftn(_Several):
@@ -182,7 +191,10 @@ class hfftn(_Several):
 
     form = "real"
 
-    examples = (Example("hfftn(view_as_complex(x), s=(4, 5))", x="float[N, T, 3, 2]"),)
+    examples = (
+        Example("hfftn(view_as_complex(x), s=(4, 5))", x="float[N, T, 3, 2]"),
+        Example("hfftn(view_as_complex(x), dim=(0, 2))", x="float[N, T, 3, 2]"),
+    )
 
 
 class ihfftn(_Several):
@@ -193,4 +205,7 @@ class ihfftn(_Several):
 
     inverse, form, marks = True, "half", True
 
-    examples = (Example('abs(ihfftn(x, dim=(0, 1), norm="ortho"))', x="float[N, T, 2]"),)
+    examples = (
+        Example('abs(ihfftn(x, dim=(0, 1), norm="ortho"))', x="float[N, T, 2]"),
+        Example("view_as_real(ihfftn(x))", x="float[N, T]"),
+    )

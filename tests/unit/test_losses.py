@@ -286,7 +286,7 @@ REFUSED: list[tuple[str, dict[str, str], str, str]] = [
     (
         "gaussian_nll_loss(x, y, v)",
         {"x": "float[N, 3]", "y": "float[N, 3]", "v": "float[1, 1]"},
-        "NNS401",
+        "NNS410",
         "one dimension may be 1",
     ),
     (
@@ -342,7 +342,7 @@ REFUSED: list[tuple[str, dict[str, str], str, str]] = [
         "ctc_loss(x, y, n, n, blank=4)",
         {"x": "float[T, N, 4]", "y": "int[N, 2]", "n": "int[N]"},
         "NNS403",
-        "needs more than 4 classes",
+        "needs at least 5 classes, not 4",
     ),
     ("ctc_loss(x, y, n, n)", {"x": "float[T, N, 4]", "y": "int[N, 2]", "n": "int[3]"}, "NNS410", "one for each sample"),
     ("ctc_loss(x, y, n, n)", {"x": "float[T, 4]", "y": "int[1, 2]", "n": "int[]"}, "NNS402", "needs targets [S]"),

@@ -431,3 +431,11 @@ def test_a_function_has_no_parameters_to_set() -> None:
 
 def test_a_pattern_of_many_stars_is_read_in_no_time() -> None:
     assert matches("*a" * 500 + "*b", "a" * 2000) is False
+
+
+def test_what_is_an_initialiser_and_a_layer_takes_the_arguments_of_either_also_where_nothing_runs() -> None:
+    body = 'y = x -> orthogonal(Linear(8), orthogonal_map="cayley") -> fc: Linear(8)\n  output y'
+    start = "params fc.weight { init = orthogonal(gain=0.5) }"
+    used = f"model M {{\n  input x: float[N, 8]\n  {body}\n  {start}\n}}\n"
+    unused = used.replace("model M", "block B")
+    assert [d.message for d in check_text(unused + used) if d.severity == "error"] == []
