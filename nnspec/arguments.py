@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from nnspec import ir
 from nnspec.dims import Dim
+from nnspec.syntax.literals import Whole
 from nnspec.types import REAL_DTYPES, canonical
 
 if TYPE_CHECKING:
@@ -223,7 +224,8 @@ def _convert(kind: Kind, value: Any) -> Any:
     word, inside = kind
     if word == "|":
         # An exact number that is not an int was written with a point: `2.0` is a float where both are welcome.
-        for option in sorted(inside, key=lambda k: bool(k[0] != "float")) if isinstance(value, Fraction) else inside:
+        written = isinstance(value, (Fraction, Whole))
+        for option in sorted(inside, key=lambda k: bool(k[0] != "float")) if written else inside:
             try:
                 return _convert(option, value)
             except Misfit:

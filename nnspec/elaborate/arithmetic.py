@@ -27,7 +27,7 @@ from nnspec.elaborate.values import (
     is_size,
     show_value,
 )
-from nnspec.syntax.literals import Float
+from nnspec.syntax.literals import Float, Whole
 
 _LIMIT = 2**63
 _LARGEST_POWER = 8
@@ -53,8 +53,10 @@ def binary(frame: Frame, op: str, left: Any, right: Any, span: Span) -> Any:
     """`left op right` for compile-time values."""
     if is_number(left) and is_number(right):
         result = number(_numbers(op, left, right, span), span)
-        floats = isinstance(left, Float) or isinstance(right, Float)
-        return Float(result) if floats and not isinstance(result, float) else result
+        floats = any(isinstance(value, (Float, Whole)) for value in (left, right))
+        if isinstance(result, float) or not floats:
+            return result
+        return Whole(result) if isinstance(result, int) else Float(result)
     if all(is_number(value) or isinstance(value, (Dim, Inexact)) for value in (left, right)):
         return _sizes(frame, op, left, right, span)
     if op == "+" and type(left) is type(right) and isinstance(left, (list, tuple, str)):

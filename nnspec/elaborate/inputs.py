@@ -106,7 +106,7 @@ def size_of(frame: Frame, expr: ast.Expr) -> Size:
     value = evaluate(frame, expr)
     if not is_size(value) or (isinstance(value, int) and value < 0):
         raise Fault(error("NNS303", f"a dimension is a size, not {describe(value)}", expr.span, "not a size"))
-    size: Size = value
+    size: Size = int(value) if isinstance(value, int) else value  # `8 * 0.5` is a plain 4 from here on
     return size
 
 

@@ -16,6 +16,7 @@ from nnspec.elaborate.shape_faults import shape_fault
 from nnspec.elaborate.values import Fault, Inexact, Owned, ParamRef, Tensor, describe, is_number, show_value
 from nnspec.layer import Function, Operation, ShapeError
 from nnspec.layer_complex import refuse_complex
+from nnspec.syntax.literals import Whole
 from nnspec.types import Scalar, TensorType
 
 OPERATORS = {"+": "add", "-": "sub", "*": "mul", "/": "div", "//": "floor_divide", "%": "remainder"}
@@ -39,7 +40,7 @@ def operand(frame: Frame, cls: type[Operation], name: str, value: Any, span: Spa
         parts = [operand(frame, cls, name, v, span) for v in value]
         return tuple(p[0] for p in parts), tuple(p[1] for p in parts)
     if name in cls.scalars and (is_number(value) or isinstance(value, (bool, Dim))):
-        number = float(value) if isinstance(value, Fraction) else value
+        number = float(value) if isinstance(value, (Fraction, Whole)) else value
         return Scalar(number), number
     helps: tuple[str, ...] = ()
     if isinstance(value, ParamRef):

@@ -83,7 +83,7 @@ def _fixed_type(frame: Frame, node: ast.Parameter) -> TensorType:
             )
         if not is_size(value) or value < 0:
             raise Fault(error("NNS303", f"a dimension is a size, not {describe(value)}", expr.span))
-        sizes.append(value)
+        sizes.append(int(value))
         elements *= max(value, 1)
     if elements > MAX_ELEMENTS:
         raise Fault(error("NNS310", f"`{node.name.id}` would have {elements:,} elements", node.type.span, "too large"))

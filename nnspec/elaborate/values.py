@@ -12,6 +12,7 @@ from nnspec.dims import Dim, Size, show
 from nnspec.elaborate.files import Namespace
 from nnspec.layer import Function, Layer
 from nnspec.syntax import ast
+from nnspec.syntax.literals import Whole
 from nnspec.types import TensorType
 
 
@@ -147,11 +148,11 @@ class Recipe:
 
     @property
     def title(self) -> str:
-        """What an automatic name is made from."""
+        """What an automatic name is made from. Abstract: each kind of recipe says it."""
         raise NotImplementedError
 
     def key(self) -> tuple[Any, ...]:
-        """Its content, hashable."""
+        """Its content, hashable. Abstract: each kind of recipe says it."""
         raise NotImplementedError
 
 
@@ -338,6 +339,8 @@ def show_value(value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, Whole):
+        return str(float(value))
     if isinstance(value, Fraction):
         number = float(value)
         return str(number) if Fraction(str(number)) == value else f"{value.numerator}/{value.denominator}"
@@ -356,7 +359,7 @@ def show_value(value: Any) -> str:
 
 def plain(value: Any) -> Any:
     """A compile-time value as the IR stores it: exact fractions become floats, lists become tuples, recipes records."""
-    if isinstance(value, Fraction):
+    if isinstance(value, (Fraction, Whole)):
         return float(value)
     if isinstance(value, DType):
         return str(value)

@@ -19,8 +19,14 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"'}
 class Float(Fraction):
     """A number that was written with a point or an exponent, or computed from one: exact, and a float next to tensors.
 
-    `1.0` stays apart from `1` in this way. A quotient of whole numbers is none: what comes out whole is a size.
+    A quotient of whole numbers is none.
     """
+
+    __slots__ = ()
+
+
+class Whole(int):
+    """A whole number that was computed from a `Float`: a size where one is needed, and a float next to tensors."""
 
     __slots__ = ()
 

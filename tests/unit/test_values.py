@@ -332,3 +332,26 @@ def test_a_quotient_that_comes_out_whole_is_a_size() -> None:
     body = "h = 32 / 2\noutput y = x -> Linear(h) -> Linear(8 * 0.5)\noutput z: float[N, 3 / 2 * 4] = x -> Linear(6)"
     y, z = run(model(body, "input x: float[N, 8]"), torch.zeros(1, 8))
     assert (y.shape[1], z.shape[1]) == (4, 6)
+
+
+SIZED = """
+model M(mult = 0.5) {
+  input x: float[N, 8]
+  param w: float[8 * mult] = 0
+  y: float[N, 8 * mult] = x -> Linear(8 * mult) -> Linear(4) * (4 * mult)
+  output a = y + w
+  output b = reshape(x, (N, 2, 8 * mult))
+  output c = x[:, :8 * mult]
+  output d = stack([x[:, i] for i in range(4 * mult)])
+  output e = zeros(N, 8 * mult) + expand(x[:, :1], (N, 8 * mult))
+}
+"""
+
+
+def test_what_a_float_makes_whole_is_a_size_where_one_is_needed() -> None:
+    program = compile_text(SIZED).program
+    judge(program)
+    dims = [d for value in program.methods[0].graph.values for d in value.type.dims]
+    assert {type(d) for d in dims if isinstance(d, int)} == {int}
+    shapes = [tuple(y.shape) for y in run(SIZED, torch.zeros(3, 8))]
+    assert shapes == [(3, 4), (3, 2, 4), (3, 4), (2, 3), (3, 4)]
