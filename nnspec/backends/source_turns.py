@@ -34,33 +34,35 @@ class Turns:
     _where: dict[int, str]
     _wish: list[str]
 
+    # What the body that this is mixed into brings; abstract here.
+
     def _choose(self, value: int, free: Sequence[str], holds: Sequence[int]) -> str:
-        raise NotImplementedError
+        raise NotImplementedError  # the body's
 
     def _consume(self, holds: Sequence[int]) -> list[str]:
-        raise NotImplementedError
+        raise NotImplementedError  # the body's
 
     def _express(self, build: Any, inputs: Sequence[ir.Operand], room: int) -> tuple[Piece, list[int], int]:
-        raise NotImplementedError
+        raise NotImplementedError  # the body's
 
     def _flush(self) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # the body's
 
     def _line(self, prefix: str, piece: Piece, suffix: str = "", note: str = "", span: Span | None = None) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # the body's
 
     def _note(self, outputs: tuple[Any, ...], holds: Sequence[int]) -> str:
-        raise NotImplementedError
+        raise NotImplementedError  # the body's
 
     def _slot(self, value: int) -> Slot:
-        raise NotImplementedError
+        raise NotImplementedError  # the body's
 
     def _steps(self, steps: Sequence[Step]) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # the body's
 
     @property
     def _room(self) -> int:
-        raise NotImplementedError
+        raise NotImplementedError  # the body's
 
     # --- loops ---
 
