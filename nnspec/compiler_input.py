@@ -128,7 +128,7 @@ def _from_ir(given: Input, allow_extern: bool) -> Compiled:
     sources = Sources()
     for name, text in program.sources:
         sources.add(name, text)
-    optimizer = None if program.training is None else program.training.optimizer
+    optimizer = None if program.training is None else program.training.updates[0].optimizer
     return Compiled(program, (), sources, optimizer)
 
 

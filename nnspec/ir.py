@@ -312,25 +312,62 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """`params PATTERN { lr = ... }` in a `train` section: how the parameters are trained that the pattern means.
+
+    `settings` are arguments of the optimizer by name, and `freeze`; `optimizer` is another one in its place. Of several
+    groups that mean a parameter, the last one that says a thing counts for that thing (see `nnspec.patterns`).
+    """
+
+    pattern: str
+    layer: str = ""
+    """The layer or block that the pattern is relative to; empty for the model."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    optimizer: Record | None = None
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """How parameters are updated: the loss, and what makes it smaller. Nameless where a section has only this one."""
+
+    loss: Graph
+    optimizer: Record
+    groups: tuple[Group, ...] = ()
+    schedule: Record | None = None
+    name: str = ""
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Training:
     """A `train` section: everything that `nnspec run` needs besides the model.
 
-    Inputs of the loss and metric graphs are named by `names`: `("model", output)` or `("data", field)`.
+    Inputs of the loss and metric graphs are named by `names`: `("model", output)`, `("data", field)`, or
+    `("clock", "step" | "epoch")`: how many steps or epochs are done, as a float32 without dimensions.
     """
 
     entry: int
     data: Record
     fields: dict[str, TensorType]
-    """Fields of the data with their types; the batch is the first dimension (symbol `batch`)."""
+    """Fields of the data, transformed, with their types; the batch is the first dimension (symbol `batch`)."""
     inputs: dict[str, str]
     """Model input -> field of the data."""
-    names: tuple[tuple[Literal["model", "data"], str], ...]
-    loss: Graph
-    optimizer: Record
+    names: tuple[tuple[Literal["model", "data", "clock"], str], ...]
+    updates: tuple[Update, ...]
+    """What is done with every batch, in order."""
     metrics: tuple[Metric, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
     """epochs, batch_size, seed, weights, split, ...: each with its default filled in."""
     span: Span | None = None
+    validation: Record | None = None
+    """Data of its own to validate on, of the same fields."""
+    transforms: dict[str, tuple[Record, ...]] = field(default_factory=dict)
+    """What is done to a field, always and in order."""
+    augment: dict[str, tuple[Record, ...]] = field(default_factory=dict)
+    """What is done to a field in training only, after its transforms."""
+    average: Record | None = None
+    """The average of the weights that is validated, kept and used in the place of the last ones."""
 
 
 @dataclass(frozen=True)

@@ -223,7 +223,7 @@ _CLASSES: tuple[type[Any], ...] = (
         ir.Tie,
         ir.Setting,
     ),
-    *(ir.Module, ir.Method, ir.Form, ir.Entry, ir.Metric, ir.Record, ir.Training, ir.Program),
+    *(ir.Module, ir.Method, ir.Form, ir.Entry, ir.Metric, ir.Record, ir.Group, ir.Update, ir.Training, ir.Program),
 )
 
 

@@ -22,7 +22,8 @@ def training_problems(program: ir.Program) -> Iterator[str]:
         return
     try:
         check_record("dataset", training.data)
-        check_record("optimizer", training.optimizer)
+        for update in training.updates:
+            check_record("optimizer", update.optimizer)
         check_settings(training.settings)
         types = _named_types(program, training)
     except NotValid as reason:
@@ -31,7 +32,7 @@ def training_problems(program: ir.Program) -> Iterator[str]:
     names = [metric.name for metric in training.metrics]
     if len({"loss", *names}) <= len(names) or not all(map(str.isidentifier, names)):
         yield "names of metrics are different identifiers"
-    graphs = [("the loss", training.loss), *((f"metric `{m.name[:80]}`", m.graph) for m in training.metrics)]
+    graphs = [*((f"the loss{update.name and f' of `{update.name[:80]}`'}", update.loss) for update in training.updates), *((f"metric `{m.name[:80]}`", m.graph) for m in training.metrics)]
     for title, graph in graphs:
         yield from (f"{title}: {problem}" for problem in _scalar(program, graph, types))
 

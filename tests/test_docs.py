@@ -43,7 +43,7 @@ def test_the_first_spec_of_the_readme_is_the_example_that_it_runs() -> None:
     assert theirs.training is not None
     assert emit_training(ours.training) == emit_training(theirs.training)
     assert ours.training.settings == theirs.training.settings
-    assert ours.training.optimizer.arguments == theirs.training.optimizer.arguments
+    assert ours.training.updates[0].optimizer.arguments == theirs.training.updates[0].optimizer.arguments
 
 
 def test_the_mistakes_of_the_readme_are_reported_as_it_shows() -> None:

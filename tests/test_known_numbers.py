@@ -28,7 +28,7 @@ def test_cross_entropy_for_class_0(scores: list[float], expected: float) -> None
     training = compile_text(SPEC, train=True).program.training
     assert training is not None
     assert training.names == (("model", "logits"), ("data", "label"))
-    loss, _ = training_functions(training)
+    (loss,), _ = training_functions(training)
     found = float(loss(torch.tensor([scores]), torch.tensor([0])))
     assert found == pytest.approx(math.log(sum(map(math.exp, scores))) - scores[0], abs=1e-6)
     assert round(found, 4) == expected

@@ -48,8 +48,9 @@ def emit_training(training: ir.Training) -> str:
 
 
 def write_training(training: ir.Training) -> Written:
-    """As `emit_training`, with the functions' names: the loss, then the metrics in order."""
-    graphs = [(training.loss, "loss"), *((m.graph, f"metric_{m.name}") for m in training.metrics)]
+    """As `emit_training`, with the functions' names: the losses, then the metrics in order."""
+    losses = [(update.loss, f"loss_{update.name}".rstrip("_")) for update in training.updates]
+    graphs = [*losses, *((m.graph, f"metric_{m.name}") for m in training.metrics)]
     return _write_functions(graphs, [name for _, name in training.names])
 
 

@@ -68,10 +68,11 @@ def build(
     return model if device is None else model.to(device)
 
 
-def training_functions(training: ir.Training) -> tuple[Function, dict[str, Function]]:
-    """The loss and the metrics by name, as functions of `training.names` in order."""
-    loss, *metrics = _execute(write_training(training), "training")
-    return loss, {metric.name: function for metric, function in zip(training.metrics, metrics, strict=True)}
+def training_functions(training: ir.Training) -> tuple[list[Function], dict[str, Function]]:
+    """The loss of each update, and the metrics by name, as functions of `training.names` in order."""
+    functions = _execute(write_training(training), "training")
+    losses, metrics = functions[: len(training.updates)], functions[len(training.updates) :]
+    return losses, {metric.name: function for metric, function in zip(training.metrics, metrics, strict=True)}
 
 
 def rewritten(state: Mapping[str, torch.Tensor], optimized: Optimized) -> dict[str, torch.Tensor]:

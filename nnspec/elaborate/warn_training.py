@@ -56,10 +56,12 @@ def training_warnings(session: Session, program: ir.Program) -> Iterator[Diagnos
     training = program.training
     if training is None:
         return
-    yield from _graph_warnings(session, program, training, training.loss)
+    losses = [update.loss for update in training.updates]
+    for loss in losses:
+        yield from _graph_warnings(session, program, training, loss)
     # With another loss, such as the squared error, scores without a sigmoid may well aim at 0 and 1.
     logits = "binary_cross_entropy_with_logits"
-    if any(isinstance(node, ir.Op) and node.function == logits for node in training.loss.nodes):
+    if any(isinstance(node, ir.Op) and node.function == logits for loss in losses for node in loss.nodes):
         for metric in training.metrics:
             yield from _graph_warnings(session, program, training, metric.graph)
 

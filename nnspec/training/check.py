@@ -64,7 +64,11 @@ def _check_type(array: np.ndarray, type_: TensorType, what: str, symbols: dict[s
 
 def _class_targets(training: ir.Training) -> Iterator[tuple[str, int, int]]:
     """Fields that number classes for the loss, how many classes it has scores for, and the number that it ignores."""
-    graph = training.loss
+    for update in training.updates:
+        yield from _class_targets_of(training, update.loss)
+
+
+def _class_targets_of(training: ir.Training, graph: ir.Graph) -> Iterator[tuple[str, int, int]]:
     fields = {
         value: name
         for value, (kind, name) in zip(graph.inputs, training.names, strict=False)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nnspec.arguments import Arguments
 from nnspec.dims import symbol
@@ -20,6 +20,7 @@ from nnspec.types import TensorType
 
 if TYPE_CHECKING:
     import numpy as np
+    from typing_extensions import TypeAlias
 
 BATCH = "batch"
 """The symbol of every field's first dimension."""
@@ -30,17 +31,46 @@ MAX_BYTES = 16 << 30
 _MANY_FILES = 10_000
 
 
+class Lazy:
+    """A field whose samples are read, or made, when they are asked for: files, or more than fits in memory.
+
+    Held in memory where all of it fits, and otherwise read by processes of their own: it can be pickled, and an index
+    always gives the same sample.
+    """
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    """Samples first, as that of an array."""
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """The samples of these numbers, in this order. Raises `DataError` for one that cannot be read."""
+        raise NotImplementedError
+
+
+Array: TypeAlias = "np.ndarray | Lazy"
+"""A field's samples; an array may lie in a file (`np.memmap`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """The arrays of a data set by field, samples first, and what is known about them."""
 
-    fields: dict[str, np.ndarray]
+    fields: dict[str, Array]
     notes: tuple[str, ...] = ()
     """What the author should hear: columns left out, a part of the set that is missing."""
     classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Names of the classes that an integer field numbers."""
     origins: dict[str, str] = field(default_factory=dict)
     """Where a field comes from, in words for a message: "column `species` of penguins.csv"."""
+    divisor: dict[str, float] = field(default_factory=dict)
+    """Fields that are stored as uint8 and mean float32 numbers: what they are divided by (255 for images)."""
+    validation: dict[str, Array] | None = None
+    """A part of its own to validate on, where the files are split already; of the same fields."""
+    ordered: bool = False
+    """Whether neighbours belong together (windows of a text): then the last ones are validated on, not random ones."""
 
     def __len__(self) -> int:
         return min((len(array) for array in self.fields.values()), default=0)

@@ -81,7 +81,7 @@ def fit(
         measures={"loss": loss, **metrics},
         wiring=wiring or wire(training),
         samples=samples,
-        update=Update(training.optimizer, dict(module.named_parameters()), device),
+        update=Update(training.updates[0].optimizer, dict(module.named_parameters()), device),
         keeper=Keeper(module, run),
         progress=progress,
         generator=generator,

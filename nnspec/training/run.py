@@ -49,7 +49,7 @@ def train(
         raise NnspecError([fault.diagnostic(training.data.span or training.span)], sources) from None
     except Fault as fault:
         # A directory that cannot be written is no fault of the spec.
-        span = None if fault.code == "NNS623" else training.optimizer.span if fault.at == "optimizer" else training.span
+        span = None if fault.code == "NNS623" else training.updates[0].optimizer.span if fault.at == "optimizer" else training.span
         raise NnspecError([fault.diagnostic(span)], sources) from None
 
 
@@ -70,7 +70,7 @@ def _train(
     loaded = data.load(base)
     check_fields(training, loaded, program)
     module = _module(program, training, base)
-    loss, metrics = training_functions(training)
+    (loss,), metrics = training_functions(training)
     wiring = wire(training, program)
     run = None if root is None else RunDirectory.create(root, name or entry.name)
     with _explained(run):
@@ -138,7 +138,7 @@ def _document(
             "model": entry.name,
             "overrides": {name: str(value) for name, value in overrides.items()},
             "data": {"name": training.data.name, **training.data.arguments},
-            "optimizer": {"name": training.optimizer.name, **arguments("optimizer", training.optimizer)},
+            "optimizer": {"name": training.updates[0].optimizer.name, **arguments("optimizer", training.updates[0].optimizer)},
             "settings": training.settings,
             "environment": environment(device),
             "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),

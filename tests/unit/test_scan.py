@@ -613,7 +613,7 @@ def test_a_scan_may_be_part_of_a_loss() -> None:
     assert verify(program) == []
     assert ir_json.loads(ir_json.dumps(program)) == program
     assert program.training is not None
-    loss = training_functions(program.training)[0]
+    loss = training_functions(program.training)[0][0]
     logits, label = torch.randn(5, 3), torch.tensor([0, 1, 2, 0, 1])
     total = (logits * torch.tensor([0.25, 0.5, 1.0])).sum(1)
     want = nn.functional.cross_entropy(logits, label) + total.mean()

@@ -295,7 +295,7 @@ train {{
 def test_settings_use_hyperparameters_bindings_and_other_settings() -> None:
     program = compile_text(TRAIN.format(lr="rate / epochs"), train=True).program
     assert program.training is not None
-    assert program.training.optimizer.arguments["lr"] == pytest.approx(0.1 / 8 / 2)
+    assert program.training.updates[0].optimizer.arguments["lr"] == pytest.approx(0.1 / 8 / 2)
     assert codes(TRAIN.format(lr="rate / model.hiden")) == ["NNS208"]
     assert codes(TRAIN.format(lr="loss * rate")) == ["NNS201"]
 

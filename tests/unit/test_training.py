@@ -45,8 +45,7 @@ def training(optimizer: ir.Record | None = None, **settings: Any) -> ir.Training
         {"x": field_type("float32", 4), "label": field_type("int64")},
         {"x": "x"},
         (("model", "scores"), ("data", "label")),
-        NO_GRAPH,
-        optimizer or ir.Record("Adam", {"lr": 0.01}),
+        (ir.Update(NO_GRAPH, optimizer or ir.Record("Adam", {"lr": 0.01})),),
         settings={"epochs": 3, "batch_size": 16, "seed": 3, "split": 0.2} | settings,
     )
 

@@ -187,7 +187,7 @@ def section(**fields: TensorType) -> ir.Training:
     loss = ir.Graph((0, 1), (*values, out), (ir.Op("cross_entropy", (ir.Ref(0), ir.Ref(1)), {}, (2,)),), (ir.Ref(2),))
     names = (("model", "scores"), ("data", "label"))
     types = {"x": field_type("float32", 2), "label": field_type("int64")} | fields
-    return ir.Training(0, ir.Record("NPZ", {}), types, {"x": "x"}, names, loss, ir.Record("SGD", {}))  # type: ignore[arg-type]
+    return ir.Training(0, ir.Record("NPZ", {}), types, {"x": "x"}, names, (ir.Update(loss, ir.Record("SGD", {})),))  # type: ignore[arg-type]
 
 
 def good() -> Loaded:
@@ -239,7 +239,9 @@ def test_classes_stand_where_the_loss_says() -> None:
     made = section()
     scores = ir.Value(TensorType("float32", (symbol("N"), 2, 3)))
     op = ir.Op("cross_entropy", (ir.Ref(0), ir.Ref(1)), {"dim": -1}, (2,))
-    made = replace(made, loss=replace(made.loss, values=(scores, *made.loss.values[1:]), nodes=(op,)))
+    loss = made.updates[0].loss
+    update = replace(made.updates[0], loss=replace(loss, values=(scores, *loss.values[1:]), nodes=(op,)))
+    made = replace(made, updates=(update,))
     check_fields(made, good())
     loaded = good()
     loaded.fields["label"][1] = 3
@@ -339,7 +341,7 @@ def test_optional_inputs_that_no_field_feeds_are_none() -> None:
 
 def test_a_program_is_wired_by_its_names() -> None:
     training = ir.Training(
-        0, ir.Record("NPZ", {}), {}, {"mask": "m", "tokens": "t"}, (("model", "y"),), NO_GRAPH, ir.Record("SGD", {})
+        0, ir.Record("NPZ", {}), {}, {"mask": "m", "tokens": "t"}, (("model", "y"),), (ir.Update(NO_GRAPH, ir.Record("SGD", {})),)
     )
     assert wire(training, program()) == Wiring(("t", None, "m"), (("model", "y"),), ("y",), ("y",))
 
