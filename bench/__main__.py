@@ -13,8 +13,8 @@ from pathlib import Path
 
 from bench.table import table
 
-BENCHES = ("start", "scale", "module", "onnx", "graphs", "zoo", "optimize")
-PACKAGES = ("nnspec", "click", "torch", "onnx", "onnxscript", "numpy", "torchvision", "transformers")
+BENCHES = ("start", "scale", "module", "onnx", "graphs", "zoo", "optimize", "training")
+PACKAGES = ("nnspec", "click", "torch", "onnx", "onnxscript", "numpy", "torchvision", "transformers", "lightning")
 
 
 def main() -> int:
@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument("benches", nargs="*", metavar="BENCH", help=f"some of {', '.join(BENCHES)}; all by default")
     parser.add_argument("--rounds", type=int, help="how often everything is measured, instead of a number for each")
     parser.add_argument("--seed", type=int, default=0, help="of the order within a round")
+    parser.add_argument("--device", default="cpu", help="what is trained on; only `training` asks (default: cpu)")
     options = parser.parse_args()
     for name in options.benches:
         if name not in BENCHES:
@@ -34,7 +35,8 @@ def main() -> int:
         rounds = options.rounds or bench.ROUNDS
         print(f"\n{name} ({rounds} rounds): {(bench.__doc__ or '').strip()}\n", flush=True)
         with tempfile.TemporaryDirectory() as folder:
-            rows = bench.measure(rounds, random.Random(options.seed), Path(folder))
+            given = {"device": options.device} if getattr(bench, "ON_DEVICES", False) else {}
+            rows = bench.measure(rounds, random.Random(options.seed), Path(folder), **given)
         print(table(rows), flush=True)
         missed |= any(row.missed for row in rows)
     return 1 if missed else 0

@@ -24,6 +24,39 @@ class Mlp(nn.Module):
         return self.fc3(x)  # type: ignore[no-any-return]  # a module's call has no type
 
 
+class Tiny(nn.Module):
+    """`tiny.nns`."""
+
+    def __init__(self, hidden: int = 16) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(2, hidden)
+        self.fc2 = nn.Linear(hidden, 2)
+        self.relu = nn.ReLU()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Scores of the classes."""
+        return self.fc2(self.relu(self.fc1(features)))  # type: ignore[no-any-return]  # a module's call has no type
+
+
+class Digits(nn.Module):
+    """`digits.nns`."""
+
+    def __init__(self, width: int = 32, classes: int = 10) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, 2 * width, 3, padding=1)
+        self.fc = nn.Linear(2 * width * 4 * 4, classes)
+        self.relu = nn.ReLU()
+        self.pool = nn.MaxPool2d(2)
+        self.dropout = nn.Dropout(0.25)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Scores of the classes."""
+        x = self.relu(self.conv1(image))
+        x = self.pool(self.relu(self.conv2(x)))
+        return self.fc(self.dropout(torch.flatten(x, 1)))  # type: ignore[no-any-return]  # a module's call has no type
+
+
 class Residual(nn.Module):
     """Two convolutions and what went into them."""
 

@@ -33,6 +33,15 @@ else:
         return lambda cls: cls
 
 
+OBJECTS = {
+    "Layer": "layer",
+    "Scheduler": "scheduler",
+    "Transform": "transform",
+    "Dataset": "dataset",
+    "Optimizer": "optimizer",
+}
+"""Kinds of arguments that are library objects themselves (as records), and what the registry calls them."""
+
 _REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "<required>"})()
 
 
@@ -214,8 +223,8 @@ def convert(kind: str, value: Any) -> Any:
     """The value as an argument of this kind holds it; raises `Misfit` when it is of another kind.
 
     Kinds are the annotations of fields: `int`, `float`, `bool`, `str`, `None`, `Size` (an int or a symbolic Dim),
-    `DType`, `Layer` (a record of one), `Any`, `tuple[...]` (given as a list or tuple), `Literal["a", "b"]`, and unions
-    of them.
+    `DType`, `Layer`, `Scheduler` and the other `OBJECTS` (a record of one), `Any`, `tuple[...]` (given as a list or
+    tuple), `dict[str, ...]` (given as `(name=value)`), `Literal["a", "b"]`, and unions of them.
     """
     return _convert(parse_kind(kind), value)
 
@@ -246,7 +255,7 @@ def _convert(kind: Kind, value: Any) -> Any:
         return float(value)
     if word == "str" and isinstance(value, str):
         return value
-    if word == "Layer" and isinstance(value, ir.Record):
+    if word in OBJECTS and isinstance(value, ir.Record):
         return value
     if word == "DType" and isinstance(value, str) and canonical(value) in REAL_DTYPES:
         return canonical(value)
@@ -257,6 +266,8 @@ def _convert(kind: Kind, value: Any) -> Any:
             return tuple(_convert(inside[0], v) for v in value)
         if len(inside) == len(value):
             return tuple(_convert(k, v) for k, v in zip(inside, value, strict=True))
+    if word == "dict" and isinstance(value, dict):
+        return {name: _convert(inside[1], each) for name, each in value.items()}
     raise Misfit
 
 
@@ -270,12 +281,22 @@ _WORDS = {
     "DType": "a real element type such as float16",
     "Any": "a value",
     "Layer": "a layer",
+    "Scheduler": "a scheduler",
+    "Transform": "a transform",
+    "Dataset": "a data set",
+    "Optimizer": "an optimizer",
 }
 
 
 def describe_kind(kind: str) -> str:
     """What an argument wants, for a sentence: `a whole number or a tuple of 2 whole numbers`."""
     return _describe(parse_kind(kind))
+
+
+def parse_words(kind: str) -> frozenset[str]:
+    """The words of a kind that stand in no brackets: `str` and `None` of `str | None`."""
+    word, inside = parse_kind(kind)
+    return frozenset(part[0] for part in inside) if word == "|" else frozenset((word,))
 
 
 def words_of(kind: str) -> list[str]:
@@ -288,12 +309,28 @@ def words_of(kind: str) -> list[str]:
     return inside(parse_kind(kind))
 
 
+def objects_of(kind: str) -> tuple[str, ...]:
+    """The registry's kinds of the library objects that an argument may be, or hold."""
+
+    def inside(kind: Kind) -> Iterator[str]:
+        word, parts = kind
+        if word in OBJECTS:
+            yield OBJECTS[word]
+        for part in parts:
+            if isinstance(part, tuple):
+                yield from inside(part)
+
+    return tuple(dict.fromkeys(inside(parse_kind(kind))))
+
+
 def _describe(kind: Kind) -> str:
     word, inside = kind
     if word == "|":
         return " or ".join(_describe(k) for k in inside)
     if word == "Literal":
         return " or ".join(f'"{w}"' for w in inside)
+    if word == "dict":
+        return f"a record `(name=...)`, each value {_describe(inside[1])}"
     if word == "tuple":
         one = _describe(inside[0])
         many = len(inside) == 2 and inside[1] == "..."

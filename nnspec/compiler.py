@@ -19,6 +19,7 @@ from nnspec.elaborate.names import check_rest
 from nnspec.elaborate.overrides import Written
 from nnspec.elaborate.session import Session
 from nnspec.elaborate.train import check_names, chosen_optimizer, elaborate_train
+from nnspec.elaborate.train_several import elaborate_several
 from nnspec.elaborate.values import BlockRecipe
 from nnspec.elaborate.warn import warn
 from nnspec.syntax.parse import parse
@@ -80,7 +81,8 @@ def check(
     train = elaboration.train_section(session)
     known = elaboration.models(session)
     plain = train is not None or len(known) == 1 or not session.main.own_blocks
-    chosen = elaboration.choose(session, None) if plain else None
+    several = elaboration.trains_several(train)
+    chosen = elaboration.choose(session, None) if plain and not several else None
     elaborate = _elaborator(session)
     entries: list[ir.Entry] = []
     training, trained = None, False
@@ -96,7 +98,11 @@ def check(
             trained = True
             found = elaborate_train(session, train, entry, recipe, base=base or Path(), overrides={})
             training = replace(found, entry=len(entries) - 1) if found is not None else None
-    if train is not None and not trained:
+    if several and train is not None:
+        made = elaborate_several(session, train, base=base or Path(), overrides={})
+        if made is not None:
+            training, entries = replace(made.training, entry=len(entries)), [*entries, made.entry]
+    elif train is not None and not trained:
         check_names(session, train)
     check_budgets(session, elaborate, _measure(session))
     check_rest(session)
@@ -161,8 +167,10 @@ def compile_text(
     files = reader or Files(base, name)
     session = elaboration.start(parse(text, sink, number), sources, sink, files, allow_extern=allow_extern)
     section = elaboration.train_section(session)
-    block = elaboration.choose(session, model)
+    several = train and elaboration.trains_several(section)
+    block = None if several else elaboration.choose(session, model)
     entry, training, optimizer = None, None, None
+    entries: list[ir.Entry] = []
     hyperparameters = {k: v for k, v in (overrides or {}).items() if not k.startswith("train.")}
     settings = {k[6:]: Written(v) for k, v in (overrides or {}).items() if k.startswith("train.")}
     if settings and section is None:
@@ -176,9 +184,18 @@ def compile_text(
             )
         if with_optimizer and section is not None and entry is not None and recipe is not None:
             optimizer = chosen_optimizer(session, section, entry, recipe)
+    if several and section is not None:
+        if model is not None:
+            helps = ("leave out `--model`",)
+            sink.report(error("NNS616", "`train` trains several models, and all of them", section.head, helps=helps))
+        made = elaborate_several(
+            session, section, base=base or Path(), overrides=settings, hyperparameters=hyperparameters, to_run=True
+        )
+        if made is not None:
+            training, entry, entries = made.training, made.entry, list(made.models)
     check_rest(session)
     if sink.failed or entry is None:
         raise NnspecError(sink.diagnostics or [error("NNS901", "nothing was compiled", Span(0, 0))], sources)
-    program = elaboration.finish(session, [entry], training)
+    program = elaboration.finish(session, [entry, *entries], training)
     warn(session, program)
     return Compiled(program, sink.diagnostics, sources, optimizer)

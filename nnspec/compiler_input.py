@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nnspec import ir, registry
 from nnspec.compiler import Checked, Compiled, check, compile_text
 from nnspec.compiler_files import Files, plain_text
 from nnspec.diagnostics import NnspecError, Sources, error
@@ -114,9 +115,9 @@ def _from_ir(given: Input, allow_extern: bool) -> Compiled:
         program = ir_json.loads(given.text)
     except ir_json.IRFormatError as fault:
         raise _no_ir(given, [f"{place}: {why}" if place else why for place, why in fault.faults]) from None
-    refused = None if allow_extern else next((m for m in program.modules if m.kind == "extern"), None)
+    refused = None if allow_extern else _in_python(program)
     if refused is not None:
-        message = f"`{refused.name}` in `{given.name}` is written in Python, and running Python must be allowed"
+        message = f"`{refused}` in `{given.name}` is written in Python, and running Python must be allowed"
         helps = ("if you trust it: `--allow-extern`, or `allow_extern=True` in Python",)
         raise NnspecError([error("NNS222", message, None, helps=helps)])
     problems = verify(program)
@@ -130,6 +131,19 @@ def _from_ir(given: Input, allow_extern: bool) -> Compiled:
         sources.add(name, text)
     optimizer = None if program.training is None else program.training.updates[0].optimizer
     return Compiled(program, (), sources, optimizer)
+
+
+def _in_python(program: ir.Program) -> str | None:
+    """The first layer or data set of a program that is written in Python."""
+    for module in program.modules:
+        if module.kind == "extern":
+            return module.name
+    training = program.training
+    for data in () if training is None else (training.data, training.validation):
+        cls = None if data is None else registry.find("dataset", data.name)
+        if cls is not None and cls.runs_code:
+            return cls.__name__
+    return None
 
 
 def _no_ir(given: Input, problems: list[str]) -> NnspecError:

@@ -27,11 +27,14 @@ State = Mapping[str, "np.ndarray"]
 
 _PACKAGES = {
     "ml_dtypes": "onnx",
+    "mlflow": "mlflow",
     "numpy": "onnx",
     "onnx": "onnx",
     "safetensors": "torch",
     "sklearn": "train",
+    "tensorboard": "tensorboard",
     "torch": "torch",
+    "wandb": "wandb",
 }
 """Packages that may be absent, and the extra of nnspec that brings each."""
 
@@ -185,14 +188,19 @@ def verify_onnx(compiled: Compiled, path: Path, module: nn.Module, *, given: Col
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file, complete or not at all; what is no ordinary file, such as a pipe, is written to."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """As `write_text`, for any file."""
     try:
         if path.exists() and not path.is_file():
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(content)
             return
         target = _target(path)
         partial = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
-            partial.write_text(text, encoding="utf-8", newline="\n")
+            partial.write_bytes(content)
             if target.exists():
                 shutil.copymode(target, partial)
             os.replace(partial, target)

@@ -13,8 +13,8 @@ from nnspec.diagnostics import NnspecError
 if TYPE_CHECKING:
     from torch import nn
 
-    from nnspec.training.loop import Result
-    from nnspec.training.progress import Progress
+    from nnspec.training.listener import Listener
+    from nnspec.training.result import Result
     from nnspec.training.trial import Trial
 
 
@@ -38,26 +38,13 @@ def train(
     root: Path | None = None,
     name: str = "",
     overrides: Mapping[str, str] | None = None,
-    progress: Progress | None = None,
+    listener: Listener | None = None,
+    resume: str | None = None,
+    accept_changes: bool = False,
 ) -> tuple[nn.Module, Result]:
     """Train the model; raises `NnspecError` for data, weights or a device that cannot be used."""
     with foreign_code(compiled, running=True), installed():
-        from nnspec.training import device as devices
         from nnspec.training import run
-        from nnspec.training.fault import Fault
 
-        try:
-            devices.resolve(device)
-        except Fault as fault:
-            # No place in the spec is wrong.
-            raise NnspecError([fault.diagnostic(None)], compiled.sources) from None
-        return run.train(
-            compiled.program,
-            compiled.sources,
-            base=base,
-            device=device,
-            root=root,
-            name=name,
-            overrides=overrides,
-            progress=progress,
-        )
+        wanted = run.Wanted(base, device, root, name, overrides or {}, listener, resume, accept_changes)
+        return run.train(compiled.program, compiled.sources, wanted)

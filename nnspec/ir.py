@@ -337,6 +337,14 @@ class Update:
     schedule: Record | None = None
     name: str = ""
     span: Span | None = None
+    params: tuple[str, ...] = ()
+    """Patterns of the parameters that it trains; none: all of them."""
+    every: int = 1
+    """It is taken in every so manieth step."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Settings of the section that are others here: `clip_grad_norm`, ..."""
+    held: Graph | None = None
+    """The loss in inference, where it calls a model that computes something else there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,6 +353,9 @@ class Training:
 
     Inputs of the loss and metric graphs are named by `names`: `("model", output)`, `("data", field)`, or
     `("clock", "step" | "epoch")`: how many steps or epochs are done, as a float32 without dimensions.
+
+    Several `models` are members of the one module of the entry. Its methods work out what is bound once a batch, and the
+    graphs of losses and metrics (these in inference) call layers of it.
     """
 
     entry: int
@@ -368,6 +379,8 @@ class Training:
     """What is done to a field in training only, after its transforms."""
     average: Record | None = None
     """The average of the weights that is validated, kept and used in the place of the last ones."""
+    models: tuple[str, ...] = ()
+    """The members that are models, where the section trains several."""
 
 
 @dataclass(frozen=True)

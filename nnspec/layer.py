@@ -8,7 +8,7 @@ class to a file in `nnspec/layers`, and a function one to `nnspec/functions`: th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from nnspec.arguments import Arguments
 from nnspec.dims import Dim, Size, show
@@ -356,6 +356,8 @@ class Function(Operation):
     """Whether torch has forms of it with other arguments, so that what a call leaves out cannot always be written."""
     namespace: ClassVar[str] = "torch"
     """Where torch keeps the function: `torch` or `F`."""
+    likelihood: ClassVar[Literal["softmax", "exp", "sigmoid", "identity"] | None] = None
+    """Of a loss against classes: what makes probabilities of its first input, the scores."""
 
     def options(self) -> dict[str, Any]:
         """The fields that differ from their defaults, as torch spells them."""

@@ -12,6 +12,9 @@ from typing import NamedTuple
 
 from nnspec import ir
 
+Within = Sequence[tuple[str, str]]
+"""The layers and blocks around a parameter, each with the path of the parameter inside it."""
+
 
 class Found(NamedTuple):
     """A parameter or buffer below a body: its path, and the layers and blocks around it with the path inside them."""
@@ -50,7 +53,7 @@ def matches(pattern: str, name: str) -> bool:
     return True
 
 
-def applies(setting: ir.Setting, found: Found) -> bool:
+def applies(setting: ir.Setting | ir.Group, found: Found) -> bool:
     """Whether a setting is about a parameter."""
     if not setting.layer:
         return matches(setting.pattern, found.path)
@@ -112,3 +115,29 @@ def winners(settings: Sequence[ir.Setting], found: Iterable[Found]) -> dict[str,
                     counts[each.path] = number
                     break
     return counts
+
+
+class Trained(NamedTuple):
+    """How a parameter is trained: by which optimizer, with the arguments that count for it, or not at all."""
+
+    optimizer: ir.Record
+    frozen: bool
+    group: int | None
+    """The number of the group that names the optimizer; None for the one of all."""
+
+
+def trained(update: ir.Update, found: Found) -> Trained:
+    """What counts for a parameter: of each setting the last group that says it.
+
+    A group that names an optimizer begins anew: what groups before it say was about another one.
+    """
+    optimizer, settings, frozen, owner = update.optimizer, {}, False, None
+    for number, group in enumerate(update.groups):
+        if not applies(group, found):
+            continue
+        if group.optimizer is not None:
+            optimizer, settings, owner = group.optimizer, {}, number
+        settings |= {name: value for name, value in group.settings.items() if name != "freeze"}
+        frozen = group.settings.get("freeze", frozen)
+    record = ir.Record(optimizer.name, optimizer.arguments | settings, optimizer.span)
+    return Trained(record, frozen, owner)

@@ -21,7 +21,10 @@ _TITLES = {
     "layer": "Layers",
     "function": "Functions",
     "optimizer": "Optimizers",
+    "scheduler": "Schedules of the learning rate",
+    "average": "Averages of the weights",
     "dataset": "Data sets",
+    "transform": "Transforms of a field",
     "metric": "Metrics",
     "initializer": "Initialisers",
 }

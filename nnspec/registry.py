@@ -27,6 +27,9 @@ FOLDERS = {
     "optimizer": "training/optimizers",
     "dataset": "training/datasets",
     "metric": "training/metrics",
+    "scheduler": "training/schedulers",
+    "transform": "training/transforms",
+    "average": "training/averages.py",
     "initializer": "initializers.py",
 }
 """What kinds of library classes there are, and the folder or file where they live."""

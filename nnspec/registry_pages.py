@@ -18,6 +18,9 @@ _WORDS = {
     "optimizer": "an optimizer",
     "dataset": "data",
     "metric": "a metric",
+    "scheduler": "a schedule of the learning rate",
+    "transform": "a transform of a field",
+    "average": "an average of the weights",
     "initializer": "an initialiser",
 }
 
@@ -30,7 +33,9 @@ def known_names() -> list[str]:
 def overview() -> str:
     """Every library name, by kind."""
     titles = {"layer": "Layers", "function": "Functions", "optimizer": "Optimizers"}
-    titles |= {"dataset": "Data sets", "metric": "Metrics", "initializer": "Initialisers"}
+    titles |= {"scheduler": "Schedules of the learning rate", "average": "Averages of the weights"}
+    titles |= {"dataset": "Data sets", "transform": "Transforms of a field", "metric": "Metrics"}
+    titles |= {"initializer": "Initialisers"}
     return "\n\n".join(
         f"{title}:\n" + textwrap.indent(textwrap.fill(", ".join(sorted(registry.index(kind))), _WIDTH - 2), "  ")
         for kind, title in titles.items()

@@ -213,7 +213,49 @@ Adadelta: AdadeltaOptimizer
 ASGD: AveragedSGD
 Rprop: ResilientPropagation, RPROPOptimizer
 LBFGS: LBFGSB, L_BFGS_B, BFGS, QuasiNewton
-accuracy: acc, categorical_accuracy, binary_accuracy, accuracy_score
+accuracy: acc, categorical_accuracy, binary_accuracy, accuracy_score, multiclass_accuracy, sparse_categorical_accuracy
+accuracy: top_k_accuracy, top_k_accuracy_score, top_k_categorical_accuracy, sparse_top_k_categorical_accuracy
+accuracy: top1, top5, multilabel_accuracy
+f1_score: f1, f_score, f_measure, multiclass_f1_score, binary_f1_score, multilabel_f1_score
+fbeta_score: fbeta, f_beta, multiclass_fbeta_score
+precision: precision_score, ppv, positive_predictive_value, multiclass_precision, binary_precision
+recall: recall_score, sensitivity, tpr, true_positive_rate, hit_rate, multiclass_recall, binary_recall
+specificity: tnr, true_negative_rate, selectivity
+negative_predictive_value: npv
+auroc: auc, roc_auc, roc_auc_score, auc_roc, multiclass_auroc, binary_auroc
+average_precision: average_precision_score, ap, pr_auc, auc_pr, auprc, mean_average_precision
+jaccard_index: iou, miou, jaccard, jaccard_score, intersection_over_union
+dice_score: dice, dice_coefficient, dice_coef
+cohen_kappa: kappa, cohen_kappa_score, quadratic_weighted_kappa
+matthews_corrcoef: mcc, matthews_correlation, phi_coefficient
+hamming_distance: hamming, hamming_loss, zero_one_loss, error_rate
+exact_match: subset_accuracy, exact_match_ratio
+calibration_error: ece, expected_calibration_error
+eer: equal_error_rate
+mean_squared_error: mse, rmse, root_mean_squared_error
+mean_absolute_error: mae
+mean_absolute_percentage_error: mape
+symmetric_mean_absolute_percentage_error: smape
+weighted_mean_absolute_percentage_error: wmape
+mean_squared_log_error: msle, rmsle, mean_squared_logarithmic_error
+r2_score: r2, r_squared, coefficient_of_determination
+explained_variance: explained_variance_score
+pearson_corrcoef: pearson, pearsonr, pearson_correlation
+spearman_corrcoef: spearman, spearmanr, spearman_correlation
+kendall_rank_corrcoef: kendall, kendalltau, kendall_tau
+concordance_corrcoef: ccc, concordance_correlation
+peak_signal_noise_ratio: psnr
+structural_similarity_index_measure: ssim, structural_similarity
+multiscale_structural_similarity_index_measure: ms_ssim, multiscale_ssim
+spectral_angle_mapper: sam
+error_relative_global_dimensionless_synthesis: ergas
+universal_image_quality_index: uqi
+signal_noise_ratio: snr
+scale_invariant_signal_noise_ratio: si_snr
+scale_invariant_signal_distortion_ratio: si_sdr, sdr
+perplexity: ppl
+adjusted_rand_score: ari, adjusted_rand_index
+normalized_mutual_info_score: nmi
 out_channels: filters, num_filters, channels, n_filters, num_output, features, channels_out, out_planes, out_features
 out_features: units, output_size, output_dim, out_dim, n_out, num_outputs, hidden, features, size, out_channels
 in_channels: channels_in, input_channels, in_planes, in_features

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from nnspec import ir, registry
-from nnspec.arguments import Arguments, Misfit, convert, describe_kind
+from nnspec.arguments import Arguments, Misfit, convert, describe_kind, objects_of
 from nnspec.facts import Facts
 from nnspec.initializers import Initializer
 from nnspec.layer import Layer, Operation, ShapeError
 from nnspec.layer_complex import refuse_complex
 from nnspec.proof import Proof
+from nnspec.training.average import Average
 from nnspec.training.fault import SettingError
 from nnspec.training.optimizer import Optimizer
+from nnspec.training.scheduler import Scheduler
 from nnspec.training.settings import Settings
+from nnspec.training.transform import Transform
 from nnspec.types import TensorType
 
 
@@ -48,19 +51,36 @@ def check_initializer(init: ir.Initializer, type: TensorType | None = None) -> N
         raise NotValid(reason.message) from None
 
 
-def check_record(kind: str, record: ir.Record) -> None:
-    """Whether there is a library object of that kind and name, and takes these arguments."""
-    _check_together(_build(registry.find(kind, record.name), f"{kind} `{record.name[:80]}`", record.arguments))
+def check_record(kind: str, record: ir.Record) -> Arguments:
+    """The library object of that kind and name; it is there, and takes these arguments."""
+    made = _build(registry.find(kind, record.name), f"{kind} `{record.name[:80]}`", record.arguments)
+    _check_together(made)
+    return made
+
+
+def check_parameters(optimizer: Arguments, parameters: Iterable[tuple[str, tuple[Any, ...]]]) -> None:
+    """Whether an optimizer trains parameters of these names and shapes."""
+    assert isinstance(optimizer, Optimizer)
+    try:
+        optimizer.check_parameters(parameters)
+    except SettingError as reason:
+        raise NotValid(reason.message) from None
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
-    """Whether `train` takes these plain settings."""
+    """Whether `train` takes these plain settings, and records in them are complete."""
     _check_together(_build(Settings, "`train`", settings))
+    for name, cls in Settings.records.items():
+        inside = settings.get(name)
+        if inside is not None:
+            made = _build(cls, f"`{name}`", inside)
+            if set(made.__dict__) != set(inside):
+                raise NotValid(f"`{name}` of `train` is not complete")
 
 
 def _check_together(made: Arguments) -> None:
     try:
-        if isinstance(made, (Optimizer, Settings)):
+        if isinstance(made, (Optimizer, Scheduler, Transform, Average, Settings)):
             made.check()
     except SettingError as reason:
         raise NotValid(reason.message) from None
@@ -108,9 +128,9 @@ def _build(cls: type[Arguments] | None, title: str, given: Mapping[str, Any]) ->
         if field is None:
             raise NotValid(f"{title} has no argument `{name[:80]}`")
         values[name] = _converted(title, field.kind, name, value.value if isinstance(value, ir.Attr) else value)
-        if isinstance(values[name], ir.Record):
-            record = values[name]
-            _build(registry.find("layer", record.name), f"layer `{record.name[:80]}`", record.arguments)
+        kinds = objects_of(field.kind)
+        for record in _records(values[name]) if kinds else ():
+            _check_nested(kinds, record)
         fault = field.bound_fault(values[name])
         if fault:
             raise NotValid(f"`{name}` of {title} {fault}")
@@ -118,6 +138,22 @@ def _build(cls: type[Arguments] | None, title: str, given: Mapping[str, Any]) ->
     if missing:
         raise NotValid(f"{title} lacks its argument `{missing[0]}`")
     return cls(**values)
+
+
+def _records(value: Any) -> Iterator[ir.Record]:
+    if isinstance(value, ir.Record):
+        yield value
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from _records(part)
+
+
+def _check_nested(kinds: tuple[str, ...], record: ir.Record) -> None:
+    """An object among the arguments of another one."""
+    if kinds == ("layer",):
+        _build(registry.find("layer", record.name), f"layer `{record.name[:80]}`", record.arguments)
+    else:
+        check_record(next((kind for kind in kinds if registry.find(kind, record.name)), kinds[0]), record)
 
 
 def _converted(title: str, kind: str, name: str, value: Any) -> Any:

@@ -35,7 +35,11 @@ ROWS = (
     ("nnspec.proof",),
     ("nnspec.registry",),
     ("nnspec.layers", "nnspec.functions", "nnspec.initializers"),
-    ("nnspec.training.fault", "nnspec.training.dataset", "nnspec.training.optimizer", "nnspec.training.settings"),
+    (
+        *("nnspec.training.fault", "nnspec.training.dataset", "nnspec.training.optimizer", "nnspec.training.settings"),
+        *("nnspec.training.scheduler", "nnspec.training.transform", "nnspec.training.average"),
+        "nnspec.training.metric",
+    ),
     ("nnspec.elaborate",),
     ("nnspec.snippet", "nnspec.patch"),
     ("nnspec.render",),
@@ -54,18 +58,25 @@ ROWS = (
 """A module imports from its own row and from those above it. `nnspec.dims` stands for `nnspec.dims_algebra` as well."""
 
 HOMES = {
+    "IPython": ("nnspec.training",),
     "click": ("nnspec.cli",),
+    "datasets": ("nnspec.training",),
     "lark": ("nnspec.syntax",),
+    "mlflow": ("nnspec.training.loggers",),
     "ml_dtypes": ("nnspec.backends.onnx",),
     "numpy": ("nnspec.backends.onnx", "nnspec.training"),
     "onnx": ("nnspec.backends.onnx",),
     "onnxruntime": ("nnspec.backends.onnx",),
+    "pyarrow": ("nnspec.training",),
     "pydantic": ("nnspec.ir_json",),
     "rich": ("nnspec.cli", "nnspec.training"),
     "safetensors": ("nnspec.backends", "nnspec.training"),
     "sklearn": ("nnspec.training",),
+    "tensorboard": ("nnspec.training.loggers",),
     "torch": ("nnspec.backends.torch", "nnspec.training"),
+    "torchmetrics": ("nnspec.training",),
     "typing_extensions": ("nnspec.ir_json",),
+    "wandb": ("nnspec.training.loggers",),
 }
 """The only places that may import a library; no other library may be imported at all."""
 
@@ -92,8 +103,16 @@ LATE = {
     ("nnspec.backends", "onnx"): "sources and weights are written without it",
     ("nnspec.backends", "onnxruntime"): "`--verify` alone needs it",
     ("nnspec.backends", "torch"): "an ONNX model is built from a checkpoint without torch",
+    ("nnspec.training", "datasets"): "only some data is in its form",
+    ("nnspec.training", "pyarrow"): "only the rows of Parquet files need it",
+    ("nnspec.training.metrics", "nnspec.training.borrowed"): "a metric is checked without torch; counting needs it",
+    ("nnspec.training.metrics", "nnspec.training.meters"): "as above",
     ("nnspec.training", "numpy"): "a data set's fields are checked without it; reading the data needs it",
     ("nnspec.training", "rich"): "the progress bar is for terminals",
+    ("nnspec.training.notebook", "IPython"): "only a notebook has it",
+    ("nnspec.training.loggers", "mlflow"): "each logger imports what it is for, when it is asked for",
+    ("nnspec.training.loggers", "tensorboard"): "as above",
+    ("nnspec.training.loggers", "wandb"): "as above",
     ("nnspec.training", "sklearn"): "only some data comes with scikit-learn",
     ("nnspec.training", "torch"): "a loss or an optimizer is checked without it; training needs it",
 }

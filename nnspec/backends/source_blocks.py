@@ -17,6 +17,7 @@ from nnspec.backends.source_init import Constructor
 from nnspec.backends.source_line import Line, as_lists
 from nnspec.backends.source_live import count_uses, live_nodes
 from nnspec.backends.source_names import IMPORTED, identifier
+from nnspec.backends.source_parts import Part
 from nnspec.backends.source_plan import Layout, Step
 from nnspec.backends.source_serving import closing, definitions, laid_out, packed, packs, root_names, train_method
 from nnspec.backends.source_steps import Finder
@@ -29,14 +30,21 @@ _PLAIN = (int, float, bool, str, type(None), tuple)
 
 
 class Blocks:
-    """Writes the classes of an entry into `classes`; `name` is the entry's, `roots` the modules that they use."""
+    """Writes the classes of an entry into `classes`; `name` is the entry's, `roots` the modules that they use.
 
-    def __init__(self, program: ir.Program, entry: ir.Entry, *, merged: bool = True) -> None:
+    `parts` are methods of the entry's class besides `forward`.
+    """
+
+    def __init__(
+        self, program: ir.Program, entry: ir.Entry, *, merged: bool = True, parts: Sequence[Part] = ()
+    ) -> None:
         self.classes: list[list[str]] = []
         self.roots: set[str] = set()
         self._program = program
         self._merged = merged
         self._entry = entry
+        self._parts = parts
+        self._titles = {number: part.name for part in parts for number in part.methods.values()}
         self._order = _callees_first(program, entry.module)
         self._blocks = [n for n in self._order if program.modules[n].kind == "block"]
         self._layers = {n: _layer(program.modules[n]) for n in self._order if program.modules[n].kind == "layer"}
@@ -98,6 +106,7 @@ class Blocks:
     def _reach(self, mode: ir.Mode) -> dict[int, list[int]]:
         """The methods that an entry's method of this mode comes to, by module, in order of calls."""
         starts = [form.methods.get(mode, form.methods["infer"]) for form in self._entry.choices]
+        starts += [part.methods[mode] for part in self._parts if mode in part.methods]
         found: dict[int, list[int]] = {}
         seen = set(starts)
         stack = starts[::-1]
@@ -197,12 +206,16 @@ class Blocks:
             self._variants.update(dict.fromkeys(wanted, "forward"))
             return []
         variants: list[Variant] = []
+        titled: dict[str, list[Variant]] = {}
         texts: dict[int, Forward] = {}
         for mode, m in wanted:
             if m not in texts or self._program.methods[m].mode != "both":
                 texts[m] = self._forward(m, mode, layout, *plans[mode, m])
-            at = _place(variants, mode, texts[m])
-            self._variants[mode, m] = variants[at].name = self._forward_name(layout, at)
+            title = self._titles.get(m, "")
+            alike = titled.setdefault(title, []) if title else variants
+            at = _place(alike, mode, texts[m])
+            self._variants[mode, m] = alike[at].name = title or self._forward_name(layout, at)
+        variants += [variant for (variant,) in titled.values()]
         for variant in variants:
             self.roots |= variant.roots
         return variants

@@ -13,11 +13,12 @@ import torch
 from torch import nn
 
 from nnspec import ir
-from nnspec.backends.source import Written, emit_function, write_module, write_training
+from nnspec.backends.source import Written, emit_function, write_finishing, write_module, write_training
 from nnspec.backends.source_names import identifier
 from nnspec.backends.torch_extern import ExternError, find_externs, in_words, is_current
 from nnspec.backends.torch_weights import WeightsError, adopt, load_state, load_weights, save_weights, weights_of
 from nnspec.passes.pipeline import Optimized
+from nnspec.training.metric_cut import cut
 
 __all__ = [
     "ExternError",
@@ -33,6 +34,8 @@ __all__ = [
 ]
 
 Function = Callable[..., torch.Tensor]
+Measure = tuple[Callable[..., Any], "Function | None"]
+"""What gives a metric's parts the values of a batch, and what makes one number of the parts' numbers at the end."""
 
 
 def build(
@@ -68,11 +71,26 @@ def build(
     return model if device is None else model.to(device)
 
 
-def training_functions(training: ir.Training) -> tuple[list[Function], dict[str, Function]]:
-    """The loss of each update, and the metrics by name, as functions of `training.names` in order."""
-    functions = _execute(write_training(training), "training")
-    losses, metrics = functions[: len(training.updates)], functions[len(training.updates) :]
-    return losses, {metric.name: function for metric, function in zip(training.metrics, metrics, strict=True)}
+def training_functions(training: ir.Training) -> tuple[list[Function], dict[str, Measure]]:
+    """The loss of each update, and what measures each metric, as functions of `training.names` in order."""
+    written = write_training(training)
+    functions = dict(zip(written.names, _execute(written, "training"), strict=True))
+    losses = [functions.pop(name) for name in written.names[: len(training.updates)]]
+    gather = iter([functions.pop(name) for name in list(functions)[: len(training.metrics)]])
+    finish = iter(functions.values())
+    measures = {
+        metric.name: (next(gather), None if cut(metric.graph).finish is None else next(finish))
+        for metric in training.metrics
+    }
+    return losses, measures
+
+
+def finishing_functions(training: ir.Training) -> dict[str, Function]:
+    """What makes one number of the parts' numbers, for the metrics that have parts to be put together."""
+    written = write_finishing(training)
+    made = _execute(written, "training") if written.names else []
+    names = [metric.name for metric in training.metrics if cut(metric.graph).finish is not None]
+    return dict(zip(names, made, strict=True))
 
 
 def rewritten(state: Mapping[str, torch.Tensor], optimized: Optimized) -> dict[str, torch.Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from nnspec.backends.weight_names import with_current_names
+
+_WEIGHTS = "model.safetensors"
+"""The file of weights in a checkpoint."""
 
 _LISTED = 5
 """How many names a message lists before it only counts."""
@@ -37,12 +41,13 @@ class WeightsError(Exception):
 
 
 def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
-    """The tensors in a `.safetensors` file or a torch checkpoint; nothing in the file is run."""
+    """The tensors in a `.safetensors` file or a torch checkpoint; nothing in the file is run.
+
+    Of a run's directory they are those of its best checkpoint, or of the checkpoint that is named.
+    """
     path = Path(path)
     if path.is_dir():
-        inside = path / "best.safetensors"
-        hint = f"; the weights of this run are `{inside}`" if inside.is_file() else ""
-        raise WeightsError(f"`{path}` is a directory{hint}")
+        path = _in_directory(path)
     try:
         state = _read(path)
     except FileNotFoundError:
@@ -59,6 +64,22 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
     if not isinstance(state, Mapping) or not all(isinstance(t, torch.Tensor) for t in state.values()):
         raise WeightsError(f"`{path}` does not hold a mapping from names to tensors")
     return {str(name): tensor for name, tensor in state.items()}
+
+
+def _in_directory(path: Path) -> Path:
+    """The file of weights in a checkpoint of a run, or in the best one that a run has."""
+    if (path / _WEIGHTS).is_file():
+        return path / _WEIGHTS
+    folder = path / "checkpoints"
+    try:
+        index = json.loads((folder / "index.json").read_text("utf-8"))
+        names = [str(index[which]) for which in ("best", "last") if isinstance(index.get(which), str)]
+    except (OSError, ValueError, AttributeError):
+        names = []
+    found = next((place for name in names if (place := folder / Path(name).name / _WEIGHTS).is_file()), None)
+    if found is None:
+        raise WeightsError(f"`{path}` is a directory, and not that of a run with checkpoints")
+    return found
 
 
 def _read(path: Path) -> Any:

@@ -13,7 +13,7 @@ import click
 
 from nnspec.version import __version__
 
-COMMANDS = ("check", "compile", "run", "summary", "fmt", "explain")
+COMMANDS = ("check", "compile", "run", "predict", "evaluate", "runs", "summary", "fmt", "explain")
 
 _INTERRUPTED = 130
 _TRACEBACK = "NNSPEC_TRACEBACK"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -152,6 +153,43 @@ def model_options(command: Command) -> Command:
     )(command)
     return click.option(
         "--model", metavar="NAME", shell_complete=_complete_model, help="The model meant, where a file has several."
+    )(command)
+
+
+_DEVICES = ("cpu", "cuda", "cuda:0", "cuda:1", "mps", "auto")
+
+
+def _complete_device(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    return [name for name in _DEVICES if name.startswith(incomplete)]
+
+
+def device_option(command: Command) -> Command:
+    """`--device`."""
+    return click.option(
+        "--device",
+        metavar="NAME",
+        default="cpu",
+        show_default=True,
+        shell_complete=_complete_device,
+        help="cpu, cuda, cuda:1, mps, or auto for the best that is there.",
+    )(command)
+
+
+def _complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from nnspec.training.runs import runs_in
+
+    return [name for name in (str(run) for run in runs_in(Path("runs"))) if name.startswith(incomplete)]
+
+
+def run_argument(command: Command) -> Command:
+    """The run that a command is about."""
+    return click.argument("run", metavar="RUN", type=click.Path(), shell_complete=_complete_run)(command)
+
+
+def checkpoint_option(command: Command) -> Command:
+    """`--checkpoint`."""
+    return click.option(
+        "--checkpoint", metavar="WHICH", help="Weights of which moment: best, last, or a step.  [default: best]"
     )(command)
 
 

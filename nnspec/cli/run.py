@@ -9,39 +9,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
-from nnspec.cli.options import Sizes, extern_option, file_argument, format_option, merged, model_options
+from nnspec.cli.options import Sizes, device_option, extern_option, file_argument, format_option, merged, model_options
 from nnspec.cli.report import reported, warn
 from nnspec.compiler import Compiled
 from nnspec.compiler_input import Input, compile_input, read_input
 from nnspec.compiler_run import train, try_out
 
 if TYPE_CHECKING:
-    from nnspec.training.progress import Outline, Progress, Row
+    from nnspec.training.listener import Listener
     from nnspec.training.trial import Seen, Trial
 
 _INTERRUPTED = 130
-_DEVICES = ("cpu", "cuda", "cuda:0", "cuda:1", "mps", "auto")
-
-
-def _complete_device(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    return [CompletionItem(name) for name in _DEVICES if name.startswith(incomplete)]
 
 
 @click.command("run")
 @file_argument
 @model_options
-@click.option(
-    "--device",
-    metavar="NAME",
-    default="cpu",
-    show_default=True,
-    shell_complete=_complete_device,
-    help="cpu, cuda, cuda:1, mps, or auto for the best that is there.",
-)
+@device_option
 @click.option("--out", metavar="DIR", default="runs", show_default=True, type=click.Path(), help="Where runs are kept.")
 @click.option("--name", metavar="NAME", help="Name of the run's directory, before its number.  [default: the model's]")
+@click.option(
+    "--resume",
+    metavar="WHICH",
+    is_flag=False,
+    flag_value="auto",
+    help="Go on with a run: auto (the newest that is not finished, else a new one), last, best, or a path.",
+)
+@click.option("--accept-changes", is_flag=True, help="Go on with a run of another spec, as the spec is now.")
 @click.option("--size", "sizes", metavar="N=1,T=128", multiple=True, type=Sizes(), help="Sizes of the random batch.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress, only how it ended.")
 @extern_option
@@ -79,7 +74,9 @@ def _train(
         root=Path(options["out"]),
         name=options["name"] or "",
         overrides=written,
-        progress=_progress(quiet=options["quiet"], silent_end=output_format == "json"),
+        listener=_progress(quiet=options["quiet"], silent_end=output_format == "json"),
+        resume=options["resume"],
+        accept_changes=options["accept_changes"],
     )
     if output_format == "json":
         click.echo(json.dumps(result.json() | {"directory": str(result.directory)}))
@@ -87,35 +84,14 @@ def _train(
         raise click.exceptions.Exit(_INTERRUPTED)
 
 
-def _progress(*, quiet: bool, silent_end: bool) -> Progress:
+def _progress(*, quiet: bool, silent_end: bool) -> Listener:
     """Progress on standard error, and how it ended on standard output (in JSON it is the command that says so)."""
     from nnspec.training.bar import progress_on
-    from nnspec.training.progress import Progress, table
+    from nnspec.training.listener import Listeners
+    from nnspec.training.progress import Ending
 
-    class Shown(Progress):
-        """Passes everything on but the end."""
-
-        def __init__(self) -> None:
-            self.inner = progress_on(sys.stderr, quiet=quiet)
-
-        def start(self, outline: Outline) -> None:
-            self.inner.start(outline)
-
-        def step(self, epoch: int, step: int, loss: float, samples_per_second: float) -> None:
-            self.inner.step(epoch, step, loss, samples_per_second)
-
-        def epoch(self, row: Row) -> None:
-            self.inner.epoch(row)
-
-        def finish(self, rows: Mapping[str, Row], remark: str) -> None:
-            self.inner.close()
-            for line in () if silent_end else (*table(rows), remark):
-                click.echo(line)
-
-        def close(self) -> None:
-            self.inner.close()
-
-    return Shown()
+    progress = progress_on(sys.stderr, quiet=quiet)
+    return progress if silent_end else Listeners((progress, Ending(sys.stdout)))
 
 
 def _table(trial: Trial) -> str:

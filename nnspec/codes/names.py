@@ -106,16 +106,6 @@ CODES = (
         _model("a = Linear(8)\ny = x -> a\noutput z = y -> Linear(8, weight=a.weight)"),
     ),
     Code(
-        "NNS209",
-        "read, but not compiled yet",
-        """
-        This version of nnspec reads the whole language and compiles most of it. What it leaves out for now says so
-        with this code: `update`, and some settings of `train`.
-        """,
-        f"{_TWO_MODELS}\ntrain Large {{\n  schedule  = CosineAnnealingLR(T_max=10){_TRAIN}",
-        f"{_TWO_MODELS}\ntrain Large {{{_TRAIN}",
-    ),
-    Code(
         "NNS210",
         "no such model",
         """

@@ -53,16 +53,11 @@ def check_declaration(session: Session, node: ast.Extern) -> None:
                 helps=("a module as `import` in Python takes it, a colon, and the class in it",),
             )
         )
-    elif not session.allow_extern:
-        session.sink.report(
-            error(
-                "NNS222",
-                f"`{name}` is written in Python, and running Python must be allowed",
-                node.origin.span,
-                "building the model runs this code",
-                helps=("if you trust it: `--allow-extern`, or `allow_extern=True` in Python",),
-            )
-        )
+    else:
+        try:
+            require_allowed(session, name, node.origin.span, "building the model runs this code")
+        except Fault as fault:
+            session.sink.report(fault.diagnostic)
     if name[0].islower():
         message = f"`{name}` is a layer, and layers have capitalised names"
         session.sink.report(error("NNS223", message, node.name.span, "in lower case"))
@@ -71,6 +66,20 @@ def check_declaration(session: Session, node: ast.Extern) -> None:
             message = f"`{hyper.name.id}` cannot be the name of an argument in Python"
             session.sink.report(error("NNS223", message, hyper.name.span, "a word of Python's own"))
     _check_body(session, node)
+
+
+def require_allowed(session: Session, name: str, span: Span, label: str) -> None:
+    """Refuse what is written in Python, unless the caller allows it."""
+    if not session.allow_extern:
+        raise Fault(
+            error(
+                "NNS222",
+                f"`{name}` is written in Python, and running Python must be allowed",
+                span,
+                label,
+                helps=("if you trust it: `--allow-extern`, or `allow_extern=True` in Python",),
+            )
+        )
 
 
 def _check_body(session: Session, node: ast.Extern) -> None:

@@ -32,6 +32,7 @@ from nnspec.elaborate.values import (
     RepeatRecipe,
     Tensor,
     describe,
+    is_number,
 )
 from nnspec.syntax import ast
 
@@ -286,6 +287,33 @@ def _sum(frame: Frame, values: list[Any] | tuple[Any, ...], span: Span) -> Any:
     return reduce(lambda total, value: apply_named(frame, "add", (total, value), span), values)
 
 
+_BOUNDS = {"min": ("clamp_max", "minimum"), "max": ("clamp_min", "maximum")}
+"""What the least and the greatest of a tensor and a number are, and of two tensors."""
+
+
+def _are_scalars(values: list[Any]) -> bool:
+    """Whether these are numbers and tensors without dimensions, of which `min(1, x)` is the least."""
+    tensors = [v for v in values if isinstance(v, (Tensor, Owned))]
+    numbers = len(values) - len(tensors)
+    return (
+        len(values) > 1
+        and bool(tensors)
+        and all(t.type.dims == () for t in tensors)
+        and (numbers == sum(map(is_number, values)))
+    )
+
+
+def _extreme(frame: Frame, name: str, values: list[Any], span: Span) -> Any:
+    """The least or the greatest of numbers and of tensors without dimensions."""
+    of_number, of_tensor = _BOUNDS[name]
+    numbers = [v for v in values if is_number(v)]
+    tensors = [v for v in values if not is_number(v)]
+    result = reduce(lambda one, other: apply_named(frame, of_tensor, (one, other), span), tensors)
+    if not numbers:
+        return result
+    return apply_named(frame, of_number, (result, BUILTINS[name](frame, [numbers], span)), span)
+
+
 @handles(ast.Call)
 def _call(frame: Frame, node: ast.Call) -> Any:
     arguments = node.arguments
@@ -293,6 +321,8 @@ def _call(frame: Frame, node: ast.Call) -> Any:
         name = name_of(node.function)
         assert name is not None
         values = [evaluate(frame, a.value) for a in arguments]
+        if name in _BOUNDS and _are_scalars(values) and not any(a.name for a in arguments):
+            return _extreme(frame, name, values, node.span)
         if not (registry.find("function", name) and any(isinstance(v, (Tensor, Owned)) for v in values)):
             for argument in arguments:
                 if argument.name is not None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from nnspec.arguments import parse_words, words_of
 from nnspec.diagnostics import Sink, Span, error
 from nnspec.elaborate.expressions import evaluate
 from nnspec.elaborate.frame import Frame
@@ -32,6 +34,15 @@ def parse_value(session: Session, name: str, text: Written) -> ast.Expr:
     if len(file.declarations) != 1 or not isinstance(file.declarations[0], ast.Assign):
         raise Fault(error("NNS314", f"`{text}` is not a value", Span(0, len(text) + 8, number), "not a value"))
     return file.declarations[0].value
+
+
+_BARE = re.compile(r"[\w./~-]+(?: [\w./~-]+)*")
+
+
+def parse_setting(session: Session, name: str, text: Written, kind: str) -> ast.Expr:
+    """The expression that an override says for a setting of a kind: a word needs no quotes where it can be one."""
+    word = text in words_of(kind) or ("str" in parse_words(kind) and _BARE.fullmatch(text) and text != "none")
+    return parse_value(session, name, Written(f'"{text}"') if word else text)
 
 
 def setting_called(name: str) -> str | None:

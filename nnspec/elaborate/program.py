@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from nnspec import ir
 from nnspec.diagnostics import Label, Sink, Sources, Span, error
@@ -22,6 +22,8 @@ from nnspec.elaborate.statements import run
 from nnspec.elaborate.values import BlockRecipe, Fault, Silent
 from nnspec.suggest import suggest
 from nnspec.syntax import ast
+
+_T = TypeVar("_T")
 
 Overrides = Mapping[str, Any]
 """Hyperparameters set from outside: values, or `overrides.Written` text in the language's own notation."""
@@ -85,7 +87,11 @@ def choose(session: Session, name: str | None) -> ast.Block | None:
                 "which one is meant?",
                 helps=(
                     f"name it: `--model {known[-1].name.id}`",
-                    *((f"or behind `train`: `train {known[-1].name.id} {{`",) if train is not None else ()),
+                    *(
+                        (f"or behind `train`: `train {known[-1].name.id} {{`",)
+                        if train is not None and not trains_several(train)
+                        else ()
+                    ),
                 ),
             )
         )
@@ -107,6 +113,11 @@ def _trained(session: Session, train: ast.Train | None) -> ast.Block | None:
         other = session.main.constants.get(node.value.id)
         return _model_called(other.file, node.name) if isinstance(other, Namespace) else None
     return _model_called(session.main, node.id) if isinstance(node, ast.Name) else None
+
+
+def trains_several(train: ast.Train | None) -> bool:
+    """Whether the head of `train` binds several models: `train (G = Generator(), D = Discriminator())`."""
+    return train is not None and isinstance(train.model, ast.Tuple)
 
 
 def _mentioned(block: ast.Definition) -> set[str]:
@@ -197,17 +208,22 @@ def _deep_recursion() -> Iterator[None]:
 
 def elaborate_model(session: Session, recipe: BlockRecipe) -> ir.Entry | None:
     """Elaborate a model by itself, for both modes where it asks for `training`."""
+    return within_depth(session, lambda: entry_of(session, recipe), recipe.title, recipe.block.head)
+
+
+def within_depth(session: Session, action: Callable[[], _T | None], title: str, span: Span) -> _T | None:
+    """Run an elaboration, which may nest deeply; None when it has faults, which are reported."""
     with _deep_recursion():
         try:
-            return entry_of(session, recipe)
+            return action()
         except Silent:
             return None
         except RecursionError:
             session.sink.report(
                 error(
                     "NNS310",
-                    f"blocks and expressions of `{recipe.title}` are nested too deeply",
-                    recipe.block.head,
+                    f"blocks and expressions of `{title}` are nested too deeply",
+                    span,
                     "too many levels",
                     helps=("let blocks use themselves fewer times, or split long expressions",),
                 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from nnspec import ir, registry
 from nnspec.diagnostics import Diagnostic, Edit, Fix, Span, error
 from nnspec.elaborate.expressions import evaluate
-from nnspec.elaborate.files import Namespace
+from nnspec.elaborate.files import FileScope, Namespace
 from nnspec.elaborate.frame import Frame
 from nnspec.elaborate.parameters import closed, initializer
 from nnspec.elaborate.place import Place
@@ -48,14 +49,15 @@ def note_settings(frame: Frame, node: ast.Settings) -> None:
     if frame.block is not None and frame.block.name.id[0].islower():
         message = f"`{frame.block.name.id}` is a function, and a function owns no parameters"
         raise Fault(error("NNS214", message, node.span, "whose parameters?"))
-    pattern, is_path = _pattern(frame, node.pattern)
+    pattern, is_path = read_pattern(frame, node.pattern)
     value = _init(node)
     init = initializer(frame, value, "`init`")
     graph = None if init is not None else closed(frame, value, "`init`", "param")
     frame.settings.append(Noted(pattern, is_path, init, graph, node, value.span, frame.home))
 
 
-def _pattern(frame: Frame, node: ast.Expr) -> tuple[str, bool]:
+def read_pattern(frame: Frame, node: ast.Expr) -> tuple[str, bool]:
+    """What stands behind `params`, and whether it is a path and no pattern in quotes."""
     if isinstance(node, ast.Name):
         return node.id, True
     pattern = evaluate(frame, node)
@@ -119,7 +121,7 @@ def settled(frame: Frame, members: tuple[ir.Member, ...]) -> tuple[ir.Setting, .
     for noted in frame.settings:
         setting = _setting(frame, noted, found)
         if not any(applies(setting, each) and each.member.kind == "param" for each in found):
-            frame.report(_nothing(frame, noted, setting, found))
+            frame.report(nothing_matched(frame, noted.node, noted.pattern, setting, found))
             failed = True
         settings.append(setting)
     if failed:
@@ -144,25 +146,34 @@ def content_of_settings(settings: tuple[ir.Setting, ...]) -> Any:
 
 
 def _setting(frame: Frame, noted: Noted, found: list[Found]) -> ir.Setting:
-    """A statement as the IR has it: paths are patterns, of one parameter or of all below a layer."""
+    """A statement as the IR has it."""
     layer, pattern = "", noted.pattern
     if noted.is_path:
         layer, pattern = _kind_of_layer(frame, noted.pattern, noted.home)
-        exact = ir.Setting(pattern, layer)
-        if not pattern:
-            pattern = "*"
-        elif not any(applies(exact, each) for each in found):
-            pattern = f"{pattern}.*"
+        pattern = pattern_of_path(pattern, layer, found)
     return ir.Setting(pattern, layer, noted.init, noted.value, noted.node.span)
+
+
+def pattern_of_path(path: str, layer: str, found: Sequence[Found]) -> str:
+    """A path as a pattern: of one parameter, or of all below a layer."""
+    if not path:
+        return "*"
+    exact = ir.Setting(path, layer)
+    return path if any(applies(exact, each) for each in found) else f"{path}.*"
 
 
 def _kind_of_layer(frame: Frame, path: str, home: Place) -> tuple[str, str]:
     """The kind of layer that a path begins with, or "", and the rest: members of the group and the body come first."""
-    first, _, rest = path.partition(".")
+    first = path.partition(".")[0]
     owner = next((place for place in home.outward() if first in place.children), None)
     if owner is not None:
         return "", f"{owner.path}.{path}" if owner.path else path
-    file = frame.file
+    return layer_in(frame.file, path)
+
+
+def layer_in(file: FileScope, path: str) -> tuple[str, str]:
+    """The kind of layer of a file, or of the library, that a path begins with, or "", and the rest."""
+    first, _, rest = path.partition(".")
     space = file.constants.get(first)
     if isinstance(space, Namespace):
         first, _, rest = rest.partition(".")
@@ -192,35 +203,38 @@ def _misfit(frame: Frame, noted: Noted, path: str, type_: TensorType) -> Diagnos
     return error("NNS318", message, span, f"this is {value}", helps=helps)
 
 
-def _nothing(frame: Frame, noted: Noted, setting: ir.Setting, found: list[Found]) -> Diagnostic:
-    """The diagnostic of a pattern that matches no parameter."""
-    place, written = noted.node.pattern.span, frame.session.text(noted.node.pattern.span)
+def nothing_matched(
+    frame: Frame, node: ast.Settings, pattern: str, setting: ir.Setting | ir.Group, found: Sequence[Found]
+) -> Diagnostic:
+    """The diagnostic of a `params` whose pattern, or path, matches no parameter of the frame's body."""
+    place, written = node.pattern.span, frame.session.text(node.pattern.span)
+    is_path = isinstance(node.pattern, ast.Name)
     buffers = [each.path for each in found if applies(setting, each)]
     if buffers:
         message = f"{_quoted(written)} matches buffers only, and how a buffer starts is not for `params`"
         label = f"{_listed(buffers)}: not trained"
         return error("NNS319", message, place, label, helps=("a buffer says what it holds: `buffer NAME: TYPE = ...`",))
-    tied = next((t for t in frame.ties if not setting.layer and matches(noted.pattern, t.alias)), None)
+    tied = next((t for t in frame.ties if not setting.layer and matches(pattern, t.alias)), None)
     if tied is not None:
         message = f"`{tied.alias}` is tied to `{tied.owner}`, and goes by that name"
-        fix = Fix(f"write `{tied.owner}`", (Edit(place, tied.owner if noted.is_path else f'"{tied.owner}"'),))
+        fix = Fix(f"write `{tied.owner}`", (Edit(place, tied.owner if is_path else f'"{tied.owner}"'),))
         return error("NNS319", message, place, "matches no parameter", fixes=(fix,))
     names = [each.path for each in found if each.member.kind == "param"]
     if setting.layer:
         names = [p for each in found if each.member.kind == "param" for n, p in each.within if n == setting.layer]
         if not names:
-            return _no_layer(noted, setting.layer, found, place)
+            return _no_layer(setting.layer, found, place)
     kinds = [] if setting.layer else list(dict.fromkeys(n for each in found for n, _ in each.within))
     candidates = [f"{setting.layer}.{name}" if setting.layer else name for name in dict.fromkeys(names)]
-    close = suggest(noted.pattern, [*candidates, *kinds])
-    fixes = (Fix(f"write `{close}`", (Edit(place, close if noted.is_path else f'"{close}"'),)),) if close else ()
+    close = suggest(pattern, [*candidates, *kinds])
+    fixes = (Fix(f"write `{close}`", (Edit(place, close if is_path else f'"{close}"'),)),) if close else ()
     what = f"a `{setting.layer}`" if setting.layer else frame.title
     notes = [f"parameters of {what} are {_listed(names)}"] if names else [f"{what} has no parameters"]
     message = f"{_quoted(written)} matches no parameter of {what}"
     return error("NNS319", message, place, "matches nothing", notes=notes, fixes=fixes)
 
 
-def _no_layer(noted: Noted, layer: str, found: list[Found], place: Span) -> Diagnostic:
+def _no_layer(layer: str, found: Sequence[Found], place: Span) -> Diagnostic:
     kinds = list(dict.fromkeys(name for each in found if each.member.kind == "param" for name, _ in each.within))
     notes = [f"there are {_listed(kinds)}"] if kinds else []
     message = f"there is no `{layer}` with parameters in this body"

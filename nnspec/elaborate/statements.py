@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nnspec.diagnostics import Span, error
+from nnspec.diagnostics import error
 from nnspec.elaborate import members, operators  # noqa: F401 - they register what they handle
 from nnspec.elaborate.absent import absent_helps
 from nnspec.elaborate.asserts import run_assert
@@ -135,17 +135,6 @@ def _settings(frame: Frame, node: ast.Settings) -> None:
 @_runs(ast.Update)
 def _update(frame: Frame, node: ast.Update) -> None:
     raise Fault(error("NNS217", "`update` stands in a `train` section", node.span, "outside of `train`"))
-
-
-def not_built(what: str, span: Span) -> Any:
-    """The diagnostic of a part of the language that cannot be elaborated yet."""
-    return error(
-        "NNS209",
-        f"{what} cannot be compiled yet",
-        span,
-        "read, but not elaborated",
-        notes=("this version of nnspec reads the whole language, and does not compile all of it",),
-    )
 
 
 # --- bindings --------------------------------------------------------------------------------------------------------

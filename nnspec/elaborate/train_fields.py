@@ -14,17 +14,14 @@ from nnspec.training.dataset import Dataset
 from nnspec.types import TensorType, show_dtype
 
 
-def schema(section: Section, data: Dataset, to_run: bool) -> dict[str, TensorType] | None:
+def schema(section: Section, name: str, data: Dataset, to_run: bool) -> dict[str, TensorType] | None:
     """Types of the data's fields; None when a file that is missing would have to tell, which is a fault `to_run`."""
-    found: dict[str, TensorType] | None = translated(
-        section, "data", lambda: (data.types if to_run else data.schema)(section.base)
-    )
-    return found
+    return translated(section, name, lambda: (data.types if to_run else data.schema)(section.base))
 
 
 def match_inputs(section: Section, fields: dict[str, TensorType]) -> tuple[dict[str, str], dict[str, Size]]:
     """Which field feeds which input, and the sizes that the model's symbols get."""
-    renamed = _input_names(section, fields)
+    renamed = input_names(section, fields)
     section.method = _method_for(section, {n for n in section.entry.optional if renamed.get(n, n) in fields})
     sizes: dict[str, Size] = {}
     inputs: dict[str, str] = {}
@@ -56,7 +53,8 @@ def _method_for(section: Section, given: set[str]) -> ir.Method:
     return section.session.methods[methods.get("train", methods["infer"])]
 
 
-def _input_names(section: Section, fields: dict[str, TensorType]) -> dict[str, str]:
+def input_names(section: Section, fields: dict[str, TensorType] | None) -> dict[str, str]:
+    """The fields that `inputs` names for inputs of the model; whether they are there is asked if they are known."""
     node = written(section, "inputs")
     if node is None:
         return {}
@@ -71,8 +69,8 @@ def _input_names(section: Section, fields: dict[str, TensorType]) -> dict[str, s
             raise Fault(
                 error("NNS607", f"the model has no input `{item.name}`", item.span, helps=(f"it has {listed}",))
             )
-        if field is None or field not in fields:
-            helps = (f"its fields are {', '.join(fields)}",)
+        if field is None or (fields is not None and field not in fields):
+            helps = (f"its fields are {', '.join(fields)}",) if fields is not None else ()
             raise Fault(error("NNS607", "the data has no such field", item.value.span, helps=helps))
         names[item.name] = field
     return names

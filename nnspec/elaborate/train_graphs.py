@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
-from nnspec import ir
+from nnspec import ir, registry
 from nnspec.diagnostics import error
+from nnspec.dims import symbol
 from nnspec.elaborate.builtins import BUILTINS
 from nnspec.elaborate.expressions import evaluate, library, target_names, unknown_name
 from nnspec.elaborate.frame import Frame, GraphBuilder, name_of
@@ -16,6 +17,8 @@ from nnspec.elaborate.statements import run
 from nnspec.elaborate.train_section import Section, written
 from nnspec.elaborate.values import Fault, FunctionValue, Record, Silent, Tensor, describe
 from nnspec.syntax import ast
+from nnspec.training.dataset import BATCH
+from nnspec.training.metric_cut import NotCut, cut, metrics_in
 from nnspec.types import TensorType, is_float
 
 EXPRESSIONS = ("loss", "metrics")
@@ -25,12 +28,20 @@ LIBRARY = ("function", "metric")
 """What they are computed with."""
 
 
+Names = tuple[tuple[Literal["model", "data", "clock"], str], ...]
+"""What the graphs take, in the order of their inputs."""
+
+CLOCK = {name: TensorType("float32", ()) for name in ("step", "epoch")}
+"""How many steps and epochs are done: numbers that a loss may use, unless something else has their names."""
+
+
 def mentioned_names(
-    section: Section, outputs: Mapping[str, Any], fields: Mapping[str, Any]
-) -> tuple[tuple[Any, str], ...]:
-    """Outputs and fields that the loss and the metrics mention, in order."""
-    nodes = [n for name in EXPRESSIONS if (n := written(section, name)) is not None]
-    nodes += [b.value for b in section.bindings]
+    section: Section, outputs: Mapping[str, Any], fields: Mapping[str, Any], parts: Sequence[Section] = ()
+) -> Names:
+    """Outputs, fields and clocks that the loss and the metrics mention, in the section or in its parts, in order."""
+    places = (section, *(part for part in parts if part is not section))
+    nodes = [n for place in places for name in EXPRESSIONS if (n := written(place, name)) is not None]
+    nodes += [b.value for place in places for b in place.bindings]
     mentioned: set[tuple[str, str]] = set()
     for node in walk(tuple(nodes)):
         if isinstance(node, ast.Attribute) and name_of(node.value) in ("model", "data"):
@@ -49,8 +60,13 @@ def mentioned_names(
                     )
                 )
             mentioned.add(("model" if node.id in outputs else "data", node.id))
-    found = [("model", n) for n in outputs if ("model", n) in mentioned]
-    return tuple(found + [("data", n) for n in fields if ("data", n) in mentioned])
+    bound = {name.id for place in places for binding in place.bindings for name in target_names(binding.target)}
+    hidden = {*outputs, *fields, *bound, *section.frame.file.constants}
+    return (
+        *(("model", n) for n in outputs if ("model", n) in mentioned),
+        *(("data", n) for n in fields if ("data", n) in mentioned),
+        *(("clock", n) for n in CLOCK if ("data", n) in mentioned and n not in hidden),
+    )
 
 
 def check_functions(section: Section) -> None:
@@ -67,20 +83,28 @@ def check_functions(section: Section) -> None:
                     frame.report(unknown_name(frame, function).diagnostic)
 
 
-def _graph_frame(section: Section, names: tuple[tuple[Any, str], ...], types: list[TensorType]) -> Frame:
+def graph_frame(section: Section, names: Names, types: list[TensorType], mode: ir.Mode = "train") -> Frame:
+    """A frame with these tensors, in which the bindings of the section have been worked out."""
     frame = Frame(section.session, "`train`")
     frame.library = LIBRARY
     frame.offered = section.offered
     frame.graph = GraphBuilder()
-    numbers = {n: v for n, v in section.frame.scope.items() if n in section.settings}
-    frame.scope = numbers | {"model": Record(section.recipe.arguments), "data": Record()}
+    # `precision` is a setting and a metric: in an expression it is the metric.
+    numbers = {
+        n: v for n, v in section.frame.scope.items() if n in section.settings and registry.find("metric", n) is None
+    }
+    batch = {} if "N" in frame.file.constants else {"N": symbol(BATCH)}
+    frame.scope = batch | numbers | {"model": Record(section.recipe.arguments), "data": Record()}
     counts = [n for _, n in names]
     for (kind, name), type_ in zip(names, types, strict=True):
         tensor = frame.graph.value(type_, None)
         frame.graph.hint(tensor, name)
-        frame.scope[kind][name] = tensor
+        if kind != "clock":
+            frame.scope[kind][name] = tensor
         if counts.count(name) == 1:
             frame.scope[name] = tensor
+    if section.models is not None:
+        section.models.enter(frame, mode)
     run(frame, section.bindings)
     section.frame.failed |= frame.failed
     return frame
@@ -121,16 +145,29 @@ def _scalar(section: Section, frame: Frame, node: ast.Expr, what: str) -> Tensor
     return value
 
 
-def loss_graph(section: Section, names: tuple[tuple[Any, str], ...], types: list[TensorType]) -> ir.Graph | None:
+def loss_graph(section: Section, names: Names, types: list[TensorType], mode: ir.Mode = "train") -> ir.Graph | None:
+    """The graph of the loss; None when there is none, or it is at fault, which is reported."""
     node = written(section, "loss")
     if node is None:
         return None
-    frame = _graph_frame(section, names, types)
+    frame = graph_frame(section, names, types, mode)
     value = _scalar(section, frame, node, "the loss")
-    return None if value is None else _finish(frame, len(names), value)
+    graph = None if value is None else _finish(frame, len(names), value)
+    return None if graph is None or _has_metric(section, graph) else graph
 
 
-def metric_graphs(section: Section, names: tuple[tuple[Any, str], ...], types: list[TensorType]) -> list[ir.Metric]:
+def _has_metric(section: Section, graph: ir.Graph) -> bool:
+    """Report the first metric that a loss is computed with."""
+    found = next(metrics_in(graph), None)
+    if found is not None:
+        message = f"`{found.function}` is a metric: it counts over all batches of an epoch, and has no gradient"
+        helps = ("a loss is computed with functions; watch the metric by `metrics = [...]`",)
+        section.fail(Fault(error("NNS612", message, found.span, "not a loss", helps=helps)))
+    return found is not None
+
+
+def metric_graphs(section: Section, names: Names, types: list[TensorType]) -> list[ir.Metric]:
+    """The metrics, each a graph of its own; faults are reported."""
     node = written(section, "metrics")
     if node is None:
         return []
@@ -155,11 +192,21 @@ def metric_graphs(section: Section, names: tuple[tuple[Any, str], ...], types: l
                 )
             )
             continue
-        frame = _graph_frame(section, names, types)
+        frame = graph_frame(section, names, types, "infer")
         value = _scalar(section, frame, item, "a metric")
         if value is not None:
             metrics.append(ir.Metric(name, _finish(frame, len(names), value)))
+            _check_cut(section, metrics[-1], item)
     return metrics
+
+
+def _check_cut(section: Section, metric: ir.Metric, node: ast.Expr) -> None:
+    """Report what mixes values of a batch with those of an epoch."""
+    try:
+        cut(metric.graph)
+    except NotCut as reason:
+        helps = ("work with the metric's own number: `1 - accuracy(...)`", "or give it what it is worked out from")
+        section.fail(Fault(error("NNS612", reason.message, reason.span or node.span, reason.label, helps=helps)))
 
 
 def _metric_name(node: ast.Expr) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from nnspec import ir
 from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, Span, error
 from nnspec.elaborate.session import Session
+from nnspec.elaborate.warn_targets import target_warnings
 
 _TRANSPARENT = frozenset(
     ("reshape", "flatten", "squeeze", "unsqueeze", "permute", "transpose", "getitem", "rearrange", "to", "Flatten")
@@ -21,6 +22,10 @@ _ACTIVATIONS = {
     "log_softmax": "log_softmax",
     "Sigmoid": "sigmoid",
     "sigmoid": "sigmoid",
+    "ReLU": "relu",
+    "relu": "relu",
+    "Tanh": "tanh",
+    "tanh": "tanh",
 }
 _SCORES = ("Linear", "Bilinear", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose2d", "matmul")
 
@@ -32,6 +37,12 @@ _TWICE = {
     "and the model ends in one",
     ("binary_cross_entropy_with_logits", "softmax"): "`binary_cross_entropy_with_logits` takes scores, "
     "and the model ends in a softmax",
+    ("cross_entropy", "relu"): "`cross_entropy` takes scores of both signs, and the model ends in a ReLU",
+    ("cross_entropy", "tanh"): "`cross_entropy` takes scores of any size, and the model ends in a tanh",
+    ("binary_cross_entropy_with_logits", "relu"): "`binary_cross_entropy_with_logits` takes scores of both signs, "
+    "and the model ends in a ReLU",
+    ("binary_cross_entropy_with_logits", "tanh"): "`binary_cross_entropy_with_logits` takes scores of any size, "
+    "and the model ends in a tanh",
     ("multilabel_soft_margin_loss", "sigmoid"): "`multilabel_soft_margin_loss` applies the sigmoid itself, "
     "and the model ends in one",
 }
@@ -47,6 +58,9 @@ _MISSING = {
 }
 
 
+_HARM = {"relu": "no score falls below 0", "tanh": "no score leaves the range from -1 to 1"}
+_REPAIR = dict.fromkeys(_HARM, "leave out the last activation: the loss takes what the layer in front of it gives")
+
 _Origin = tuple[str, "Span | None"]
 """What made a value, behind all that only reshaped it: softmax, sigmoid, scores; and where."""
 
@@ -59,6 +73,7 @@ def training_warnings(session: Session, program: ir.Program) -> Iterator[Diagnos
     losses = [update.loss for update in training.updates]
     for loss in losses:
         yield from _graph_warnings(session, program, training, loss)
+        yield from target_warnings(program, training, loss)
     # With another loss, such as the squared error, scores without a sigmoid may well aim at 0 and 1.
     logits = "binary_cross_entropy_with_logits"
     if any(isinstance(node, ir.Op) and node.function == logits for loss in losses for node in loss.nodes):
@@ -99,10 +114,10 @@ def _judge(session: Session, node: ir.Op, origin: _Origin) -> Iterator[Diagnosti
             "NNS630",
             twice,
             node.span,
-            "learns slowly, or not at all" if kind != "log_softmax" else "does it once more",
+            "does it once more" if kind == "log_softmax" else _HARM.get(kind, "learns slowly, or not at all"),
             severity="warning",
             others=others,
-            helps=("give the loss the scores, and make probabilities in an output of their own",),
+            helps=(_REPAIR.get(kind, "give the loss the scores, and make probabilities in an output of their own"),),
         )
     message, better = _MISSING.get((node.function, kind), ("", ""))
     if message:

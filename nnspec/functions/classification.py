@@ -8,7 +8,7 @@ from nnspec.arguments import arg
 from nnspec.dims import Size, show
 from nnspec.functions._losses import expect_weight, same_shape, total
 from nnspec.functions._operands import axis, expect_dtype, same_type, shape_text
-from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call, method
+from nnspec.layer import Code, Example, Function, OnnxGraph, Rules, ShapeError, call, infix, method
 from nnspec.layers._expect import expect_float, expect_tensor
 from nnspec.layers._lowering import reduce
 from nnspec.types import TensorType, is_float
@@ -117,12 +117,16 @@ class ClassLoss(Function):
         same_shape(self, rules, x, target)
 
     def torch(self, *inputs: Any) -> Code:
-        x, *rest = inputs
-        if self.dim not in (None, 1):
+        x, target, *rest = inputs
+        if self.dim == -1 and self.reduction != "none":
+            # As rows: torch is twice as fast with these as with classes in between, and nothing is copied.
+            behind = infix("-", method("dim", x), 2)
+            x, target = method("flatten", x, 0, -2), method("flatten", target, 0, behind)
+        elif self.dim not in (None, 1):
             x = method("movedim", x, self.dim, 1)
         options = self.options()
         options.pop("dim", None)
-        return call(f"F.{type(self).__name__}", x, *rest, **options)
+        return call(f"F.{type(self).__name__}", x, target, *rest, **options)
 
     def _loss(self, g: OnnxGraph, kind: TensorType, logs: str, target: str, weight: str | None, smooth: float) -> Any:
         """The loss of log-probabilities, by right classes."""
@@ -169,6 +173,8 @@ class cross_entropy(ClassLoss):
     probabilities. Source: `torch.nn.functional.cross_entropy`.
     """
 
+    likelihood = "softmax"
+
     label_smoothing: float = arg(0.0, ge=0, le=1, doc="how much of the target is spread over all classes", keyword=True)
 
     examples = (
@@ -206,6 +212,8 @@ class nll_loss(ClassLoss):
 
     The classes stand in dimension 1, or in `dim` when it is said. Source: `torch.nn.functional.nll_loss`.
     """
+
+    likelihood = "exp"
 
     examples = (
         Example("nll_loss(log_softmax(x, dim=1), y)", x="float[N, 10]", y="int[N]"),

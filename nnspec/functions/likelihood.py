@@ -20,6 +20,7 @@ class binary_cross_entropy(Loss):
     A weight broadcasts with them. Logarithms are held at -100. Source: `torch.nn.functional.binary_cross_entropy`.
     """
 
+    likelihood = "identity"
     order = ("x", "target", "weight")
     promotes = False
 
@@ -52,6 +53,7 @@ class binary_cross_entropy_with_logits(Loss):
     Source: `torch.nn.functional.binary_cross_entropy_with_logits`.
     """
 
+    likelihood = "sigmoid"
     order = ("x", "target", "weight", "pos_weight")
     promotes = False
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,11 +12,21 @@ from nnspec import ir, registry
 from nnspec.training.dataset import Dataset
 from nnspec.training.fault import Fault
 from nnspec.training.optimizer import Optimizer
+from nnspec.training.transform import Transform
+
+Group = tuple[Mapping[str, torch.nn.Parameter], Mapping[str, Any]]
+"""Parameters by name, and the arguments in which they differ from the other groups of an optimizer."""
 
 
 def dataset(record: ir.Record) -> Dataset:
     """The data set that a record describes."""
     found: Dataset = _configured("dataset", record)
+    return found
+
+
+def transform(record: ir.Record) -> Transform:
+    """The transform that a record describes."""
+    found: Transform = _configured("transform", record)
     return found
 
 
@@ -27,20 +37,18 @@ def described(record: ir.Record) -> Optimizer:
 
 
 def optimizer(
-    record: ir.Record, parameters: Mapping[str, torch.nn.Parameter], device: torch.device, *, fusible: bool = True
+    chosen: Optimizer, groups: Sequence[Group], device: torch.device, *, fusible: bool = True
 ) -> torch.optim.Optimizer:
-    """Torch's optimizer of a record, in the fastest implementation that torch has for the device.
+    """Torch's optimizer, in the fastest implementation that torch has for the device.
 
     No fused kernel takes gradients that are sparse or complex: such parameters are not `fusible`.
     """
-    chosen = described(record)
+    parameters = {name: parameter for names, _ in groups for name, parameter in names.items()}
     fusible = fusible and all(parameter.is_floating_point() for parameter in parameters.values())
-    if not any(parameter.requires_grad for parameter in parameters.values()):
-        raise Fault("the model has no parameters: there is nothing to train", code="NNS626")
     chosen.check_parameters((name, parameter.shape) for name, parameter in parameters.items())
     options = chosen.options(device.type, fusible=fusible)
     cls = _of_torch(chosen, options)
-    built: torch.optim.Optimizer = cls(list(parameters.values()), **options)
+    built: torch.optim.Optimizer = cls([{"params": list(names.values()), **own} for names, own in groups], **options)
     return built
 
 

@@ -6,11 +6,11 @@ Adding one is adding a class to a file in `nnspec/training/datasets`. `types` be
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nnspec.arguments import Arguments
 from nnspec.dims import symbol
@@ -20,7 +20,7 @@ from nnspec.types import TensorType
 
 if TYPE_CHECKING:
     import numpy as np
-    from typing_extensions import TypeAlias
+    from typing_extensions import Self, TypeAlias
 
 BATCH = "batch"
 """The symbol of every field's first dimension."""
@@ -41,6 +41,8 @@ class Lazy:
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     """Samples first, as that of an array."""
+    bounds: tuple[float, float] | None = None
+    """The smallest and the largest value, where they are known without reading everything."""
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -71,6 +73,9 @@ class Loaded:
     """A part of its own to validate on, where the files are split already; of the same fields."""
     ordered: bool = False
     """Whether neighbours belong together (windows of a text): then the last ones are validated on, not random ones."""
+    overlap: int = 0
+    """How many of its neighbours a sample shares something with (windows that begin close to each other): so many are
+    left out between what is trained on and what is validated on."""
 
     def __len__(self) -> int:
         return min((len(array) for array in self.fields.values()), default=0)
@@ -78,6 +83,12 @@ class Loaded:
 
 class Dataset(Arguments):
     """A source of samples with named fields."""
+
+    runs_code: ClassVar[bool] = False
+    """Whether loading it runs code that the spec names: then it is for those who allow externs."""
+
+    def check(self) -> None:
+        """Raise `SettingError` for arguments that do not go together."""
 
     def types(self, base: Path) -> dict[str, TensorType]:
         """Types of the fields, the batch first. Raises `DataError`; `MissingData` when only a missing file could tell.
@@ -96,6 +107,17 @@ class Dataset(Arguments):
     def load(self, base: Path) -> Loaded:
         """All samples, of exactly the types that `types` says. Raises `DataError`."""
         raise NotImplementedError
+
+    def settled(self, base: Path) -> Self:
+        """The same with all that its files decided written out, so that other files are read in the same way."""
+        return self
+
+    def elsewhere(self, path: str, fields: Collection[str]) -> Self | None:
+        """A settled data set's like at another path, for new samples of which only these fields are asked.
+
+        None where the samples come from no file.
+        """
+        return self.replace(path=path) if "path" in self.fields else None
 
     def standardized(self) -> tuple[str, ...]:
         """Fields to bring to mean 0 and deviation 1, column by column, by the training part's statistics."""
@@ -123,7 +145,7 @@ def locate(base: Path, path: str, at: str) -> Path:
     raise MissingData(
         f"there is no file `{path}`",
         at=at,
-        notes=(f"looked for {place}",),
+        notes=(f"looked for {place.absolute()}",),
         helps=_similar(place) or ("relative paths start from the folder of the spec",),
     )
 

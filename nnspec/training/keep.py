@@ -1,70 +1,110 @@
-"""Keeps what a run yields: its history, and the best and the last weights."""
+"""Decides when a checkpoint is written, and which ones are kept."""
 
 from __future__ import annotations
 
 import time
-from math import isfinite
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
-import torch
+from nnspec.training.checkpoint import Checkpoints, Snapshot, read_index
+from nnspec.training.judge import Best, Judge
+from nnspec.training.listener import Row
+from nnspec.training.world import ALONE, World
 
-from nnspec.backends.torch import weights_of
-from nnspec.training.progress import Row
-from nnspec.training.rundir import RunDirectory
-from nnspec.version import __version__
+SHORTEST = 10.0
+"""Seconds between checkpoints of epochs; what is better in between is kept in memory (short epochs would only write)."""
+LONGEST = 300.0
+"""Seconds without a checkpoint, after which one is written in the middle of an epoch."""
 
-SAVE_EVERY = 10.0
-"""Seconds between files of weights; what is better in between is kept in memory (short epochs would only write)."""
+
+_ASK_EVERY = 16
+"""Steps between questions that all processes must answer together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When to write: every so many steps, or (None) at ends of epochs and whenever it has been long."""
+
+    every: int | None = None
+    keep: int = 2
 
 
 class Keeper:
-    """Follows a run. Without a directory it only knows which epoch was the best."""
+    """Follows a run. Of several processes all ask it, and together; the main one has the checkpoints."""
 
-    def __init__(self, module: torch.nn.Module, run: RunDirectory | None) -> None:
-        self.module = module
-        self.run = run
-        self.best: Row | None = None
-        self._waiting: dict[str, torch.Tensor] | None = None
-        self._saved = time.monotonic()
+    def __init__(
+        self,
+        checkpoints: Checkpoints | None,
+        capture: Callable[[], Snapshot],
+        policy: Policy,
+        judge: Judge,
+        told: Callable[[Path], None],
+        world: World = ALONE,
+    ) -> None:
+        self.best = Best(judge)
+        self._checkpoints = checkpoints
+        self._keeps = world.decided(checkpoints is not None)
+        self._capture = capture
+        self._policy = policy
+        self._told = told
+        self._world = world
+        self._best_name: str | None = None
+        self._waiting: Snapshot | None = None
+        self._written = -1
+        self._at = time.monotonic()
 
-    @property
-    def kept(self) -> bool:
-        """Whether weights of an epoch are, or can be, on disk."""
-        return self.run is not None and self.best is not None
+    def begin(self, step: int) -> None:
+        """Before the first step: from now on there is a checkpoint at all times."""
+        if self._checkpoints is not None and step:
+            self._best_name = read_index(self._checkpoints.folder)["best"]
+            self._checkpoints.forget_after(step)
+            self._written = step
+        self.write()
+
+    def step(self, step: int) -> None:
+        """A step is done."""
+        if self._keeps and self._due(step):
+            self.write()
+
+    def _due(self, step: int) -> bool:
+        every = self._policy.every
+        if every is not None:
+            return step % every == 0
+        if self._world.size == 1:
+            return time.monotonic() - self._at > LONGEST
+        return step % _ASK_EVERY == 0 and bool(self._world.decided(time.monotonic() - self._at > LONGEST))
 
     def epoch(self, row: Row) -> None:
-        """An epoch ended with these numbers, and the module holds its weights."""
-        if self.run is not None:
-            self.run.append("history.jsonl", row.json())
-        value = _judged(row)
-        if isfinite(value) and (self.best is None or value < _judged(self.best)):
-            self.best = row
-            self._waiting = self._copy() if self.run is not None else None
-        if time.monotonic() - self._saved > SAVE_EVERY:
-            self.save(row.epoch, row.step)
+        """An epoch is done and validated, and the model has its weights."""
+        if self.best.see(row) and self._keeps:
+            self._waiting = self._capture()
+        if self._keeps and self._policy.every is None and self._world.decided(time.monotonic() - self._at > SHORTEST):
+            self.write()
 
-    def save(self, epoch: int, step: int) -> None:
-        """Write the weights as they are now, and the best ones if they are not on disk yet."""
-        self.save_best()
-        if self.run is not None:
-            self._write("last.safetensors", self._copy(), epoch, step)
-        self._saved = time.monotonic()
+    def write(self) -> None:
+        """Write the present state, and the best one if it is not on disk yet."""
+        if not self._keeps:
+            return
+        self.write_best()
+        now = self._capture()
+        if now.step != self._written:
+            self._write(now)
+        if self._checkpoints is not None:
+            self._checkpoints.point(now.name, self._best_name)
+        self._at = time.monotonic()
 
-    def save_best(self) -> None:
-        """Write the best weights if they are not on disk yet."""
-        if self.run is not None and self.best is not None and self._waiting is not None:
-            self._write("best.safetensors", self._waiting, self.best.epoch, self.best.step)
-            self._waiting = None
+    def write_best(self) -> None:
+        """Write the best state if it is not on disk yet."""
+        if self._waiting is None:
+            return
+        waiting, self._waiting = self._waiting, None
+        self._write(waiting)
+        self._best_name = waiting.name
+        if self._checkpoints is not None:
+            self._checkpoints.point(waiting.name, self._best_name)
 
-    def _copy(self) -> dict[str, torch.Tensor]:
-        """The module's weights as they are now, each once."""
-        return {name: tensor.to("cpu", copy=True) for name, tensor in weights_of(self.module).items()}
-
-    def _write(self, name: str, state: dict[str, torch.Tensor], epoch: int, step: int) -> None:
-        assert self.run is not None
-        metadata = {"format": "pt", "nnspec": __version__, "epoch": str(epoch), "step": str(step)}
-        self.run.write_tensors(name, state, metadata)
-
-
-def _judged(row: Row) -> float:
-    """What the best epoch has least of: the loss on the validation part, if there is one."""
-    return (row.validation or row.train)["loss"]
+    def _write(self, snapshot: Snapshot) -> None:
+        self._written = snapshot.step
+        if self._checkpoints is not None:
+            self._told(self._checkpoints.write(snapshot))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -100,3 +100,35 @@ class Listener:
 
     def close(self) -> None:
         """Nothing more will come, whether the run ended well or not."""
+
+
+class Listeners(Listener):
+    """Several as one: each hears everything, in order."""
+
+    def __init__(self, listeners: Iterable[Listener]) -> None:
+        self.listeners = tuple(listeners)
+        self.every_step = any(listener.every_step for listener in self.listeners)
+
+    def start(self, outline: Outline) -> None:
+        for listener in self.listeners:
+            listener.start(outline)
+
+    def step(self, now: Step) -> None:
+        for listener in self.listeners:
+            listener.step(now)
+
+    def epoch(self, row: Row) -> None:
+        for listener in self.listeners:
+            listener.epoch(row)
+
+    def checkpoint(self, directory: Path) -> None:
+        for listener in self.listeners:
+            listener.checkpoint(directory)
+
+    def finish(self, result: Result) -> None:
+        for listener in self.listeners:
+            listener.finish(result)
+
+    def close(self) -> None:
+        for listener in self.listeners:
+            listener.close()

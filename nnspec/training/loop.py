@@ -1,339 +1,325 @@
-"""The training loop: epochs over batches in memory, with validation, and everything kept that a run yields."""
+"""The training loop: steps within epochs, validation after each, and a state from which all of it can go on."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from math import isfinite
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
-from nnspec import ir
-from nnspec.training.dataset import Loaded
+from nnspec.backends.torch import load_state, weights_of
+from nnspec.training.averaging import Averaging
+from nnspec.training.checkpoint import Snapshot
 from nnspec.training.fault import Fault
+from nnspec.training.feed import Batch, Batches, Fields
+from nnspec.training.judge import Patience
 from nnspec.training.keep import Keeper
-from nnspec.training.progress import Outline, Progress, Row
-from nnspec.training.rundir import RunDirectory
-from nnspec.training.samples import Batches, Fields, Samples, prepare
+from nnspec.training.listener import Listener, Row, Step
+from nnspec.training.meters import Meter
+from nnspec.training.objective import Clock, Objective
+from nnspec.training.precision import Precision
+from nnspec.training.result import Status
 from nnspec.training.stop import Stopper
+from nnspec.training.tally import Tally
 from nnspec.training.update import Update
-from nnspec.training.wiring import Wiring, wire
-
-Measure = Callable[..., torch.Tensor]
-"""A loss or a metric: tensors by the order of `Training.names` -> a scalar."""
+from nnspec.training.watch import not_finite, nothing_to_learn
+from nnspec.training.world import ALONE, World
 
 _SHOW_EVERY = 0.1
+"""Seconds between steps that are shown."""
+_AGREE_EVERY = 16
+"""Steps between questions that all processes must answer together."""
 _CHECK_EVERY = 32
-"""Steps between looks at the loss on a device where a look waits for all that was asked of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """How a run ended."""
-
-    status: Literal["finished", "interrupted"]
-    epochs: int
-    steps: int
-    seconds: float
-    rows: tuple[Row, ...]
-    best: Row | None
-    directory: Path | None
-
-    def json(self) -> dict[str, Any]:
-        """As it is written into `result.json`."""
-        last = self.rows[-1].json() if self.rows else None
-        best = self.best.json() if self.best else None
-        numbers = {"epochs": self.epochs, "steps": self.steps, "seconds": round(self.seconds, 3)}
-        return {"status": self.status, **numbers, "best": best, "last": last}
-
-
-def fit(
-    module: torch.nn.Module,
-    training: ir.Training,
-    loaded: Loaded,
-    loss: Measure,
-    metrics: Mapping[str, Measure],
-    *,
-    device: torch.device | None = None,
-    wiring: Wiring | None = None,
-    standardized: Sequence[str] = (),
-    run: RunDirectory | None = None,
-    progress: Progress | None = None,
-    title: str = "",
-) -> Result:
-    """Train a module in place. The data has been checked (`check_fields`); `standardized` fields are brought to scale.
-
-    The seed decides the split, the order of the samples and dropout; the weights are what the module comes with.
-    Raises `Fault` when the loss stops being finite: the best weights so far are kept.
-    """
-    device = device or torch.device("cpu")
-    progress = progress or Progress()
-    seed = training.settings.get("seed", 0)
-    torch.manual_seed(seed)
-    generator = torch.Generator().manual_seed(seed)
-    samples = prepare(training, loaded, standardized, generator)
-    module.to(device)
-    fitting = _Fitting(
-        module=module,
-        measures={"loss": loss, **metrics},
-        wiring=wiring or wire(training),
-        samples=samples,
-        update=Update(training.updates[0].optimizer, dict(module.named_parameters()), device),
-        keeper=Keeper(module, run),
-        progress=progress,
-        generator=generator,
-        device=device,
-        settings=training.settings,
-    )
-    if run is not None:
-        run.write_json("data.json", _describe(samples, loaded))
-    progress.start(fitting.outline(_headline(title, module, samples, device), loaded.notes))
-    try:
-        return _finished(fitting, _in_memory(fitting), run)
-    except Fault as fault:
-        fitting.keeper.save_best()
-        if run is not None:
-            where = {"epoch": len(fitting.rows) + 1, "step": fitting.step}
-            run.write_json("result.json", {"status": "failed", "message": fault.message, **where})
-        raise
-    finally:
-        progress.close()
-
-
-def _in_memory(fitting: _Fitting) -> Result:
-    try:
-        return fitting.run()
-    except torch.OutOfMemoryError as error:
-        half = max(fitting.batches.size // 2, 1)
-        reason = str(error).partition("\n")[0]
-        raise Fault(
-            f"{fitting.device} has not enough memory for batches of {fitting.batches.size:,}",
-            code="NNS625",
-            notes=(reason,),
-            helps=(f"try batch_size = {half}",),
-        ) from None
-    except ValueError as error:
-        # Torch's own words: a batch norm has no variance to take from a single value.
-        if "more than 1 value per channel" not in str(error):
-            raise
-        raise Fault(
-            "a batch norm cannot train on one sample at a time",
-            code="NNS603",
-            notes=(str(error),),
-            helps=("use a larger batch_size",),
-        ) from None
-
-
-def _finished(fitting: _Fitting, result: Result, run: RunDirectory | None) -> Result:
-    if run is not None:
-        run.write_json("result.json", result.json())
-    rows = {"last": result.rows[-1]} if result.rows else {}
-    if result.best is not None:
-        rows = {"best": result.best} | (rows if result.best is not result.rows[-1] else {})
-    how = "finished" if result.status == "finished" else "stopped"
-    where = f"; weights in {run.path}" if run is not None else ""
-    fitting.progress.finish(rows, f"{how} after {result.steps:,} steps in {result.seconds:.1f} s{where}")
-    return result
+"""Batches between looks at the loss on a device where a look waits for all that was asked of it."""
 
 
 @dataclass
-class _Fitting:
-    """One run of the loop."""
+class Loop:
+    """One run. What it is made of is put together by `nnspec.training.run`."""
 
-    module: torch.nn.Module
-    measures: Mapping[str, Measure]
-    wiring: Wiring
-    samples: Samples
-    update: Update
-    keeper: Keeper
-    progress: Progress
-    generator: torch.Generator
-    device: torch.device
-    settings: Mapping[str, Any]
+    objective: Objective
+    updates: Sequence[Update]
+    meters: Mapping[str, Meter]
+    train: Batches
+    held: Batches | None
+    listener: Listener
+    clock: Clock
+    order: torch.Generator
+    """Draws the order of the samples."""
+    vary: torch.Generator
+    """Draws what augmentation needs."""
+    steps: int
+    """How many there are to do."""
+    precision: Precision
+    average: Averaging
+    accumulate: int = 1
+    patience: Patience | None = None
+    world: World = ALONE
+    position: int = 0
+    """How many batches of the epoch under way are done."""
+    rows: list[Row] = field(default_factory=list)
+    seconds: float = 0.0
+    """How long earlier parts of the run took."""
+    ended: Status | None = None
+    tally: Tally | None = None
 
     def __post_init__(self) -> None:
-        size = self.settings.get("batch_size", 32)
-        self.batches = Batches(self.samples.train, size, self.device)
-        held = self.samples.validation
-        self.held = None if held is None else Batches(held, size, self.device)
-        steps = self.settings.get("steps")
-        self.epochs = self.settings.get("epochs") or (-(-steps // len(self.batches)) if steps else 1)
-        self.steps = steps or self.epochs * len(self.batches)
-        self.step = 0
-        self.rows: list[Row] = []
-        self.check_every = 1 if self.device.type == "cpu" else _CHECK_EVERY
+        self.device = self.train.device
+        self._started = time.perf_counter()
+        self._epoch_began = self.order.get_state()
+        turns = tuple(self.objective.turns)
+        self._turns = turns if any(every != 1 for every in turns) else None
+        self.fields: Fields = {}
+        """The batch that is, or was last, at work."""
+        self._check_every = 1 if self.device.type == "cpu" else _CHECK_EVERY
 
-    def outline(self, headline: str, notes: tuple[str, ...]) -> Outline:
-        return Outline(self.epochs, len(self.batches), self.steps, self.batches.size, headline, notes)
+    @property
+    def step(self) -> int:
+        """How many steps are done."""
+        return self.clock.step
 
-    def run(self) -> Result:
-        start = time.perf_counter()
-        with Stopper() as stopper:
-            while self.step < self.steps and not stopper.asked:
-                row = self.epoch(stopper)
-                if row is None:
-                    break
-                self.rows.append(row)
-                self.keeper.epoch(row)
-                self.progress.epoch(row)
-        self.keeper.save(len(self.rows), self.step)
-        return Result(
-            "finished" if self.step >= self.steps else "interrupted",
-            len(self.rows),
-            self.step,
-            time.perf_counter() - start,
-            tuple(self.rows),
-            self.keeper.best,
-            self.keeper.run.path if self.keeper.run else None,
-        )
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in a whole epoch."""
+        return -(-len(self.train) // self.accumulate)
 
-    def epoch(self, stopper: Stopper) -> Row | None:
-        """Once through the data; None when it was asked to stop on the way."""
+    def run(self, keeper: Keeper, stopper: Stopper) -> Status:
+        """Go on until the end, or until it is asked to stop; what is there then is on disk."""
+        self._started = time.perf_counter()
+        while self.ended is None and self.step < self.steps and not self.world.any(stopper.asked):
+            row = self.epoch(keeper, stopper)
+            if row is not None:
+                self.listener.epoch(row)
+                keeper.epoch(row)
+        keeper.write()
+        return self.ended or ("finished" if self.step >= self.steps else "interrupted")
+
+    def epoch(self, keeper: Keeper, stopper: Stopper) -> Row | None:
+        """Once through the data, or through the rest of it; None when it was asked to stop on the way."""
         start = shown = time.perf_counter()
-        tally = Tally(self.measures)
-        self.module.train()
-        for batch in self.batches.shuffled(self.generator):
-            if stopper.asked:
-                return None
+        if self.tally is None:
+            self.tally = Tally(self.objective.names, self.meters)
+            self._epoch_began = self.order.get_state()
+        tally, before = self.tally, self.tally.count
+        self.objective.module.train()
+        self.order.set_state(self._epoch_began)
+        for batch in self.train.shuffled(self.order, self.vary, self.position):
+            self.batch(batch, tally)
+            if self.position % self.accumulate == 0 or self.position == len(self.train):
+                self.clock.step += 1
+                keeper.step(self.step)
+            now = time.perf_counter()
+            if self.listener.every_step or now - shown > _SHOW_EVERY:
+                shown = now
+                self._show(tally, (tally.count - before) / (now - start))
             if self.step == self.steps:
                 break
-            self.train_step(batch, tally)
-            now = time.perf_counter()
-            if now - shown > _SHOW_EVERY:
-                shown = now
-                self.progress.step(len(self.rows) + 1, self.step, tally.last_loss(), tally.count / (now - start))
-        self.check(tally)
-        train = tally.means()
-        seconds = time.perf_counter() - start
-        validation = {} if self.held is None else self.evaluate(self.held)
-        return Row(len(self.rows) + 1, self.step, train, validation, seconds, tally.count / seconds)
+            if self._stops(stopper):
+                return None
+        return self._end_epoch(tally, tally.count - before, time.perf_counter() - start)
 
-    def train_step(self, batch: Fields, tally: Tally) -> None:
-        """One batch: forward, backward, update."""
-        self.update.zero_grad()
-        loss, arguments = self.loss(batch)
-        tally.add(loss.detach(), arguments, len(next(iter(batch.values()))))
-        if tally.steps % self.check_every == 0:
-            self.check(tally)
-        if not loss.requires_grad:
-            raise Fault(
-                "the loss does not depend on the model's parameters: there is nothing to learn",
-                code="NNS626",
-                helps=("let it use an output that is computed from them, by more than comparisons and choices",),
-            )
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.update.step(loss, lambda: self.gradients(batch))
-        self.step += 1
+    def _stops(self, stopper: Stopper) -> bool:
+        """Whether to stop here, in the middle of an epoch: between two steps, and all processes at the same one."""
+        if self.position % self.accumulate or self.position == len(self.train):
+            return False
+        if self.world.size == 1:
+            return stopper.asked
+        return self.step % _AGREE_EVERY == 0 and self.world.any(stopper.asked)
 
-    def loss(self, batch: Fields) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
-        """The loss of a batch, and what the metrics are worked out from."""
-        arguments = self.wiring.arguments(self.wiring.call(self.module, batch), batch, training=True)
-        return self.measures["loss"](*arguments), arguments
+    def batch(self, batch: Batch, tally: Tally) -> None:
+        """One batch: forward and backward for each update, and its step when that is due."""
+        self.fields = batch.fields
+        begins = self.position % self.accumulate == 0
+        self.position += 1
+        ends = self.position % self.accumulate == 0 or self.position == len(self.train)
+        arguments: Sequence[torch.Tensor] | None = None
+        stepped = False
+        for index, update in enumerate(self.updates):
+            if self._turns is not None and (self.clock.step + 1) % self._turns[index]:
+                continue
+            if begins:
+                update.zero_grad()
+            with self.precision.autocast():
+                loss, arguments = self.objective.loss(index, batch.fields, self.clock)
+            known = loss.detach()
+            if self._check_every == 1 and not isfinite(known.item()):
+                raise self._not_finite(index, known.item(), batch.fields, tally.before(index))
+            tally.loss(index, known, len(batch))
+            if not loss.requires_grad:
+                raise nothing_to_learn()
+            self._backward(index, loss, batch)
+            if ends:
+                stepped |= update.step(loss, partial(self._again, index, batch))
+        if stepped:
+            self.average.step()
+        tally.batch(arguments, len(batch))
+        if self._check_every > 1 and self.position % self._check_every == 0:
+            self._check(tally, batch.fields)
 
-    def gradients(self, batch: Fields) -> torch.Tensor:
+    def _backward(self, index: int, loss: torch.Tensor, batch: Batch) -> None:
+        if self.objective.retains(index):
+            self.updates[index].backward(loss, self._share(batch), retain=True)
+        else:
+            self.updates[index].backward(loss, self._share(batch))
+
+    def _again(self, index: int, batch: Batch) -> torch.Tensor:
         """The loss of a batch once more, with its gradients, for an optimizer that searches."""
-        self.update.zero_grad()
-        loss, _ = self.loss(batch)
-        loss.backward()  # type: ignore[no-untyped-call]
+        self.updates[index].zero_grad()
+        with self.precision.autocast():
+            loss, _ = self.objective.loss(index, batch.fields, self.clock)
+        self._backward(index, loss, batch)
         return loss
 
-    def check(self, tally: Tally) -> None:
-        """Stop at a loss that is not finite: nothing good comes after it."""
+    def _share(self, batch: Batch) -> float:
+        """How much this batch, which has just been begun, counts in its step: by its samples.
+
+        Of several processes each has a part of it, and their gradients are averaged.
+        """
+        share = 1.0 if self.world.size == 1 else len(batch) * self.world.size / batch.size
+        if self.accumulate == 1:
+            return share
+        first = (self.position - 1) // self.accumulate * self.accumulate
+        return share * batch.size / self.train.samples(first, first + self.accumulate)
+
+    def _check(self, tally: Tally, fields: Fields) -> None:
+        """Stop at a loss that was not finite, on a device that was not asked for each."""
         found = tally.not_finite()
-        if found is None:
-            return
-        step = found + 1
-        before = f"the loss before it was {tally.losses[found - 1].item():.6g}" if found else "it is the epoch's first"
-        raise Fault(
-            f"the loss is {tally.losses[found].item()} in epoch {len(self.rows) + 1}, step {step:,} of the epoch",
-            code="NNS621",
-            notes=(before, *(("the best weights so far are kept",) if self.keeper.kept else ())),
-            helps=("a smaller learning rate, such as a tenth, is the usual repair",),
-        )
+        if found is not None:
+            index, number, value = found
+            raise self._not_finite(index, value, fields, tally.before(index, number))
+
+    def _not_finite(self, index: int, value: float, fields: Fields, before: float | None) -> Fault:
+        where = f"epoch {self.clock.epoch + 1}, batch {self.position:,} of {len(self.train):,}, after {self.step:,} steps"
+        return not_finite(self.objective, fields, self.clock, index, value, where, before)
 
     @torch.no_grad()
     def evaluate(self, batches: Batches) -> dict[str, float]:
-        """Loss and metrics over all samples, in inference."""
-        self.module.eval()
-        tally = Tally(self.measures)
-        for batch in batches.in_order():
-            arguments = self.wiring.arguments(self.wiring.call(self.module, batch), batch, training=False)
-            tally.add(self.measures["loss"](*arguments), arguments, len(next(iter(batch.values()))))
-        return tally.means()
+        """Losses and metrics over all samples of a part, in inference, with the averaged weights if there are any."""
+        tally = Tally(self.objective.names, self.meters)
+        with self.average.applied(self._replay):
+            self.objective.module.eval()
+            for batch in batches.in_order():
+                with self.precision.autocast():
+                    losses, arguments = self.objective.evaluate(batch.fields, self.clock)
+                for index, loss in enumerate(losses):
+                    tally.loss(index, loss, len(batch))
+                tally.batch(arguments, len(batch))
+        return tally.means(self.world)
 
+    def _end_epoch(self, tally: Tally, count: int, seconds: float) -> Row:
+        self._check(tally, {})
+        count = sum(self.world.gathered(count))
+        train, lr = tally.means(self.world), self._lr()
+        self.average.epoch()
+        validation = {} if self.held is None else self.evaluate(self.held)
+        row = Row(self.clock.epoch + 1, self.step, train, validation, seconds, count / max(seconds, 1e-9), lr)
+        self.rows.append(row)
+        self.clock.epoch += 1
+        self.position, self.tally = 0, None
+        for update in self.updates:
+            update.epoch(row.values())
+        if self.patience is not None and self.patience.exhausted(row):
+            self.ended = "stopped early"
+        return row
 
-class Tally:
-    """Means over all samples of an epoch: values of batches, weighed by their sizes, so that a smaller one counts less.
+    def _show(self, tally: Tally, speed: float) -> None:
+        speed *= self.world.size
+        self.listener.step(Step(self.clock.epoch + 1, self.step, tally.last(), self._lr(), speed))
 
-    Values stay on the device until the end; a number that is no mean over samples would need a state of its own here.
-    """
+    def _lr(self) -> dict[str, float]:
+        if len(self.updates) == 1:
+            return dict(self.updates[0].lr)
+        names = self.objective.names
+        return {f"{name}/{k}": v for name, u in zip(names, self.updates, strict=True) for k, v in u.lr.items()}
 
-    def __init__(self, measures: Mapping[str, Measure]) -> None:
-        self.measures = measures
-        self.losses: list[torch.Tensor] = []
-        self.others: dict[str, list[torch.Tensor]] = {name: [] for name in measures if name != "loss"}
-        self.sizes: list[int] = []
-        self.count = 0
-        self._checked = 0
+    def _replay(self) -> None:
+        """All training batches through the model, for what it measures on the way; nothing else is changed by it."""
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.no_grad(), torch.random.fork_rng(devices=devices):
+            self.objective.module.train()
+            for batch in self.train.in_order():
+                with self.precision.autocast():
+                    self.objective.loss(0, batch.fields, self.clock)
+
+    # --- states ------------------------------------------------------------------------------------------------------
+
+    def capture(self) -> Snapshot:
+        """All of the run as it is now, apart from it. Processes do this together."""
+        module = self.objective.module
+        plain = apart(weights_of(module)) if self.average.active else None
+        with self.average.applied(self._replay):
+            weights = apart(weights_of(module))
+        tally = self.tally
+        state = {
+            "step": self.step,
+            "epoch": self.clock.epoch,
+            "position": self.position,
+            "seconds": self.elapsed,
+            "ended": self.ended,
+            "order": self._epoch_began if tally is not None else self.order.get_state(),
+            "processes": self.world.gathered(self._own()),
+            "updates": [apart(update.state_dict()) for update in self.updates],
+            "average": apart(self.average.state_dict()),
+            "module": plain,
+            "rows": [asdict(row) for row in self.rows],
+            "patience": None if self.patience is None else dict(self.patience.state),
+        }
+        values = self.rows[-1].values() if self.rows else {}
+        return Snapshot(self.step, self.clock.epoch, weights, state, values)
+
+    def _own(self) -> dict[str, Any]:
+        """What is another in each process."""
+        return {
+            "vary": self.vary.get_state(),
+            "random": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+            "tally": None if self.tally is None else self.tally.state(),
+        }
+
+    def _restore_own(self, states: Sequence[Mapping[str, Any]]) -> None:
+        """Of as many processes as there were: what random numbers come next, and the epoch under way."""
+        if self.world.rank < len(states):
+            own = states[self.world.rank]
+            self.vary.set_state(own["vary"])
+            torch.set_rng_state(own["random"])
+            if own["cuda"] is not None and self.device.type == "cuda":
+                torch.cuda.set_rng_state(own["cuda"], self.device)
+        if states[0]["tally"] is not None:
+            mine = [state["tally"] for state in states[self.world.rank :: self.world.size]]
+            self.tally = Tally(self.objective.names, self.meters)
+            self.tally.load_states(mine, self.device)
+
+    def restore(self, weights: Mapping[str, torch.Tensor], state: Mapping[str, Any]) -> None:
+        """Go on from a snapshot; KeyError, ValueError or RuntimeError when it is one of something else."""
+        load_state(self.objective.module, state["module"] or weights)
+        for update, known in zip(self.updates, state["updates"], strict=True):
+            update.load_state_dict(known)
+        self.average.load_state_dict(state["average"])
+        self.clock.step, self.clock.epoch, self.position = state["step"], state["epoch"], state["position"]
+        self.seconds, self.ended = state["seconds"], state["ended"]
+        self.order.set_state(state["order"])
+        self._epoch_began = state["order"]
+        self.rows[:] = [Row(**row) for row in state["rows"]]
+        if self.patience is not None and state["patience"] is not None:
+            self.patience.state.update(state["patience"])
+        self._restore_own(state["processes"])
 
     @property
-    def steps(self) -> int:
-        """Batches so far."""
-        return len(self.losses)
-
-    def add(self, loss: torch.Tensor, arguments: Sequence[torch.Tensor], size: int) -> None:
-        """A batch: its loss, what the metrics are worked out from, and how many samples it has."""
-        self.losses.append(loss)
-        if self.others:
-            with torch.no_grad():
-                for name, values in self.others.items():
-                    values.append(self.measures[name](*arguments))
-        self.sizes.append(size)
-        self.count += size
-
-    def last_loss(self) -> float:
-        """The loss of the last batch."""
-        return self.losses[-1].item()
-
-    def not_finite(self) -> int | None:
-        """The first batch, of those not looked at before, whose loss is not finite."""
-        fresh = range(self._checked, len(self.losses))
-        self._checked = len(self.losses)
-        return next((i for i in fresh if not isfinite(self.losses[i].item())), None)
-
-    def means(self) -> dict[str, float]:
-        """Each measure's mean over all samples."""
-        sizes = torch.tensor(self.sizes, dtype=torch.float64)
-        everything = {"loss": self.losses, **self.others}
-        return {name: _mean(values, sizes) for name, values in everything.items()}
+    def elapsed(self) -> float:
+        """Seconds that the run took so far, those of its earlier parts included."""
+        return self.seconds + time.perf_counter() - self._started
 
 
-def _mean(values: Sequence[torch.Tensor], sizes: torch.Tensor) -> float:
-    return (torch.stack(tuple(values)).to("cpu", torch.float64) @ sizes / sizes.sum()).item()
-
-
-def _headline(title: str, module: torch.nn.Module, samples: Samples, device: torch.device) -> str:
-    count = _length(samples.train)
-    held = f", {_length(samples.validation):,} to validate" if samples.validation else ""
-    weights = sum(p.numel() for p in module.parameters())
-    return f"{title}{': ' * bool(title)}{count:,} samples to train{held}; {weights:,} parameters; {device}"
-
-
-def _length(fields: Fields) -> int:
-    return len(next(iter(fields.values())))
-
-
-def _describe(samples: Samples, loaded: Loaded) -> dict[str, Any]:
-    """What the data was, and the constants that whoever uses the weights must apply to theirs."""
-    return {
-        "samples": {"train": _length(samples.train), "validation": _length(samples.validation or {"": torch.empty(0)})},
-        "fields": {name: f"{x.dtype}{list(x.shape[1:])}".removeprefix("torch.") for name, x in samples.train.items()},
-        "classes": loaded.classes,
-        "standardize": {
-            name: {"mean": s.mean.tolist(), "deviation": s.deviation.tolist()} for name, s in samples.standard.items()
-        },
-        "notes": loaded.notes,
-    }
+def apart(value: Any) -> Any:
+    """A copy whose tensors are the CPU's own."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, Mapping):
+        return {key: apart(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(apart(part) for part in value)
+    return value

@@ -26,6 +26,9 @@ class Optimizer(Arguments):
     searches: ClassVar[bool] = False
     """Whether one step of it looks at the loss of a batch at several places."""
 
+    whole: ClassVar[tuple[str, ...]] = ("foreach", "fused")
+    """Arguments that are for all of its parameters at once, and not for some of them."""
+
     since: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Arguments, or the class itself (""), that came with a newer torch than nnspec needs, and which one that is."""
 

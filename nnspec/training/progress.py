@@ -1,71 +1,28 @@
-"""What one sees of a run: a line for each epoch, a live bar on a terminal, and a table at the end."""
+"""What one sees of a run as plain lines: what it is going to do, a line for some of the epochs, and how it ended."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from math import isfinite
-from typing import Any, TextIO
+from typing import TextIO
+
+from nnspec.training.listener import Listener, Outline, Row
+from nnspec.training.result import Result
 
 _MOST_LINES = 20
 
-Values = Mapping[str, float]
+
+class Ending(Listener):
+    """Says how a run ended, and nothing before that."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def finish(self, result: Result) -> None:
+        for line in ending(result):
+            print(line, file=self.stream, flush=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What came out of an epoch: means over all samples of a part, by metric, the loss first."""
-
-    epoch: int
-    step: int
-    train: Values
-    validation: Values
-    seconds: float
-    samples_per_second: float
-
-    def values(self) -> dict[str, float]:
-        """All numbers under the names that are shown and stored: `loss`, `val/loss`."""
-        return dict(self.train) | {f"val/{name}": value for name, value in self.validation.items()}
-
-    def json(self) -> dict[str, Any]:
-        """As it is written into the history."""
-        speed = {"seconds": round(self.seconds, 4), "samples_per_second": round(self.samples_per_second, 1)}
-        numbers = {name: value if isfinite(value) else None for name, value in self.values().items()}
-        return {"epoch": self.epoch, "step": self.step, **numbers, **speed}
-
-
-@dataclass(frozen=True, slots=True)
-class Outline:
-    """What a run is going to do."""
-
-    epochs: int
-    steps_per_epoch: int
-    steps: int
-    batch_size: int
-    headline: str = ""
-    notes: tuple[str, ...] = field(default=())
-
-
-class Progress:
-    """Hears what happens; this one keeps it to itself, which is what `--quiet` does."""
-
-    def start(self, outline: Outline) -> None:
-        """A run begins."""
-
-    def step(self, epoch: int, step: int, loss: float, samples_per_second: float) -> None:
-        """Steps were done (called a few times a second at most)."""
-
-    def epoch(self, row: Row) -> None:
-        """An epoch ended."""
-
-    def finish(self, rows: Mapping[str, Row], remark: str) -> None:
-        """The run ended: the best and the last row, and a sentence."""
-
-    def close(self) -> None:
-        """Nothing more will come, whether the run ended well or not."""
-
-
-class Lines(Progress):
+class Lines(Listener):
     """Plain lines, some twenty at most however many epochs there are."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -84,11 +41,6 @@ class Lines(Progress):
         if row.epoch % every == 0 or row.epoch in (1, total):
             self.print(epoch_line(row, total))
 
-    def finish(self, rows: Mapping[str, Row], remark: str) -> None:
-        for line in table(rows):
-            self.print(line)
-        self.print(remark)
-
     def print(self, line: str) -> None:
         """Write a line, at once."""
         print(line, file=self.stream, flush=True)
@@ -99,6 +51,16 @@ def epoch_line(row: Row, total: int) -> str:
     width = len(str(total))
     numbers = "  ".join(f"{name} {number(value)}" for name, value in row.values().items())
     return f"epoch {row.epoch:>{width}}/{total}  {numbers}  {row.samples_per_second:,.0f} samples/s"
+
+
+def ending(result: Result) -> list[str]:
+    """The best and the last epoch as a table, and a sentence."""
+    rows = {"last": result.rows[-1]} if result.rows else {}
+    if result.best is not None:
+        rows = {"best": result.best} | (rows if result.best is not result.rows[-1] else {})
+    how = {"finished": "finished", "interrupted": "stopped"}.get(result.status, result.status)
+    where = f"; weights in {result.directory}" if result.directory is not None else ""
+    return [*table(rows), f"{how} after {result.steps:,} steps in {result.seconds:.1f} s{where}"]
 
 
 def table(rows: Mapping[str, Row]) -> list[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from datetime import datetime, timezone
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,97 +12,156 @@ import torch
 from torch import nn
 
 from nnspec import ir
-from nnspec.backends.source import emit
-from nnspec.backends.torch import WeightsError, build, load_weights, training_functions
+from nnspec.backends.torch import WeightsError, build, load_weights
 from nnspec.diagnostics import NnspecError, Sources
-from nnspec.training.build import arguments, dataset
+from nnspec.training import build as making
+from nnspec.training.assemble import Assembled, assemble, kinds_of, objective_of
 from nnspec.training.check import check_fields
+from nnspec.training.checkpoint import read_state, read_weights
 from nnspec.training.device import resolve
+from nnspec.training.documents import deciding, describe, document, now
 from nnspec.training.fault import DataError, Fault
-from nnspec.training.loop import Result, fit
-from nnspec.training.progress import Progress
-from nnspec.training.rundir import RunDirectory, environment
-from nnspec.training.wiring import wire
+from nnspec.training.fit import explained, fit
+from nnspec.training.history import History
+from nnspec.training.listener import Listener, Listeners
+from nnspec.training.loop import Loop
+from nnspec.training.meters import meters
+from nnspec.training.result import Result
+from nnspec.training.resume import Resumed, check_same, find
+from nnspec.training.rundir import RunDirectory
 
 
-def train(
-    program: ir.Program,
-    sources: Sources,
-    *,
-    base: Path,
-    device: str = "cpu",
-    root: Path | None = None,
-    name: str = "",
-    overrides: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
-) -> tuple[nn.Module, Result]:
-    """Train the program's model as its `train` section says; relative paths in it start from `base`.
+@dataclass(frozen=True)
+class Wanted:
+    """How to run, besides what the spec says."""
 
-    With a `root`, the run gets a directory there, `<name>-<n>` (the model's name if none is given). Raises
-    `NnspecError` with the place in the spec for data that is missing or does not fit, and all else that goes wrong.
+    base: Path
+    """Where relative paths in the spec start from."""
+    device: str = "cpu"
+    root: Path | None = None
+    """Where runs are kept; None: nothing is written."""
+    name: str = ""
+    """Of the run's directory, before its number; the model's name if empty."""
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    listener: Listener | None = None
+    resume: str | None = None
+    """What to go on with: see `nnspec.training.resume.find`."""
+    accept_changes: bool = False
+    """Whether to go on with a run of another spec."""
+
+
+def train(program: ir.Program, sources: Sources, wanted: Wanted) -> tuple[nn.Module, Result]:
+    """Train the program's model as its `train` section says. The module comes back with the last weights.
+
+    Raises `NnspecError` with the place in the spec for data that is missing or does not fit, and all else that goes
+    wrong.
     """
     training = program.training
     assert training is not None, "the program has no `train` section"
     try:
-        return _train(program, training, sources, base, device, root, name, overrides or {}, progress)
-    except DataError as fault:
-        raise NnspecError([fault.diagnostic(training.data.span or training.span)], sources) from None
+        return _train(program, training, sources, wanted)
     except Fault as fault:
-        # A directory that cannot be written is no fault of the spec.
-        span = None if fault.code == "NNS623" else training.updates[0].optimizer.span if fault.at == "optimizer" else training.span
-        raise NnspecError([fault.diagnostic(span)], sources) from None
+        raise NnspecError([fault.diagnostic(_place(training, fault))], sources) from None
+
+
+_NOWHERE = ("NNS620", "NNS623", "NNS628", "NNS629")
+"""Faults of devices, directories and earlier runs: no place in the spec is wrong."""
+
+
+def _place(training: ir.Training, fault: Fault) -> Any:
+    if fault.code in _NOWHERE:
+        return None
+    if isinstance(fault, DataError):
+        return training.data.span or training.span
+    update = training.updates[0]
+    if fault.at == "optimizer":
+        return update.optimizer.span
+    if fault.at == "schedule" and update.schedule is not None:
+        return update.schedule.span
+    return training.span
 
 
 def _train(
-    program: ir.Program,
-    training: ir.Training,
-    sources: Sources,
-    base: Path,
-    device_name: str,
-    root: Path | None,
-    name: str,
-    overrides: Mapping[str, Any],
-    progress: Progress | None,
+    program: ir.Program, training: ir.Training, sources: Sources, wanted: Wanted
 ) -> tuple[nn.Module, Result]:
-    entry = program.entries[training.entry]
-    device = resolve(device_name)
-    data = dataset(training.data)
-    loaded = data.load(base)
+    device = resolve(wanted.device)
+    resumed, papers = _resumed(program, training, wanted)
+    data = making.dataset(training.data)
+    loaded = data.load(wanted.base)
     check_fields(training, loaded, program)
-    module = _module(program, training, base)
-    (loss,), metrics = training_functions(training)
-    wiring = wire(training, program)
-    run = None if root is None else RunDirectory.create(root, name or entry.name)
-    with _explained(run):
-        if run is not None:
-            _document(run, program, training, sources, overrides, device)
-        result = fit(
-            module,
+    validation = None
+    if training.validation is not None:
+        validation = making.dataset(training.validation).load(wanted.base)
+        check_fields(training, validation, program)
+    module = _module(program, training, wanted.base)
+    module.to(device)
+    entry = program.entries[training.entry]
+    listeners = [History()] if wanted.root is not None else []
+    listener = Listeners([*listeners, *([wanted.listener] if wanted.listener is not None else [])])
+    with _numerics(training):
+        objective, measures = objective_of(program, training, module)
+        made = assemble(
             training,
-            loaded,
-            loss,
-            metrics,
-            device=device,
-            wiring=wiring,
+            objective,
+            meters(training, measures, device),
+            (loaded, validation),
+            device,
+            listener,
             standardized=data.standardized(),
-            run=run,
-            progress=progress,
-            title=f"{entry.name} on {training.data.name}",
+            kinds=kinds_of(program, training),
         )
-    return module, result
+        run = resumed.run if resumed else None
+        if run is None and wanted.root is not None:
+            run = RunDirectory.create(wanted.root, wanted.name or entry.name)
+        with explained(run, made.loop), made.loop.precision.applied():
+            if run is not None:
+                document(run, program, training, sources, wanted.overrides, device, papers)
+                run.write_json("data.json", describe(made.parts, loaded, training, wanted.base))
+            if resumed is not None:
+                _restore(made.loop, resumed)
+            title = f"{entry.name} on {training.data.name}"
+            return module, fit(made, training, listener, run, _headline(title, made, module), loaded.notes)
+
+
+def _resumed(
+    program: ir.Program, training: ir.Training, wanted: Wanted
+) -> tuple[Resumed | None, dict[str, str]]:
+    """What to go on with, if it is the same run, and the documents by which one sees that."""
+    if wanted.root is None:
+        return None, {}
+    papers = deciding(program, training)
+    if wanted.resume is None:
+        return None, papers
+    name = wanted.name or program.entries[training.entry].name
+    resumed = find(wanted.resume, wanted.root, name)
+    if resumed is not None:
+        check_same(resumed, papers, accept=wanted.accept_changes)
+    return resumed, papers
+
+
+def _restore(loop: Loop, resumed: Resumed) -> None:
+    state, weights = read_state(resumed.checkpoint), read_weights(resumed.checkpoint)
+    try:
+        loop.restore(weights, state)
+    except (KeyError, ValueError, RuntimeError, TypeError, WeightsError) as error:
+        raise Fault(
+            f"the checkpoint {resumed.checkpoint} does not fit this spec",
+            code="NNS628",
+            notes=(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}",),
+            helps=("`weights = ...` starts a new run from its weights alone",),
+        ) from None
+    resumed.run.append("resumed.jsonl", {"time": now(), "checkpoint": resumed.checkpoint.name})
 
 
 @contextmanager
-def _explained(run: RunDirectory | None) -> Iterator[None]:
-    """However a run ends, its directory says so in `result.json`."""
-    try:
+def _numerics(training: ir.Training) -> Iterator[None]:
+    """The run's precision and determinism, for as long as it lasts."""
+    with ExitStack() as stack:
+        if training.settings.get("deterministic"):
+            before = torch.are_deterministic_algorithms_enabled()
+            torch.use_deterministic_algorithms(True)
+            stack.callback(torch.use_deterministic_algorithms, before)
         yield
-    except BaseException as fault:
-        if run is not None and not (run.path / "result.json").exists():
-            status = "interrupted" if isinstance(fault, KeyboardInterrupt) else "failed"
-            with suppress(Fault):
-                run.write_json("result.json", {"status": status, "message": str(fault)})
-        raise
 
 
 def _module(program: ir.Program, training: ir.Training, base: Path) -> nn.Module:
@@ -117,30 +176,9 @@ def _module(program: ir.Program, training: ir.Training, base: Path) -> nn.Module
         raise Fault(f"the weights in `{weights}` cannot be used", code="NNS622", notes=(str(error),)) from None
 
 
-def _document(
-    run: RunDirectory,
-    program: ir.Program,
-    training: ir.Training,
-    sources: Sources,
-    overrides: Mapping[str, Any],
-    device: torch.device,
-) -> None:
-    """Write down what is about to run: the spec's text, the source that was made of it, settings and versions."""
-    entry = program.entries[training.entry]
-    run.write_text("spec.nns", sources[0].text if sources.items else "")
-    imported = {source.name: source.text for source in sources.items[1:] if not source.name.startswith("--set ")}
-    if imported:
-        run.write_json("imports.json", imported)
-    run.write_text("model.py", emit(program, entry))
-    run.write_json(
-        "run.json",
-        {
-            "model": entry.name,
-            "overrides": {name: str(value) for name, value in overrides.items()},
-            "data": {"name": training.data.name, **training.data.arguments},
-            "optimizer": {"name": training.updates[0].optimizer.name, **arguments("optimizer", training.updates[0].optimizer)},
-            "settings": training.settings,
-            "environment": environment(device),
-            "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        },
-    )
+def _headline(title: str, made: Assembled, module: nn.Module) -> str:
+    held = made.parts.validation
+    validated = f", {len(held):,} to validate" if held is not None else ""
+    weights = sum(p.numel() for p in module.parameters())
+    device = made.loop.device
+    return f"{title}: {len(made.parts.train):,} samples to train{validated}; {weights:,} parameters; {device}"

@@ -6,9 +6,13 @@ import json
 import os
 import platform
 import re
+import shutil
 import sys
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import torch
@@ -19,36 +23,59 @@ from nnspec.training.fault import Fault
 from nnspec.version import __version__
 
 _MOST_RUNS = 1_000_000
+_HIDDEN = ".run-"
+_OLD = 86_400.0
+"""Seconds after which a run that has no name has none any more."""
 
 
 class RunDirectory:
-    """`runs/<name>-<n>`, made for one run."""
+    """`runs/<name>-<n>`, made for one run. It gets its name when what it must have is in it: see `settle`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._wanted: tuple[Path, str] | None = None
 
     @classmethod
     def create(cls, root: Path, name: str) -> RunDirectory:
-        """A new directory under `root`, numbered after those that are there."""
-        stem = re.sub(r"[^\w.-]+", "_", name).strip("._") or "run"
+        """A new directory under `root`, hidden until it is settled."""
         try:
             root.mkdir(parents=True, exist_ok=True)
-            used = [re.fullmatch(re.escape(stem) + r"-(\d{1,9})", entry.name) for entry in root.iterdir()]
-            number = max((int(match.group(1)) for match in used if match), default=0)
+            _sweep(root)
+            made = cls(Path(mkdtemp(prefix=_HIDDEN, suffix=".part", dir=root)))
+            made.path.chmod(0o777 & ~_umask())
+        except OSError as error:
+            raise unwritable(root, error) from None
+        made._wanted = root, stem_of(name)
+        return made
+
+    def settle(self) -> None:
+        """Take a name, numbered after those that are there: from now on the directory is a run that can be continued."""
+        if self._wanted is None:
+            return
+        root, stem = self._wanted
+        try:
+            number = max(numbers(root, stem), default=0)
             while number < _MOST_RUNS:
                 number += 1
-                try:
-                    (root / f"{stem}-{number}").mkdir()
-                except FileExistsError:
-                    continue
-                return cls(root / f"{stem}-{number}")
+                place = root / f"{stem}-{number}"
+                with suppress(FileExistsError, NotADirectoryError):
+                    place.mkdir()  # an empty one is replaced; nobody else takes the number in the meantime
+                    self.path.rename(place)
+                    synced(root)
+                    self.path, self._wanted = place, None
+                    return
         except OSError as error:
-            raise _unwritable(root, error) from None
+            raise unwritable(root, error) from None
         raise Fault(f"there are too many runs in {root}", code="NNS623")
+
+    def forget(self) -> None:
+        """Remove the directory if it was never settled."""
+        if self._wanted is not None:
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def write_text(self, name: str, text: str) -> None:
         """A text file."""
-        self._write(name, lambda place: _write_bytes(place, text.encode()))
+        self.write_with(name, lambda place: place.write_bytes(text.encode()))
 
     def write_json(self, name: str, content: Any) -> None:
         """A JSON file."""
@@ -56,7 +83,7 @@ class RunDirectory:
 
     def write_tensors(self, name: str, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
         """A safetensors file."""
-        self._write(name, lambda place: save_file(dict(tensors), place, metadata=dict(metadata)))
+        self.write_with(name, lambda place: save_file(dict(tensors), place, metadata=dict(metadata)))
 
     def append(self, name: str, content: Any) -> None:
         """A line of a JSON Lines file."""
@@ -64,19 +91,52 @@ class RunDirectory:
             with (self.path / name).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(content) + "\n")
         except OSError as error:
-            raise _unwritable(self.path / name, error) from None
+            raise unwritable(self.path / name, error) from None
 
-    def _write(self, name: str, write: Callable[[Path], None]) -> None:
-        place, temporary = self.path / name, self.path / f".{name}.part"
+    def write_with(self, name: str, write: Callable[[Path], object]) -> None:
+        """A file that `write` writes at the path that it is given."""
+        place = self.path / name
+        temporary = place.with_name(f".{place.name}.part")
         try:
             write(temporary)
             _sync(temporary, os.O_RDWR)
             os.replace(temporary, place)
-            if os.name == "posix":
-                _sync(self.path, os.O_RDONLY)
-        except (OSError, SafetensorError) as error:
+            synced(place.parent)
+        except (OSError, RuntimeError, SafetensorError) as error:  # torch's writer raises RuntimeError at a full disk
             temporary.unlink(missing_ok=True)
-            raise _unwritable(place, error) from None
+            raise unwritable(place, error) from None
+
+
+def numbers(root: Path, stem: str) -> list[int]:
+    """The numbers of the runs of that name."""
+    used = [re.fullmatch(re.escape(stem) + r"-(\d{1,9})", entry.name) for entry in root.iterdir()]
+    return [int(match.group(1)) for match in used if match]
+
+
+def _sweep(root: Path) -> None:
+    """Remove what runs left behind that were killed before they had a name, long ago."""
+    for entry in root.glob(f"{_HIDDEN}*.part"):
+        with suppress(OSError):
+            if time.time() - entry.stat().st_mtime > _OLD:
+                shutil.rmtree(entry, ignore_errors=True)
+
+
+def _umask() -> int:
+    """What new files are not allowed; asking sets it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def stem_of(name: str) -> str:
+    """The name of a run as its directory has it, before the number."""
+    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "run"
+
+
+def synced(folder: Path) -> None:
+    """Let the names in a folder reach the disk."""
+    if os.name == "posix":  # no other system opens a folder
+        _sync(folder, os.O_RDONLY)
 
 
 def environment(device: torch.device) -> dict[str, Any]:
@@ -94,12 +154,8 @@ def environment(device: torch.device) -> dict[str, Any]:
     }
 
 
-def _write_bytes(place: Path, content: bytes) -> None:
-    place.write_bytes(content)
-
-
 def _sync(place: Path, access: int) -> None:
-    # Windows syncs only what is open for writing, and no system opens a folder so.
+    # Windows syncs only what is open for writing.
     descriptor = os.open(place, access)
     try:
         os.fsync(descriptor)
@@ -107,6 +163,9 @@ def _sync(place: Path, access: int) -> None:
         os.close(descriptor)
 
 
-def _unwritable(place: Path, error: Exception) -> Fault:
+def unwritable(place: Path, error: Exception) -> Fault:
+    """What to say of a place that cannot be written: a full disk, a folder that is read-only."""
+    if isinstance(error, Fault):
+        return error
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return Fault(f"{place} cannot be written: {reason}", code="NNS623")

@@ -15,6 +15,10 @@ class Stopper:
         self.asked = False
         self._before: dict[int, Any] = {}
 
+    def ask(self) -> None:
+        """Stop after the step that is under way."""
+        self.asked = True
+
     def __enter__(self) -> Stopper:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,89 +1,241 @@
-"""An optimizer at work: torch's object, made for the gradients that come, and given the loss again if it asks."""
+"""How weights are updated: all that happens between the loss of a batch and the next batch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import torch
+from torch import nn
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
 from nnspec import ir
+from nnspec.patterns import Within
 from nnspec.training import build
-from nnspec.training.fault import Fault
+from nnspec.training.accumulate import lengths
+from nnspec.training.averages import SWA
+from nnspec.training.fault import Fault, SettingError
+from nnspec.training.gradients import insists, look, not_fused
+from nnspec.training.groups import Chosen, choose
+from nnspec.training.optimizer_state import OptimizerState
+from nnspec.training.precision import Precision
+from nnspec.training.schedule import Schedule
+from nnspec.training.scheduler import Scheduler, scheduler, unit_of
+
+Again = Callable[[], torch.Tensor]
+"""Computes the loss of a batch once more, and its gradients."""
 
 
 class Update:
-    """How the parameters of a model are updated, step by step."""
+    """Updates parameters by the gradients of a loss: groups, optimizers, clipping, scaling, the schedule.
 
-    def __init__(self, record: ir.Record, parameters: Mapping[str, torch.nn.Parameter], device: torch.device) -> None:
-        self._record = record
-        self._parameters = parameters
+    For each batch `backward`; for each step, which may be made of several batches, `zero_grad` before the first one and
+    `step` after the last one; `epoch` at the end of each epoch.
+    """
+
+    def __init__(
+        self,
+        update: ir.Update,
+        settings: Mapping[str, Any],
+        parameters: Mapping[str, nn.Parameter],
+        device: torch.device,
+        *,
+        steps_per_epoch: int = 1,
+        kinds: Mapping[str, Within] | None = None,
+        average: ir.Record | None = None,
+        rising: Collection[str] = (),
+    ) -> None:
+        """`kinds` has the layers around each parameter, for patterns; of the metrics that are `rising`, more is better.
+
+        Parameters that are frozen lose `requires_grad`. Raises `Fault` for what cannot be trained.
+        """
+        schedule = None if update.schedule is None else scheduler(update.schedule)
+        also = {name for each in schedule.everything() for name in each.by_group} if schedule else ()
+        self._chosen, frozen = choose(update, parameters, kinds or {}, also)
+        self._parameters = {name: p for name, p in parameters.items() if name not in set(frozen)}
+        if not any(parameter.requires_grad for parameter in self._parameters.values()):
+            raise _nothing_to_train(bool(frozen))
+        self._in_turn = bool(update.name)
+        for name in () if self._in_turn else frozen:  # another update may train it
+            parameters[name].requires_grad_(False)
+        self.trained = tuple(p for p in self._parameters.values() if p.requires_grad)
+        """What a step changes, in the order of the module."""
         self._device = device
-        self._described = build.described(record)
-        self._insists = bool(self._record.arguments.get("fused"))
+        self.optimizers = [self._built(chosen) for chosen in self._chosen]
+        self._searches = any(chosen.optimizer.searches for chosen in self._chosen)
+        self._accumulate: int = settings.get("accumulate") or 1
+        self._norm: float | None = settings.get("clip_grad_norm")
+        self._value: float | None = settings.get("clip_grad_value")
+        self._clips = self._norm is not None or self._value is not None
+        self._scaler = Precision(settings.get("precision") or "32", device).scaler()
+        self._schedule = self._scheduled(schedule, settings, steps_per_epoch, average, rising)
+        self._by_step = self._schedule is not None and self._schedule.by_step
+        self._state = OptimizerState(self.optimizers, self._parameters)
+        self._watched = self._by_step or average is not None
         self._looked = False
-        self.optimizer = build.optimizer(record, parameters, device)
+        if self._searches:
+            self._check_search()
+
+    def _built(self, chosen: Chosen) -> torch.optim.Optimizer:
+        groups = [({n: self._parameters[n] for n in g.names}, g.about(chosen.optimizer)) for g in chosen.groups]
+        return build.optimizer(chosen.optimizer, groups, self._device)
+
+    def _scheduled(
+        self,
+        schedule: Scheduler | None,
+        settings: Mapping[str, Any],
+        steps_per_epoch: int,
+        average: ir.Record | None,
+        rising: Collection[str],
+    ) -> Schedule | None:
+        swa = SWA(**average.arguments) if average is not None and average.name == "SWA" else None
+        swa = swa if swa is not None and swa.swa_lr is not None else None
+        if schedule is None and swa is None:
+            return None
+        unit = "epoch" if schedule is None else unit_of(schedule, settings)
+        trained = list(zip(self._chosen, self.optimizers, strict=True))
+        return Schedule(schedule, unit, trained, lengths(settings, steps_per_epoch), swa, rising)
+
+    def _check_search(self) -> None:
+        """What looks at a loss several times looks at one batch, and with its true gradients."""
+        name = self._chosen[0].record.name
+        for wrong, at, why in (
+            (self._accumulate > 1, "accumulate", "makes a step of one batch, which it looks at several times"),
+            (self._scaler is not None, "precision", "searches with the loss itself, which `16-mixed` scales"),
+        ):
+            if wrong:
+                helps = ("a larger batch_size does the same",) if at == "accumulate" else ('write precision = "32"',)
+                raise SettingError(f"`{name}` {why}", at=at, helps=helps)
+
+    @property
+    def lr(self) -> dict[str, float]:
+        """The learning rates of the next step: `lr`, and `lr/PATTERN` for parameters that patterns are about."""
+        return {
+            f"lr/{group.label}" if group.label else "lr": options["lr"]
+            for chosen, optimizer in zip(self._chosen, self.optimizers, strict=True)
+            for group, options in zip(chosen.groups, optimizer.param_groups, strict=True)
+        }
 
     def zero_grad(self) -> None:
         """Forget the gradients of the last step."""
-        self.optimizer.zero_grad()
+        for parameter in self.trained:
+            parameter.grad = None
 
-    def step(self, loss: torch.Tensor, again: Callable[[], torch.Tensor]) -> None:
-        """Update by the gradients that are there; `again` computes the loss anew, and its gradients.
+    def backward(self, loss: torch.Tensor, share: float | None = None, *, retain: bool = False) -> None:
+        """Add the gradients of a batch's loss, weighed by its share of the samples of the step.
 
-        An optimizer that searches gets the loss itself first: a step computes it no more often than in torch.
+        Without a `share`, all batches of a step count alike. `retain` what another update goes back through as well.
         """
-        if not self._looked:
-            self._look()
-        if not self._described.searches:
-            self._plain_step()
-            return
-        known = [loss]
+        if share is not None:
+            loss = loss * share if share != 1 else loss
+        elif self._accumulate > 1:
+            loss = loss / self._accumulate
+        if self._scaler is not None:
+            loss = self._scaler.scale(loss)
+        # One of several updates: gradients go to its own parameters only.
+        inputs = self.trained if self._in_turn else None
+        loss.backward(inputs=inputs, retain_graph=retain)  # type: ignore[no-untyped-call]
 
-        def look() -> float:
-            return (known.pop() if known else again()).item()
+    def step(self, loss: torch.Tensor, again: Again) -> bool:
+        """Make a step by the gradients that are there; `again` computes the loss anew, and its gradients.
 
-        self.optimizer.step(look)
+        An optimizer that searches gets the loss itself first: a step computes it no more often than in torch. False
+        when nothing was done, since scaled gradients were not finite (which is looked at only if it matters to
+        anybody: looking waits for the device).
+        """
+        made = self._advance(loss, again) if self._looked else self._first(loss, again)
+        if made and self._by_step:
+            assert self._schedule is not None
+            self._schedule.step()
+        return made
 
-    def _plain_step(self) -> None:
+    def epoch(self, values: Mapping[str, float]) -> None:
+        """An epoch is over; these are its numbers, for a schedule that goes by one."""
+        if self._schedule is not None:
+            self._schedule.epoch(values)
+
+    def _first(self, loss: torch.Tensor, again: Again) -> bool:
+        """The first step: whether the optimizers take such gradients, and whether their kernels do."""
+        self._looked = True
+        for chosen, optimizer in zip(self._chosen, self.optimizers, strict=True):
+            look(chosen, optimizer, self._parameters, self._device)
         try:
-            self.optimizer.step()
+            return self._advance(loss, again)
         except RuntimeError as error:
             # Torch's own words: it looks at devices and types when it first steps.
-            if not (self._insists and "fused" in str(error)):
+            insisting = next((chosen for chosen in self._chosen if insists(chosen)), None)
+            if insisting is None or "fused" not in str(error):
                 raise
-            message = f"torch has no fused `{self._record.name}` for these parameters on {self._device.type}"
-            helps, notes = ("leave out fused=true",), (str(error),)
-            raise Fault(message, code="NNS603", at="optimizer", notes=notes, helps=helps) from None
+            raise not_fused(insisting, self._device, error) from None
 
-    def _look(self) -> None:
-        """Before the first step: whether the optimizer takes such gradients, and its fused kernel does."""
-        self._looked = True
-        found = {name: p.grad.is_sparse for name, p in self._parameters.items() if p.grad is not None}
-        for name, sparse in found.items():
-            if ("sparse" if sparse else "dense") not in self._described.gradients:
-                raise _unsuited(self._record.name, name, sparse)
-        if any(found.values()) and self._described.fuses():
-            if self._insists:
-                helps = ("leave out fused=true",)
-                raise Fault("no fused step takes sparse gradients", code="NNS603", at="optimizer", helps=helps)
-            self._unfuse()
+    def _advance(self, loss: torch.Tensor, again: Again) -> bool:
+        if self._searches:
+            self._search(loss, again)
+        elif self._scaler is not None:
+            return self._scaled(self._scaler)
+        else:
+            if self._clips:
+                self._clip()
+            for optimizer in self.optimizers:
+                optimizer.step()
+        return True
 
-    def _unfuse(self) -> None:
-        """Another optimizer in the place of the fused one, with its settings, and its state if it was resumed."""
-        made = build.optimizer(self._record, self._parameters, self._device, fusible=False)
-        kept = self.optimizer.state_dict()
-        for group, like in zip(kept["param_groups"], made.param_groups, strict=True):
-            group |= {"fused": like["fused"], "foreach": like["foreach"]}
-        made.load_state_dict(kept)
-        self.optimizer = made
+    def _search(self, loss: torch.Tensor, again: Again) -> None:
+        known = [loss]
+
+        def at() -> float:
+            found = known.pop() if known else again()
+            if self._clips:
+                self._clip()
+            return found.item()
+
+        (optimizer,) = self.optimizers
+        optimizer.step(at)
+
+    def _scaled(self, scaler: torch.amp.GradScaler) -> bool:
+        # An optimizer of which no parameter had a part in the loss has nothing to unscale, and torch says so loudly.
+        at_work = [o for o in self.optimizers if any(p.grad is not None for g in o.param_groups for p in g["params"])]
+        if self._clips:
+            for optimizer in at_work:
+                scaler.unscale_(optimizer)
+            self._clip()
+        before = scaler.get_scale() if self._watched else 0.0
+        for optimizer in at_work:
+            scaler.step(optimizer)
+        scaler.update()
+        return not self._watched or scaler.get_scale() >= before
+
+    def _clip(self) -> None:
+        if self._value is not None:
+            clip_grad_value_(self.trained, self._value, foreach=True)
+        if self._norm is not None:
+            clip_grad_norm_(self.trained, self._norm, foreach=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next step depends on besides weights: tensors (not copied) and plain values."""
+        return {
+            "optimizers": self._state.state_dict(),
+            "schedule": None if self._schedule is None else self._schedule.state_dict(),
+            "scaler": None if self._scaler is None else self._scaler.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what was stored.
+
+        What the spec says otherwise now, counts: a new learning rate, a new schedule, another optimizer (which begins
+        anew).
+        """
+        before = state["schedule"] or {"begins": None}
+        same = (self._schedule.begins if self._schedule else None) == before["begins"]
+        self._state.load_state_dict(state["optimizers"], options=same)
+        if self._schedule is not None and state["schedule"] is not None:
+            self._schedule.load_state_dict(state["schedule"])
+        if self._scaler is not None and state["scaler"]:
+            self._scaler.load_state_dict(state["scaler"])
 
 
-def _unsuited(optimizer: str, parameter: str, sparse: bool) -> Fault:
-    helps = (
-        ("leave out sparse=true, or train with SGD, Adagrad, LBFGS or SparseAdam",)
-        if sparse
-        else ("train with Adam: `SparseAdam` is for models that are nothing but embeddings with sparse=true",)
-    )
-    layout = "sparse" if sparse else "dense"
-    message = f"`{optimizer}` takes no {layout} gradients, and that of `{parameter}` is"
-    return Fault(message, code="NNS627", at="optimizer", helps=helps)
+def _nothing_to_train(frozen: bool) -> Fault:
+    if frozen:
+        helps = ("let a pattern without `freeze = true` come after it",)
+        return Fault("all parameters are frozen: there is nothing to train", code="NNS626", helps=helps)
+    return Fault("the model has no parameters: there is nothing to train", code="NNS626")

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from nnspec import ir
 from nnspec.training.fault import Fault
+
+
+class Ticking(Protocol):
+    """Counts steps and epochs."""
+
+    def tensor(self, name: str) -> torch.Tensor:
+        """`step` or `epoch` as a float32 without dimensions."""
+        ...
+
+
+Reader = Callable[..., list[torch.Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +39,26 @@ class Wiring:
         """The module's outputs for a batch."""
         return module(*(None if name is None else batch[name] for name in self.inputs))
 
-    def arguments(self, outputs: Any, batch: Mapping[str, torch.Tensor], *, training: bool) -> list[torch.Tensor]:
-        """What loss and metrics take, in the order of `names`."""
-        names = self.train_outputs if training else self.infer_outputs
-        values = (outputs,) if len(names) == 1 else outputs
-        return [batch[name] if kind == "data" else values[names.index(name)] for kind, name in self.names]
+    def reader(self, *, training: bool) -> Reader:
+        """Takes what the module returned, the batch and the clock, and gives what loss and metrics take, in order."""
+        outputs = self.train_outputs if training else self.infer_outputs
+        single = len(outputs) == 1
+        places = [(kind, outputs.index(name) if kind == "model" else name) for kind, name in self.names]
+
+        def read(found: Any, batch: Mapping[str, torch.Tensor], clock: Ticking | None = None) -> list[torch.Tensor]:
+            values = (found,) if single else found
+            # A place in the outputs is a number, one in the batch or the clock a name.
+            return [
+                values[at] if kind == "model" else batch[at] if kind == "data" else _tick(clock, at)
+                for kind, at in places
+            ]
+
+        return read
+
+
+def _tick(clock: Ticking | None, name: Any) -> torch.Tensor:
+    assert clock is not None
+    return clock.tensor(name)
 
 
 def wire(training: ir.Training, program: ir.Program | None = None) -> Wiring:

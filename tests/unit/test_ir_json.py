@@ -99,18 +99,23 @@ methods = st.builds(
     graphs,
 )
 records = st.builds(ir.Record, words, maps(anything), spans)
+groups = st.builds(ir.Group, words, words, maps(anything), st.none() | records, spans)
+updates = st.builds(ir.Update, graphs, records, tuples(groups), st.none() | records, words, spans)
 trainings = st.builds(
     ir.Training,
     counts,
     records,
     maps(types),
     maps(words),
-    tuples(st.tuples(st.sampled_from(["model", "data"]), words)),
-    graphs,
-    records,
+    tuples(st.tuples(st.sampled_from(["model", "data", "clock"]), words)),
+    tuples(updates),
     tuples(st.builds(ir.Metric, words, graphs)),
     maps(anything),
     spans,
+    st.none() | records,
+    maps(tuples(records)),
+    maps(tuples(records)),
+    st.none() | records,
 )
 programs = st.builds(
     ir.Program,

@@ -191,29 +191,34 @@ def test_sparse_gradients_are_taken_by_those_that_torch_says_take_them(name: str
     assert all(torch.equal(mine[key], theirs[key]) for key in theirs)
 
 
+def updating(record: ir.Record, parameters: dict[str, nn.Parameter]) -> Update:
+    """An optimizer at work, on the CPU."""
+    return Update(ir.Update(ir.Graph((), (), (), ()), record), {}, parameters, torch.device("cpu"))
+
+
 def test_what_was_resumed_survives_the_first_look_at_the_gradients() -> None:
     embedding = nn.Embedding(5, 2, sparse=True)
-    record = ir.Record("SGD", {"lr": 0.5, "momentum": 0.9})
-    update = Update(record, dict(embedding.named_parameters()), torch.device("cpu"))
-    assert update.optimizer.param_groups[0]["fused"]
-    state = update.optimizer.state_dict()
-    state["state"] = {0: {"momentum_buffer": torch.full((5, 2), 4.0).to_sparse(1)}}
-    state["param_groups"][0]["lr"] = 0.25
-    update.optimizer.load_state_dict(state)
+    update = updating(ir.Record("SGD", {"lr": 0.5, "momentum": 0.9}), dict(embedding.named_parameters()))
+    (theirs,) = update.optimizers
+    assert theirs.param_groups[0]["fused"]
+    state = update.state_dict()
+    state["optimizers"][0]["state"] = {"weight": {"momentum_buffer": torch.full((5, 2), 4.0).to_sparse(1)}}
+    state["optimizers"][0]["groups"][0]["options"]["lr"] = 0.25
+    update.load_state_dict(state)
     before = embedding.weight.detach().clone()
     loss = (embedding(torch.tensor([1])) * 0.0).sum()
     loss.backward()
     update.step(loss, lambda: loss)
-    assert not update.optimizer.param_groups[0]["fused"]
+    assert not theirs.param_groups[0]["fused"]
     assert torch.equal(embedding.weight.detach(), before - 0.25 * 0.9 * 4.0)
 
 
 def test_complex_parameters_have_no_fused_step() -> None:
     weight = {"weight": nn.Parameter(torch.ones(2, dtype=torch.complex64))}
-    made = making.optimizer(ir.Record("Adam", {}), weight, torch.device("cpu"))
+    made = making.optimizer(making.described(ir.Record("Adam", {})), [(weight, {})], torch.device("cpu"))
     assert made.param_groups[0]["foreach"]
     for name in ("Adam", "Adagrad"):
-        update = Update(ir.Record(name, {"fused": True}), weight, torch.device("cpu"))
+        update = updating(ir.Record(name, {"fused": True}), weight)
         weight["weight"].grad = torch.ones(2, dtype=torch.complex64)
         with pytest.raises(Fault, match=f"torch has no fused `{name}` for these parameters on cpu") as caught:
             update.step(torch.zeros(()), lambda: torch.zeros(()))

@@ -303,7 +303,7 @@ def test_settings_use_hyperparameters_bindings_and_other_settings() -> None:
 def test_an_update_is_one_fault() -> None:
     text = "model M {\n  input features: float[N, 4]\n  output y = features -> Linear(3)\n}\n"
     text += "train {\n  data = Iris()\n  update a {\n    loss = cross_entropy(y, label)\n  }\n}\n"
-    assert codes(text) == ["NNS209"]
+    assert codes(text) == ["NNS610"]
 
 
 @pytest.mark.parametrize("length", [1, 5])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,21 @@ from torch import nn
 
 from nnspec import ir
 from nnspec.training import keep
+from nnspec.training.assemble import Assembled, assemble
+from nnspec.training.checkpoint import FOLDER, WEIGHTS, names_in, read_index
 from nnspec.training.dataset import BATCH, Loaded, field_type
 from nnspec.training.fault import Fault
-from nnspec.training.loop import Measure, Result, fit
-from nnspec.training.progress import Progress, Row
+from nnspec.training.feed import Batches, Part, Pipeline, Share
+from nnspec.training.fit import explained, fit
+from nnspec.training.listener import Listener, Row
+from nnspec.training.meters import Ratio
+from nnspec.training.objective import Loss, Single
+from nnspec.training.result import Result
 from nnspec.training.rundir import RunDirectory
-from nnspec.training.samples import Batches
+from nnspec.training.wiring import wire
 
 NO_GRAPH = ir.Graph((), (), (), ())
+CPU = torch.device("cpu")
 
 
 def accuracy(scores: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
@@ -55,8 +63,37 @@ def network(seed: int = 0, dropout: float = 0.0) -> nn.Sequential:
     return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(dropout), nn.Linear(8, 3))
 
 
-def fitted(module: nn.Module, section: ir.Training, loss: Measure = F.cross_entropy, **options: Any) -> Result:
-    return fit(module, section, options.pop("loaded", blobs()), loss, {"accuracy": accuracy}, **options)
+class Accuracy(Ratio):
+    """The accuracy of arguments that are scores and labels."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda scores, label: ((scores.argmax(1) == label).sum(), len(label)))
+
+
+def put_together(
+    module: nn.Module,
+    section: ir.Training,
+    loss: Loss = F.cross_entropy,
+    listener: Listener | None = None,
+    loaded: Loaded | None = None,
+    standardized: Sequence[str] = (),
+) -> Assembled:
+    objective = Single(module, wire(section), loss)
+    data, listener = (loaded or blobs(), None), listener or Listener()
+    return assemble(section, objective, {"accuracy": Accuracy()}, data, CPU, listener, standardized=standardized)
+
+
+def fitted(
+    module: nn.Module,
+    section: ir.Training,
+    loss: Loss = F.cross_entropy,
+    run: RunDirectory | None = None,
+    listener: Listener | None = None,
+    **options: Any,
+) -> Result:
+    made = put_together(module, section, loss, listener, **options)
+    with explained(run, made.loop):
+        return fit(made, section, listener or Listener(), run)
 
 
 def test_plain_sgd_moves_every_weight_by_minus_lr_times_its_gradient() -> None:
@@ -66,20 +103,12 @@ def test_plain_sgd_moves_every_weight_by_minus_lr_times_its_gradient() -> None:
     module, before = network(), network()
     fitted(module, section, loaded=loaded)
     order = torch.randperm(len(loaded), generator=torch.Generator().manual_seed(3))
-    shuffled = torch.randperm(len(loaded), generator=_after(order, 3))
-    x, label = (torch.from_numpy(loaded.fields[name])[order][shuffled] for name in ("x", "label"))
+    x, label = (torch.from_numpy(loaded.fields[name])[order] for name in ("x", "label"))
     F.cross_entropy(before(x), label).backward()  # type: ignore[no-untyped-call]
     for moved, start in zip(module.parameters(), before.parameters(), strict=True):
         assert start.grad is not None
         assert start.grad.abs().sum() > 0
         assert torch.equal(moved, start - lr * start.grad)
-
-
-def _after(order: torch.Tensor, seed: int) -> torch.Generator:
-    """The generator as it is when it has drawn the split."""
-    generator = torch.Generator().manual_seed(seed)
-    torch.randperm(len(order), generator=generator)
-    return generator
 
 
 def test_training_equals_a_hand_written_loop_to_the_last_bit() -> None:
@@ -132,19 +161,23 @@ def test_means_weigh_a_smaller_last_batch_by_its_size() -> None:
     assert row.train["loss"] == pytest.approx(F.cross_entropy(scores, label).item(), rel=1e-6)
 
 
+def batches(count: int, size: int, share: Share | None = None) -> Batches:
+    part = Part({"x": np.arange(count)}, None)
+    return Batches(part, {"x": Pipeline()}, size, CPU, share=share)
+
+
 @pytest.mark.parametrize(("count", "size", "sizes"), [(7, 3, [3, 4]), (8, 3, [3, 3, 2]), (1, 3, [1]), (4, 9, [4])])
 def test_a_single_sample_at_the_end_joins_the_batch_before(count: int, size: int, sizes: list[int]) -> None:
-    batches = Batches({"x": torch.arange(count)}, size, torch.device("cpu"))
-    seen = [batch["x"] for batch in batches.shuffled(torch.Generator().manual_seed(0))]
-    assert [len(x) for x in seen] == sizes == [len(batch["x"]) for batch in batches.in_order()]
-    assert len(batches) == len(sizes)
+    made = batches(count, size)
+    seen = [batch.fields["x"] for batch in made.shuffled(torch.Generator().manual_seed(0), torch.Generator())]
+    assert [len(x) for x in seen] == sizes == [len(batch) for batch in made.in_order()]
+    assert len(made) == len(sizes)
     assert sorted(torch.cat(seen).tolist()) == list(range(count))
 
 
-def test_standardisation_uses_the_training_part_only(tmp_path: Path) -> None:
+def test_standardisation_uses_the_training_part_only() -> None:
     loaded = blobs(50)
-    loaded.fields["x"][:, 1] = 7.0
-    run = RunDirectory(tmp_path)
+    loaded.fields["x"][:, 1] = 7.0  # type: ignore[index]
     seen: list[torch.Tensor] = []
 
     class Spy(nn.Linear):
@@ -153,13 +186,10 @@ def test_standardisation_uses_the_training_part_only(tmp_path: Path) -> None:
                 seen.append(x)
             return super().forward(x)
 
-    fitted(Spy(4, 3), training(epochs=1), loaded=loaded, standardized=("x", "unused"), run=run)
+    fitted(Spy(4, 3), training(epochs=1), loaded=loaded, standardized=("x", "unused"))
     x = torch.cat(seen)
     assert x.mean(0).tolist() == pytest.approx([0.0] * 4, abs=1e-6)
     assert x.std(0, correction=0).tolist() == pytest.approx([1, 0, 1, 1], abs=1e-5)
-    constants = json.loads((tmp_path / "data.json").read_text())["standardize"]["x"]
-    assert constants["mean"][1] == 7
-    assert constants["deviation"][1] == 1
 
 
 def test_steps_end_a_run_in_the_middle_of_an_epoch() -> None:
@@ -173,39 +203,40 @@ def test_a_run_without_validation_is_judged_by_its_training_loss() -> None:
     assert result.best == min(result.rows, key=lambda row: row.train["loss"])
 
 
-def test_a_run_leaves_history_result_and_weights(tmp_path: Path) -> None:
+def saved(run: RunDirectory, which: str = "last") -> dict[str, torch.Tensor]:
+    name = read_index(run.path / FOLDER)[which]
+    assert name is not None
+    return load_file(run.path / FOLDER / name / WEIGHTS)
+
+
+def same(one: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+def test_a_run_leaves_its_result_and_checkpoints(tmp_path: Path) -> None:
     run, module = RunDirectory.create(tmp_path / "runs", "my net"), network()
     result = fitted(module, training(), run=run)
     assert result.directory == run.path == tmp_path / "runs" / "my_net-1"
-    history = [json.loads(line) for line in (run.path / "history.jsonl").read_text().splitlines()]
-    assert [line["val/loss"] for line in history] == [row.validation["loss"] for row in result.rows]
     assert json.loads((run.path / "result.json").read_text())["status"] == "finished"
-    last = load_file(run.path / "last.safetensors")
-    assert {name: w.tolist() for name, w in last.items()} == {n: w.tolist() for n, w in module.state_dict().items()}
-    assert sorted(path.name for path in run.path.iterdir()) == [
-        "best.safetensors",
-        "data.json",
-        "history.jsonl",
-        "last.safetensors",
-        "result.json",
-    ]
+    assert same(saved(run), module.state_dict())
+    assert names_in(run.path / FOLDER) == ["step-00000000", "step-00000015"]
+    assert sorted(path.name for path in run.path.iterdir()) == ["checkpoints", "result.json"]
 
 
 def test_the_best_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:
     states: list[dict[str, torch.Tensor]] = []
     module, run = network(), RunDirectory(tmp_path)
 
-    class Watch(Progress):
+    class Watch(Listener):
         def epoch(self, row: Row) -> None:
             states.append({name: w.clone() for name, w in module.state_dict().items()})
 
     section = training(ir.Record("SGD", {"lr": 3.0}), epochs=8, batch_size=8)  # too high: the loss jumps about
-    result = fitted(module, section, run=run, progress=Watch())
+    result = fitted(module, section, run=run, listener=Watch())
     assert result.best is not None
     assert result.best.validation["loss"] == min(row.validation["loss"] for row in result.rows)
     assert result.best.epoch < 8
-    saved = load_file(tmp_path / "best.safetensors")
-    assert all(torch.equal(saved[name], w) for name, w in states[result.best.epoch - 1].items())
+    assert same(saved(run, "best"), states[result.best.epoch - 1])
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -217,13 +248,13 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_best(value: float
         calls += scores.requires_grad
         return F.cross_entropy(scores, label) * (value if calls == 8 else 1.0)
 
-    module = network()
+    module, run = network(), RunDirectory(tmp_path)
     with pytest.raises(Fault) as caught:
-        fitted(module, training(), loss, run=RunDirectory(tmp_path))
+        fitted(module, training(), loss, run=run)
     assert caught.value.code == "NNS621"
-    assert caught.value.message == f"the loss is {value} in epoch 2, step 3 of the epoch"
+    assert caught.value.message == f"the loss is {value} in epoch 2, batch 3 of 5, after 7 steps"
     assert json.loads((tmp_path / "result.json").read_text())["status"] == "failed"
-    assert all(w.isfinite().all() for w in load_file(tmp_path / "best.safetensors").values())
+    assert all(w.isfinite().all() for w in saved(run, "best").values())
     assert all(w.isfinite().all() for w in module.parameters())
 
 
@@ -231,17 +262,16 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_best(value: float
 def test_a_signal_saves_and_stops(number: signal.Signals, tmp_path: Path) -> None:
     before = signal.getsignal(number)
 
-    class Interrupt(Progress):
+    class Interrupt(Listener):
         def epoch(self, row: Row) -> None:
             if row.epoch == 2:
                 os.kill(os.getpid(), number)
 
-    module = network()
-    result = fitted(module, training(epochs=100), run=RunDirectory(tmp_path), progress=Interrupt())
+    module, run = network(), RunDirectory(tmp_path)
+    result = fitted(module, training(epochs=100), run=run, listener=Interrupt())
     assert (result.status, result.epochs) == ("interrupted", 2)
     assert json.loads((tmp_path / "result.json").read_text())["status"] == "interrupted"
-    last = load_file(tmp_path / "last.safetensors")
-    assert all(torch.equal(last[name], w) for name, w in module.state_dict().items())
+    assert same(saved(run), module.state_dict())
     assert signal.getsignal(number) is before
 
 
@@ -254,21 +284,22 @@ def test_a_second_interrupt_stops_at_once() -> None:
         fitted(network(), training(batch_size=72), lambda *x: loss(*x) + loss(*x))
 
 
-def test_weights_are_written_now_and_then_in_long_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written: list[bool] = []
+@pytest.mark.parametrize(("shortest", "steps"), [(10.0, []), (0.0, [5, 10, 15])])
+def test_epochs_are_saved_but_not_more_often_than_that(
+    shortest: float, steps: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
 
-    class Look(Progress):
-        def epoch(self, row: Row) -> None:
-            written.append((tmp_path / "last.safetensors").exists() and (tmp_path / "best.safetensors").exists())
+    class Look(Listener):
+        def checkpoint(self, directory: Path) -> None:
+            written.append(directory.name)
 
-    fitted(network(), training(), run=RunDirectory(tmp_path), progress=Look())
-    assert written == [False] * 3
-    written.clear()
-    for path in tmp_path.iterdir():
-        path.unlink()
-    monkeypatch.setattr(keep, "SAVE_EVERY", 0.0)
-    fitted(network(), training(), run=RunDirectory(tmp_path), progress=Look())
-    assert written == [True] * 3
+        def finish(self, result: Result) -> None:
+            written.append("end")
+
+    monkeypatch.setattr(keep, "SHORTEST", shortest)
+    fitted(network(), training(), run=RunDirectory(tmp_path), listener=Look())
+    assert written == [f"step-{step:08}" for step in [0, *(steps or [15])]] + ["end"]
 
 
 def test_tied_weights_are_saved_once(tmp_path: Path) -> None:
@@ -282,18 +313,21 @@ def test_tied_weights_are_saved_once(tmp_path: Path) -> None:
             found: torch.Tensor = self.last(self.first(x))
             return found
 
-    fitted(Tied(), training(), run=RunDirectory(tmp_path))
-    assert sorted(load_file(tmp_path / "last.safetensors")) == ["first.bias", "first.weight", "last.bias"]
+    run = RunDirectory(tmp_path)
+    fitted(Tied(), training(), run=run)
+    assert sorted(saved(run)) == ["first.bias", "first.weight", "last.bias"]
 
 
-def test_too_little_memory_suggests_a_smaller_batch() -> None:
+def test_too_little_memory_says_which_batch_fits() -> None:
     def loss(scores: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        raise torch.OutOfMemoryError("out of memory. Tried to allocate 20 MiB")
+        if len(label) > 5:
+            raise torch.OutOfMemoryError("out of memory. Tried to allocate 20 MiB")
+        return F.cross_entropy(scores, label)
 
     with pytest.raises(Fault) as caught:
         fitted(network(), training(), loss)
     assert caught.value.code == "NNS625"
-    assert caught.value.helps == ("try batch_size = 8",)
+    assert caught.value.helps[0] == "batch_size = 4 fits"
 
 
 def test_a_single_sample_cannot_be_split() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import io
 import json
 import operator
 import os
@@ -25,13 +24,11 @@ from nnspec.facts import Facts
 from nnspec.layer import Code, Function, Ref, ShapeError
 from nnspec.proof import Proof
 from nnspec.training import build, device
-from nnspec.training.bar import Bar, progress_on
 from nnspec.training.check import check_fields
 from nnspec.training.dataset import Loaded, field_type
 from nnspec.training.fault import Fault, SettingError
 from nnspec.training.inputs import choose_sizes, index_bounds, random_batch
 from nnspec.training.optimizer import Optimizer
-from nnspec.training.progress import Lines, Outline, Progress, Row, number
 from nnspec.training.rundir import RunDirectory, environment
 from nnspec.training.settings import Settings
 from nnspec.training.wiring import Wiring, wire
@@ -67,7 +64,8 @@ def test_arguments_and_defaults_are_torchs(name: str) -> None:
 def test_the_fast_implementation_is_taken_unless_the_author_chose_one(name: str) -> None:
     def chosen(**arguments: Any) -> tuple[bool, bool]:
         weight = {"weight": torch.nn.Parameter(torch.zeros(1, 1))}
-        group = build.optimizer(ir.Record(name, arguments), weight, CPU).param_groups[0]
+        described = build.described(ir.Record(name, arguments))
+        group = build.optimizer(described, [(weight, {})], CPU).param_groups[0]
         return bool(group.get("fused")), bool(group.get("foreach"))
 
     cls = optimizer_class(name)
@@ -405,74 +403,3 @@ def test_a_place_that_is_a_file_is_a_fault(tmp_path: Path) -> None:
 
 def test_the_environment_is_json() -> None:
     assert json.loads(json.dumps(environment(CPU)))["torch"] == torch.__version__
-
-
-def row(epoch: int, loss: float = 0.5) -> Row:
-    return Row(epoch, epoch * 3, {"loss": loss, "accuracy": 0.75}, {"loss": 1.0, "accuracy": 0.5}, 0.2, 12_345.6)
-
-
-def told(progress: Progress, epochs: int) -> None:
-    progress.start(Outline(epochs, 3, 3 * epochs, 16, "Net: 10 samples", ("a remark",)))
-    for epoch in range(1, epochs + 1):
-        progress.step(epoch, epoch * 3, 0.5, 100.0)
-        progress.epoch(row(epoch))
-    progress.finish({"best": row(1), "last": row(epochs, float("inf"))}, "finished")
-    progress.close()
-
-
-def test_without_a_terminal_there_is_a_line_for_each_epoch_and_a_table() -> None:
-    stream = io.StringIO()
-    progress = progress_on(stream)
-    assert type(progress) is Lines
-    told(progress, 2)
-    assert stream.getvalue().splitlines() == [
-        "Net: 10 samples",
-        "note: a remark",
-        "epoch 1/2  loss 0.5000  accuracy 0.7500  val/loss 1.0000  val/accuracy 0.5000  12,346 samples/s",
-        "epoch 2/2  loss 0.5000  accuracy 0.7500  val/loss 1.0000  val/accuracy 0.5000  12,346 samples/s",
-        "      epoch    loss  accuracy  val/loss  val/accuracy",
-        "best      1  0.5000    0.7500    1.0000        0.5000",
-        "last      2     inf    0.7500    1.0000        0.5000",
-        "finished",
-    ]
-
-
-def test_many_epochs_have_some_twenty_lines() -> None:
-    stream = io.StringIO()
-    told(Lines(stream), 1000)
-    lines = [line for line in stream.getvalue().splitlines() if line.startswith("epoch ")]
-    assert len(lines) == 21
-    assert lines[-1].startswith("epoch 1000/1000")
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_a_terminal_gets_a_bar_unless_it_is_to_be_quiet() -> None:
-    stream = Terminal()
-    progress = progress_on(stream)
-    assert type(progress) is Bar
-    told(progress, 2)
-    assert "val/accuracy" in stream.getvalue()
-    quiet = Terminal()
-    told(progress_on(quiet, quiet=True), 2)
-    assert quiet.getvalue() == ""
-
-
-def test_without_rich_a_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "rich", None)
-    assert type(progress_on(Terminal())) is Lines
-
-
-def test_numbers_that_are_not_finite_are_null_in_the_history() -> None:
-    assert row(1, float("nan")).json()["loss"] is None
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0.0, "0.0000"), (0.12345, "0.1235"), (1e-5, "1.000e-05"), (-3.5, "-3.5000"), (12345.678, "12346")],
-)
-def test_numbers_are_short(value: float, text: str) -> None:
-    assert number(value) == text

@@ -17,9 +17,9 @@ from torch import nn
 from nnspec.compiler import compile_text
 from nnspec.diagnostics import NnspecError
 from nnspec.training.build import dataset
-from nnspec.training.loop import Result
 from nnspec.training.progress import Lines
-from nnspec.training.run import train
+from nnspec.training.result import Result
+from nnspec.training.run import Wanted, train
 
 SPEC = """
 model Net(hidden = 5) {
@@ -40,7 +40,7 @@ train {
 
 def trained(text: str, base: Path, *, device: str = "cpu", root: Path | None = None) -> tuple[nn.Module, Result]:
     compiled = compile_text(text, "net.nns", train=True, base=base)
-    return train(compiled.program, compiled.sources, base=base, device=device, root=root)
+    return train(compiled.program, compiled.sources, Wanted(base, device, root))
 
 
 def refused(text: str, base: Path, device: str = "cpu") -> str:
@@ -62,11 +62,7 @@ def test_the_run_directory_works_by_itself(tmp_path: Path) -> None:
     module, result = train(
         compiled.program,
         compiled.sources,
-        base=tmp_path,
-        root=tmp_path / "runs",
-        name="xor",
-        overrides={"hidden": "6"},
-        progress=Lines(io.StringIO()),
+        Wanted(tmp_path, "cpu", tmp_path / "runs", "xor", {"hidden": "6"}, Lines(io.StringIO())),
     )
     assert result.directory == tmp_path / "runs" / "xor-1"
     assert result.directory is not None
@@ -77,7 +73,7 @@ def test_the_run_directory_works_by_itself(tmp_path: Path) -> None:
     assert about["settings"]["batch_size"] == 32
     program = (
         "import sys; sys.path.insert(0, '.'); from safetensors.torch import load_file; import torch, model\n"
-        "net = model.Net(); net.load_state_dict(load_file('last.safetensors'))\n"
+        "net = model.Net(); net.load_state_dict(load_file('checkpoints/step-00000010/model.safetensors'))\n"
         "print(net(torch.ones(1, 2)).item()); assert 'nnspec' not in sys.modules\n"
     )
     command = [sys.executable, "-c", program]
@@ -95,8 +91,8 @@ def test_plain_sgd_from_a_spec_moves_every_weight_by_minus_lr_times_its_gradient
     assert program.training is not None
     fields = dataset(program.training.data).load(tmp_path).fields
     generator = torch.Generator().manual_seed(0)
-    first, second = (torch.randperm(200, generator=generator) for _ in range(2))
-    x, target = (torch.from_numpy(fields[name])[first][second] for name in ("features", "target"))
+    order = torch.randperm(200, generator=generator)
+    x, target = (torch.from_numpy(fields[name])[order] for name in ("features", "target"))
     start.zero_grad()
     F.binary_cross_entropy_with_logits(start.train()(x), target).backward()  # type: ignore[no-untyped-call]
     for before, after in zip(start.parameters(), moved.parameters(), strict=True):

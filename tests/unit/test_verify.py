@@ -217,8 +217,8 @@ BROKEN_TRAINING: dict[str, Callable[[Any], Any]] = {
     "there is no dataset `Evil`": lambda t: t["data"].update(name="Evil"),
     "dataset `Xor` has no argument `code`": lambda t: t["data"]["arguments"].update(code=1),
     "`samples` of dataset `Xor` must be at least 2": lambda t: t["data"]["arguments"].update(samples=-5),
-    "`lr` of optimizer `SGD` must be a number": lambda t: t["optimizer"]["arguments"].update(lr="x"),
-    "nesterov=true needs momentum": lambda t: t["optimizer"]["arguments"].update(nesterov=True),
+    "`lr` of optimizer `SGD` must be a number": lambda t: t["updates"][0]["optimizer"]["arguments"].update(lr="x"),
+    "nesterov=true needs momentum": lambda t: t["updates"][0]["optimizer"]["arguments"].update(nesterov=True),
     "`epochs` of `train` must be at least 1": lambda t: t["settings"].update(epochs=0),
     "`weights` of `train` must be a string or none": lambda t: t["settings"].update(weights=5),
     "`train` has no argument `code`": lambda t: t["settings"].update(code=5),
@@ -227,8 +227,8 @@ BROKEN_TRAINING: dict[str, Callable[[Any], Any]] = {
     "the input `features` is float[N, F], and its field is int[batch]": lambda t: t["inputs"].update(features="label"),
     "there is no `scores` in the model": lambda t: t["names"][0].__setitem__(1, "scores"),
     "the loss: its inputs are not": lambda t: t["names"][1].__setitem__(1, "label"),
-    "the loss: it is not one float number": lambda t: t["loss"].update(outputs=[{"ref": 0}]),
-    "the loss: node 0 (`mse_loss`)": lambda t: t["loss"]["nodes"][0].update(inputs=[{"ref": 0}]),
+    "the loss: it is not one float number": lambda t: t["updates"][0]["loss"].update(outputs=[{"ref": 0}]),
+    "the loss: node 0 (`mse_loss`)": lambda t: t["updates"][0]["loss"]["nodes"][0].update(inputs=[{"ref": 0}]),
     "names of metrics are": lambda t: t["metrics"][0].update(name="loss"),
 }
 

@@ -2,96 +2,81 @@
 
 from __future__ import annotations
 
-import ast
-import re
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from nnspec.arguments import arg
-from nnspec.training.dataset import Dataset, Loaded, check_size, field_type, locate
+from nnspec.training.array_file import ELEMENTS, MAX_ARRAYS, Header, cast, check_lengths, numpy_header
+from nnspec.training.dataset import Dataset, Loaded, check_size, locate
+from nnspec.training.datasets.arrays import choose
 from nnspec.training.fault import DataError, MissingData
 from nnspec.types import TensorType
-
-_MAX_HEADER = 65_536
-_MAX_ARRAYS = 1_000
-
-_TYPES = {
-    "b1": "bool",
-    "u1": "uint8",
-    "i1": "int8",
-    "i2": "int16",
-    "i4": "int32",
-    "i8": "int64",
-    "u2": "int64",
-    "u4": "int64",
-    "f2": "float16",
-    "f4": "float32",
-    "f8": "float32",
-}
-"""Element type of a field for numpy's code of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Header:
-    code: str
-    shape: tuple[int, ...]
 
 
 class NPZ(Dataset):
     """A file written by `numpy.savez` or `savez_compressed`; each array is a field of its name, samples first.
 
-    Elements keep their type, but for float64, which becomes float32, and uint16 and uint32, which become int64.
-    Arrays of text or objects are left out. The format is numpy's NEP 1.
+    `names` chooses some of them, and calls them as one likes: `(image="x")`. Elements keep their type, but for float64,
+    which becomes float32, and uint16 and uint32, which become int64. Arrays of text or objects are left out: nothing is
+    ever unpickled. An archive is read whole, 16 GiB at most; larger arrays belong in files of their own (`NPY`). The
+    format is numpy's NEP 1.
     """
 
     path: str = arg(doc="the file, relative to the spec")
+    names: dict[str, str] = arg({}, doc='the fields and their arrays: (image="x"); none: all arrays')
 
     def types(self, base: Path) -> dict[str, TensorType]:
-        headers = self._headers(base)
-        return {name: field_type(_TYPES[h.code], *h.shape[1:]) for name, h in headers.items() if h.code in _TYPES}
+        return {name: header.type() for name, header in self._chosen(base)[1].items()}
 
     def load(self, base: Path) -> Loaded:
         import numpy as np
 
-        headers = self._headers(base)
-        place = locate(base, self.path, "path")
+        place, headers, left = self._chosen(base)
         fields = {}
         with _archive(place) as archive:
             for name, header in headers.items():
-                if header.code in _TYPES:
-                    with archive.open(f"{name}.npy") as file:
-                        array = np.lib.format.read_array(file, allow_pickle=False)
-                    with np.errstate(over="ignore"):  # what is infinite afterwards is reported with its sample
-                        fields[name] = np.ascontiguousarray(array, dtype=_TYPES[header.code])
-        left = ", ".join(f"`{name}`" for name in headers if name not in fields)
-        notes = (f"left out of {place.name}: arrays that hold neither numbers nor bools ({left})",) * bool(left)
-        return Loaded(fields, notes, origins={name: f"array `{name}` of {place.name}" for name in fields})
+                with archive.open(f"{self.names.get(name, name)}.npy") as file:
+                    array = np.lib.format.read_array(file, allow_pickle=False)
+                fields[name] = cast(array, header.code)
+        shown = ", ".join(f"`{name}`" for name in left)
+        notes = (f"left out of {place.name}: arrays that hold neither numbers nor bools ({shown})",) * bool(left)
+        origins = {name: f"array `{self.names.get(name, name)}` of {place.name}" for name in fields}
+        return Loaded(dict(fields), notes, origins=origins)
 
-    def _headers(self, base: Path) -> dict[str, _Header]:
+    def _chosen(self, base: Path) -> tuple[Path, dict[str, Header], list[str]]:
         place = locate(base, self.path, "path")
-        headers = {}
-        with _archive(place) as archive:
-            members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
-            if not members:
-                raise DataError(f"{place.name} holds no arrays", at="path")
-            if len(members) > _MAX_ARRAYS:
-                raise DataError(f"{place.name} holds {len(members):,} arrays; {_MAX_ARRAYS:,} is the limit", at="path")
-            for info in members:
-                what = f"`{info.filename}` in {place.name}"
-                with archive.open(info) as file:
-                    header = _read_header(file, what)
-                if header.code in _TYPES:
-                    check_size(header.shape, int(header.code[1:]), what, "path")
-                headers[info.filename.removesuffix(".npy")] = header
-        if not any(header.code in _TYPES for header in headers.values()):
-            raise DataError(f"{place.name} holds no array of numbers or bools", at="path")
-        _check_lengths(headers, place.name)
-        return headers
+        chosen, left = choose(_headers(place), self.names, place.name, "array")
+        check_lengths(chosen, {name: f"`{self.names.get(name, name)}` in {place.name}" for name in chosen})
+        total = sum(header.size for header in chosen.values())
+        check_size((total,), 1, f"what is in {place.name}", "path")
+        return place, chosen, left
+
+
+def _headers(place: Path) -> dict[str, Header]:
+    headers = {}
+    with _archive(place) as archive:
+        members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+        if len(members) > MAX_ARRAYS:
+            raise DataError(f"{place.name} holds {len(members):,} arrays; {MAX_ARRAYS:,} is the limit", at="path")
+        for info in members:
+            what = f"`{info.filename}` in {place.name}"
+            with archive.open(info) as file:
+                header = numpy_header(file, what)
+            if header.code in ELEMENTS:
+                check_size(header.shape, header.width, what, "path")
+                _check_member(info, header, what)
+            headers[info.filename.removesuffix(".npy")] = header
+    return headers
+
+
+def _check_member(info: zipfile.ZipInfo, header: Header, what: str) -> None:
+    """An archive's own list says how long each member is: what its array promises must be there."""
+    promised = header.start + header.size
+    if info.file_size != promised:
+        raise DataError(f"{what} has {info.file_size:,} bytes instead of the {promised:,} of its array", at="path")
 
 
 @contextmanager
@@ -108,33 +93,3 @@ def _archive(place: Path) -> Iterator[zipfile.ZipFile]:
         raise DataError(f"{place.name} is damaged", at="path", notes=(str(error)[:200],)) from None
     except OSError as error:
         raise MissingData(f"{place.name} cannot be read: {error.strerror}", at="path") from None
-
-
-def _check_lengths(headers: dict[str, _Header], name: str) -> None:
-    counts: dict[int, str] = {}
-    for field, header in headers.items():
-        if header.code in _TYPES:
-            if not header.shape:
-                raise DataError(f"array `{field}` of {name} is a single number; the first dimension counts samples")
-            counts.setdefault(header.shape[0], field)
-    if len(counts) > 1:
-        (first, one), (second, other), *_ = counts.items()
-        raise DataError(f"{name} has {first:,} samples in `{one}` and {second:,} in `{other}`", at="path")
-
-
-def _read_header(file: IO[bytes], what: str) -> _Header:
-    """Element type and shape, from the first bytes of an array file."""
-    start = file.read(8)
-    if len(start) < 8 or start[:6] != b"\x93NUMPY" or start[6] not in (1, 2, 3):
-        raise DataError(f"{what} is not a numpy array", at="path")
-    length = int.from_bytes(file.read(2 if start[6] == 1 else 4), "little")
-    text = file.read(min(length, _MAX_HEADER))
-    try:
-        entries = ast.literal_eval(text.decode("latin1" if start[6] < 3 else "utf-8").strip())
-        kind, shape = entries["descr"], tuple(entries["shape"])
-    except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError):
-        raise DataError(f"{what} has a damaged header", at="path") from None
-    if not all(isinstance(n, int) and n >= 0 for n in shape):
-        raise DataError(f"{what} has a damaged header", at="path")
-    simple = isinstance(kind, str) and re.fullmatch(r"[<>|=]?([biuf]\d)", kind)
-    return _Header(simple.group(1) if simple else str(kind)[:40], shape)

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnspec.arguments import arg
-from nnspec.training.dataset import Dataset, Loaded, check_size, field_type
-from nnspec.types import TensorType
+from nnspec.training.dataset import Array, Dataset, Loaded, check_size, field_type
+from nnspec.training.fault import SettingError
+from nnspec.training.type_text import read_types
+from nnspec.types import TensorType, is_float
 
 if TYPE_CHECKING:
     import numpy as np
@@ -118,3 +120,49 @@ class RandomImages(Dataset):
         image *= self.noise
         image += patterns[label]
         return Loaded({"image": image, "label": label})
+
+
+class Random(Dataset):
+    """Random numbers of the types that are given: for trying a network, or its speed, without data.
+
+    `Random((image="float[N, 3, 32, 32]", label="int[N]"), classes=10)`: floats are normal (mean 0, deviation 1), whole
+    numbers below `classes`, true and false equally likely. Nothing can be learned from them.
+    """
+
+    of: dict[str, str] = arg(doc='the fields and their types: (image="float[N, 3, 32, 32]", label="int[N]")')
+    samples: int = arg(512, doc="number of samples", ge=2, le=100_000_000)
+    classes: int | dict[str, int] = arg(
+        10, doc="what whole numbers stay below, in all fields or by field: (label=10, token=50257)", ge=1, le=1 << 31
+    )
+    seed: int = arg(0, doc="seed of the numbers, apart from the training's", ge=0, keyword=True)
+
+    def check(self) -> None:
+        """Raise `SettingError` for types that are none, and bounds that do not fit them."""
+        types = read_types(self.of, "of")
+        for name, bound in self.classes.items() if isinstance(self.classes, dict) else ():
+            if name not in types:
+                raise SettingError(f"`{name}` is none of the fields", at="classes")
+            if bound < 1:
+                raise SettingError(f"whole numbers cannot stay below {bound}", at="classes")
+
+    def types(self, base: Path) -> dict[str, TensorType]:
+        self.check()
+        return read_types(self.of, "of")
+
+    def load(self, base: Path) -> Loaded:
+        import numpy as np
+
+        rng = np.random.default_rng(self.seed)
+        fields: dict[str, Array] = {}
+        for name, type_ in self.types(base).items():
+            shape = (self.samples, *(int(str(size)) for size in type_.dims[1:]))
+            check_size(shape, 8, f"`{name}`", "samples")
+            if is_float(type_.dtype):
+                fields[name] = rng.standard_normal(shape, dtype="float32").astype(type_.dtype, copy=False)
+            elif type_.dtype == "bool":
+                fields[name] = rng.random(shape, dtype="float32") < 0.5
+            else:
+                bound = self.classes.get(name, 10) if isinstance(self.classes, dict) else self.classes
+                bound = min(bound, int(np.iinfo(type_.dtype).max) + 1)
+                fields[name] = rng.integers(0, bound, shape, dtype=type_.dtype)
+        return Loaded(fields)

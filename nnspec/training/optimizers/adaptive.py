@@ -47,6 +47,7 @@ class Adagrad(Optimizer):
 
     fused_on = ("cpu",)
     gradients = ("dense", "sparse")
+    whole = (*Optimizer.whole, "initial_accumulator_value")
 
     lr: float = arg(1e-2, doc=_LR, ge=0)
     lr_decay: float = arg(0.0, doc="how fast the learning rate falls with the steps", ge=0)

@@ -1,0 +1,129 @@
+"""What has been trained, for whoever uses it: the program, the weights and the data of a run's directory."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnspec import ir
+from nnspec.compiler import Compiled
+from nnspec.compiler_files import Files
+from nnspec.compiler_input import compile_input, read_input
+from nnspec.compiler_output import foreign_code, installed
+from nnspec.diagnostics import NnspecError, Sink, Sources
+from nnspec.elaborate import program as elaboration
+from nnspec.elaborate.train_objects import record, setting_object
+from nnspec.elaborate.train_section import Section
+from nnspec.elaborate.train_statements import collect
+from nnspec.syntax.parse import parse
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from nnspec.training.archive import Archive
+    from nnspec.training.evaluate import Evaluation
+    from nnspec.training.predict import Predictor
+
+
+_DATA_SET = re.compile(r"\s*[A-Z]\w*\s*(\(|$)")
+"""How a data set begins, where a path might stand as well."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run at one of its checkpoints, whose program has been read and verified."""
+
+    archive: Archive
+    compiled: Compiled
+
+    def module(self, device: str | None = None) -> nn.Module:
+        """The model with the weights of the checkpoint, in eval mode."""
+        with explained(self.compiled.sources), foreign_code(self.compiled):
+            from nnspec.backends.torch import WeightsError, build
+            from nnspec.training.device import resolve
+            from nnspec.training.runs import RunError
+
+            place = None if device is None else resolve(device)
+            program = self.compiled.program
+            entry = program.entries[program.training.entry] if program.training else program.main
+            try:
+                return build(program, entry, device=place, state=self.archive.weights()).eval()
+            except WeightsError as error:
+                what = f"the weights in `{self.archive.weights_path}` are not those of the run's model"
+                raise RunError(what, notes=str(error).split("; ")) from None
+
+    def predictor(self, device: str | None = None) -> Predictor:
+        """What predicts for new samples."""
+        with explained(self.compiled.sources):
+            from nnspec.training.device import resolve
+            from nnspec.training.predict import predictor
+
+            place = resolve(device or "cpu")
+            return predictor(self.compiled.program, self.module(device), self.archive.preparation, place)
+
+    def evaluate(self, part: str = "validation", data: str | None = None, device: str | None = None) -> Evaluation:
+        """The losses and metrics on a part of the run's data, or on other `data` (a text of the language)."""
+        with explained(self.compiled.sources), foreign_code(self.compiled, running=True):
+            from nnspec.training.device import resolve
+            from nnspec.training.evaluate import evaluate
+
+            source = data_set(data) if data is not None and _DATA_SET.match(data) else data
+            place = resolve(device or "cpu")
+            return evaluate(self.compiled.program, self.archive, self.module(device), place, part, source)
+
+
+def data_set(text: str) -> ir.Record:
+    """A data set that is written in the language: `CSV("test.csv", target="y")`. Raises `NnspecError`."""
+    sources, sink = Sources(), Sink()
+    section = f"train {{\n  data = {text}\n}}\n"
+    tree = parse(section, sink, sources.add("--data", section))
+    session = elaboration.start(tree, sources, sink, Files())
+    node = elaboration.train_section(session)
+    if node is not None and not sink.failed:
+        read = Section(session, node, None, Path(), {})
+        collect(read)
+        value = setting_object(read, "data")
+        if value is not None and not sink.failed:
+            return record(read, "data", value)
+    raise NnspecError(sink.diagnostics, sources)
+
+
+def is_run(place: str | Path) -> bool:
+    """Whether that is a run's directory, or a checkpoint in one."""
+    from nnspec.training.runs import RunError, find_run
+
+    if not Path(place).is_dir():
+        return False
+    try:
+        find_run(place)
+    except RunError:
+        return False
+    return True
+
+
+def open_run(where: str | Path, *, checkpoint: str | None = None, allow_extern: bool = False) -> Trained:
+    """The run at a path or of a name, at its best checkpoint or the one that is named.
+
+    Raises `NnspecError` for what is not there, is damaged, or runs Python code without being allowed to.
+    """
+    with explained(Sources()):
+        from nnspec.training.archive import Archive
+
+        archive = Archive.open(where, checkpoint=checkpoint)
+    return Trained(archive, compile_input(read_input(archive.program_path), allow_extern=allow_extern))
+
+
+@contextmanager
+def explained(sources: Sources) -> Iterator[None]:
+    """Faults as diagnostics; packages that are absent by the extra that brings them."""
+    with installed():
+        from nnspec.training.fault import Fault
+
+        try:
+            yield
+        except Fault as fault:
+            raise NnspecError([fault.diagnostic(None)], sources) from None

@@ -1,0 +1,163 @@
+"""Puts a run together: the objective, the batches, what updates the weights, and the loop over all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from nnspec import ir
+from nnspec.backends.torch import training_functions
+from nnspec.patterns import Within, matches, owned
+from nnspec.training.accumulate import lengths
+from nnspec.training.averaging import average_of
+from nnspec.training.dataset import Loaded
+from nnspec.training.feed import Batches, Parts, Share, split
+from nnspec.training.judge import Judge, Patience
+from nnspec.training.keep import Policy
+from nnspec.training.listener import Listener
+from nnspec.training.loop import Loop
+from nnspec.training.meters import Measure, Meter, higher_is_better
+from nnspec.training.objective import Clock, Objective, Single
+from nnspec.training.objective_several import InTurn, Several
+from nnspec.training.precision import Precision
+from nnspec.training.update import Update
+from nnspec.training.wiring import wire
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """A loop, and what is known about it."""
+
+    loop: Loop
+    parts: Parts
+    epochs: int
+
+
+def assemble(
+    training: ir.Training,
+    objective: Objective,
+    metrics: Mapping[str, Meter],
+    data: tuple[Loaded, Loaded | None],
+    device: torch.device,
+    listener: Listener,
+    *,
+    standardized: Sequence[str] = (),
+    kinds: Mapping[str, Within] | None = None,
+    share: Share | None = None,
+) -> Assembled:
+    """A loop over an objective whose module is on the device; the data has been checked.
+
+    The seed decides the split, the order of the samples, augmentation and dropout, each by a generator of its own (that
+    of dropout is torch's); the weights are what the module comes with. Raises `Fault` for what cannot be trained.
+    """
+    settings = training.settings
+    seed = settings.get("seed", 0)
+    order = torch.Generator().manual_seed(seed)
+    parts = split(training, data[0], standardized, order, data[1])
+    feed: dict[str, Any] = {"share": share, "workers": settings.get("workers")}
+    size, accumulate = settings.get("batch_size", 32), settings.get("accumulate") or 1
+    train = Batches(parts.train, parts.pipelines, size, device, **feed)
+    held = None if parts.validation is None else Batches(parts.validation, parts.pipelines, size, device, **feed)
+    steps_per_epoch = -(-len(train) // accumulate)
+    lasts = lengths(settings, steps_per_epoch)
+    parameters = dict(objective.module.named_parameters())
+    rising = {metric.name for metric in training.metrics if metric.name in metrics and higher_is_better(metric)}
+    updates = [
+        Update(
+            update,
+            {**settings, **update.settings},
+            own(update, parameters),
+            device,
+            steps_per_epoch=-(-steps_per_epoch // update.every),
+            kinds=kinds or {},
+            average=training.average,
+            rising=rising,
+        )
+        for update in training.updates
+    ]
+    average = average_of(
+        training.average, parameters, objective.module, steps_per_epoch=steps_per_epoch, settings=settings
+    )
+    torch.manual_seed(seed)
+    loop = Loop(
+        objective,
+        updates,
+        metrics,
+        train,
+        held,
+        listener,
+        Clock(device),
+        order,
+        torch.Generator().manual_seed(seed),
+        lasts["step"],
+        Precision(settings.get("precision", "32"), device),
+        average,
+        accumulate,
+        _patience(training),
+    )
+    return Assembled(loop, parts, lasts["epoch"])
+
+
+def objective_of(program: ir.Program, training: ir.Training, module: nn.Module) -> tuple[Objective, dict[str, Measure]]:
+    """What is computed from a batch, and the functions that metrics are gathered by."""
+    if training.models:
+        several = Several(program, module, torch.compile if training.settings.get("compile") else None)
+        return several, several.measures()
+    losses, measures = training_functions(training)
+    wiring, call = wire(training, program), _compiled(module, training.settings)
+    if training.updates[0].name:
+        return InTurn(training, module, wiring, losses, call), measures
+    return Single(module, wiring, losses[0], call), measures
+
+
+def own(update: ir.Update, parameters: Mapping[str, nn.Parameter]) -> dict[str, nn.Parameter]:
+    """The parameters that an update trains."""
+    if not update.params:
+        return dict(parameters)
+    return {name: p for name, p in parameters.items() if any(matches(pattern, name) for pattern in update.params)}
+
+
+def policy(training: ir.Training) -> Policy:
+    """When checkpoints are written."""
+    wanted = training.settings.get("checkpoint") or {}
+    return Policy(wanted.get("every"), wanted.get("keep") or Policy.keep)
+
+
+def judge(training: ir.Training, name: str | None, mode: str | None = None) -> Judge:
+    """Compares epochs by the number of that name: a loss, or a metric, which knows its better side."""
+    if mode is not None:
+        return Judge(name, mode == "max")
+    wanted = (name or "").removeprefix("val/")
+    metric = next((m for m in training.metrics if m.name == wanted), None)
+    return Judge(name, metric is not None and bool(higher_is_better(metric)))
+
+
+def best(training: ir.Training) -> Judge:
+    """Compares epochs for the best checkpoint."""
+    wanted = training.settings.get("checkpoint") or {}
+    return judge(training, wanted.get("best"), wanted.get("mode"))
+
+
+def _patience(training: ir.Training) -> Patience | None:
+    wanted = training.settings.get("early_stopping")
+    if not wanted:
+        return None
+    judged = judge(training, wanted.get("monitor"), wanted.get("mode"))
+    return Patience(judged, wanted["patience"], wanted.get("min_delta") or 0.0)
+
+
+def _compiled(module: nn.Module, settings: Mapping[str, Any]) -> nn.Module | None:
+    if not settings.get("compile"):
+        return None
+    found: Any = torch.compile(module)
+    return found  # type: ignore[no-any-return]
+
+
+def kinds_of(program: ir.Program, training: ir.Training) -> dict[str, Within]:
+    """The layers and blocks around each parameter."""
+    root = program.modules[program.entries[training.entry].module]
+    return {found.path: found.within for found in owned(program.modules, root.members, root.ties)}

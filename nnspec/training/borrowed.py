@@ -1,0 +1,269 @@
+"""Meters that torchmetrics does the arithmetic of: by one of its objects, or by a function once all samples are there.
+
+Its objects keep the state of an epoch, and how states of several processes become one. What they would do batch by
+batch is taken from them where it depends on how samples fall into batches: whether a batch looks like probabilities.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from nnspec.training.fault import Fault
+from nnspec.training.meters import Mean, Meter, State, Tensors
+
+Prepare = Callable[..., Sequence[torch.Tensor]]
+"""What becomes of a metric's tensors before they are counted."""
+
+
+def find(metric: str, path: str) -> Any:
+    """`classification.BinaryF1Score` of torchmetrics; a `Fault` where it is not installed, or lacks that."""
+    module, _, name = path.rpartition(".")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what it imports in turn
+            return getattr(importlib.import_module(f"torchmetrics.{module}"), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "torchmetrics":
+            raise _unusable(metric, error) from None
+        message = f"the metric `{metric}` is worked out by torchmetrics, which is not installed"
+        helps = ('pip install "nnspec[metrics]"',)
+        raise Fault(message, code="NNS605", at="metrics", helps=helps) from None
+    except AttributeError:
+        message = f"the metric `{metric}` is not in the torchmetrics that is installed"
+        raise Fault(message, code="NNS605", at="metrics", helps=("pip install --upgrade torchmetrics",)) from None
+    except (ImportError, OSError, RuntimeError) as error:
+        raise _unusable(metric, error) from None
+
+
+def _unusable(metric: str, error: Exception) -> Fault:
+    message = f"the metric `{metric}` is worked out by torchmetrics, which cannot be imported"
+    notes = (str(error).partition("\n")[0],)
+    helps = ("the packages that it imports, torchvision among them, must fit the torch that is installed",)
+    return Fault(message, code="NNS605", at="metrics", notes=notes, helps=helps)
+
+
+class _Range:
+    """Whether all values that come by lie between 0 and 1, found out without waiting for the device."""
+
+    def __init__(self, metric: str) -> None:
+        self._metric = metric
+        self.reset()
+
+    def reset(self) -> None:
+        self._outside: torch.Tensor | None = None
+
+    def look(self, values: torch.Tensor) -> None:
+        outside = ((values < 0) | (values > 1)).any()
+        self._outside = outside if self._outside is None else self._outside | outside
+
+    def check(self) -> None:
+        """Raise a `Fault` if there was one outside."""
+        if self._outside is not None and self._outside.item():
+            message = f"`{self._metric}` takes probabilities, and some values are not between 0 and 1"
+            helps = ("make probabilities of scores: `softmax(scores, dim=1)`, or `sigmoid(scores)`",)
+            raise Fault(message, code="NNS604", at="metrics", helps=helps)
+
+
+class _Checked(Meter):
+    """What the meters here share: preparing a batch, and turning what torchmetrics says into a fault."""
+
+    def __init__(self, name: str, prepare: Prepare, *, bounded: bool = False) -> None:
+        self.name = name
+        self._prepare = prepare
+        self._range = _Range(name) if bounded else None
+
+    def update(self, arguments: Tensors, size: int) -> None:
+        """As in `Meter`."""
+        values = self._prepare(*arguments)
+        if self._range is not None:
+            self._range.look(values[0])
+        self._guarded(lambda: self._add(values, size))
+
+    def value(self) -> torch.Tensor:
+        """As in `Meter`."""
+        if self._range is not None:
+            self._range.check()
+        found: torch.Tensor = self._guarded(self._work_out)
+        return found.detach().to("cpu", torch.float64)
+
+    def reset(self) -> None:
+        """As in `Meter`."""
+        if self._range is not None:
+            self._range.reset()
+        self._forget()
+
+    def _add(self, values: Tensors, size: int) -> None:
+        raise NotImplementedError
+
+    def _work_out(self) -> torch.Tensor:
+        raise NotImplementedError
+
+    def _forget(self) -> None:
+        raise NotImplementedError
+
+    def _guarded(self, action: Callable[[], Any]) -> Any:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a class without samples, and the like: the number says it
+                return action()
+        except (ValueError, RuntimeError, IndexError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            message = f"`{self.name}` cannot be worked out from these values"
+            notes = (str(error).partition("\n")[0],)
+            helps = ("class numbers start from 0 and are smaller than the number of scores",)
+            raise Fault(message, code="NNS604", at="metrics", notes=notes, helps=helps) from None
+
+
+class Borrowed(_Checked):
+    """A metric that an object of torchmetrics counts for; with fewer samples than `least` there is no such number."""
+
+    def __init__(
+        self,
+        name: str,
+        path: str,
+        options: Mapping[str, Any],
+        prepare: Prepare,
+        device: torch.device,
+        *,
+        least: int = 1,
+        bounded: bool = False,
+    ) -> None:
+        super().__init__(name, prepare, bounded=bounded)
+        self._metric = find(name, path)(**options, sync_on_compute=False).to(device)
+        self._metric.set_dtype(torch.float32 if device.type == "mps" else torch.float64)
+        self._device = device
+        self._least = least
+        self._samples = 0
+
+    def _add(self, values: Tensors, size: int) -> None:
+        self._metric.update(*values)
+        self._samples += size
+
+    def _work_out(self) -> torch.Tensor:
+        if self._samples < self._least:
+            return torch.tensor(float("nan"))
+        found: torch.Tensor = self._metric.compute()
+        return found
+
+    def _forget(self) -> None:
+        self._metric.reset()
+        self._samples = 0
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """As in `Meter`."""
+        kept = {name: _whole(getattr(self._metric, name)) for name in self._metric._defaults}
+        found = {name: value.detach().to("cpu", copy=True) for name, value in kept.items() if value is not None}
+        return {**found, "samples": torch.tensor(self._samples)}
+
+    def merge(self, states: Sequence[State]) -> None:
+        """As in `Meter`."""
+        self.reset()
+        self._samples = sum(int(state["samples"].item()) for state in states)
+        states = [state for state in states if state["samples"].item()]
+        self._metric._update_count = len(states)
+        for name, default in self._metric._defaults.items() if states else ():
+            parts = [state[name].to(self._device, copy=True) for state in states if name in state]
+            if isinstance(default, list):
+                setattr(self._metric, name, parts)
+            else:
+                setattr(self._metric, name, _reduced(self._metric._reductions[name], parts))
+
+
+def _whole(kept: Any) -> torch.Tensor | None:
+    """A state as one tensor; None for a list without any."""
+    if isinstance(kept, torch.Tensor):
+        return kept
+    return torch.cat([torch.atleast_1d(each) for each in kept]) if kept else None
+
+
+def _reduced(reduction: Callable[[torch.Tensor], torch.Tensor] | None, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """One state of several; without a reduction they stay beside each other, for `compute` to bring together."""
+    if len(parts) == 1:
+        return parts[0]
+    stacked = torch.stack(tuple(parts))
+    return stacked if reduction is None else reduction(stacked)
+
+
+class Gathered(_Checked):
+    """A metric that needs all samples beside each other: they are kept, and a function of torchmetrics looks at them.
+
+    Where only the order of the scores counts (`ranked`), it is shown their ranks: scores and probabilities are alike.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        path: str,
+        options: Mapping[str, Any],
+        prepare: Prepare,
+        device: torch.device,
+        *,
+        least: int = 1,
+        ranked: bool = False,
+        bounded: bool = False,
+    ) -> None:
+        super().__init__(name, prepare, bounded=bounded)
+        self._function = find(name, path)
+        self._options = dict(options)
+        self._device = device
+        self._ranked = ranked
+        self._least = least
+        self._forget()
+
+    def _add(self, values: Tensors, size: int) -> None:
+        self._kept.append(tuple(value.detach() for value in values))
+
+    def _columns(self) -> list[torch.Tensor]:
+        if len(self._kept) > 1:
+            self._kept = [tuple(torch.cat(column) for column in zip(*self._kept, strict=True))]
+        return list(self._kept[0]) if self._kept else []
+
+    def _work_out(self) -> torch.Tensor:
+        columns = self._columns()
+        if not columns or len(columns[0]) < self._least:
+            return torch.tensor(float("nan"))
+        if self._ranked:
+            columns[0] = _ranks(columns[0])
+        found: torch.Tensor = self._function(*columns, **self._options)
+        return found
+
+    def _forget(self) -> None:
+        self._kept: list[tuple[torch.Tensor, ...]] = []
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """As in `Meter`."""
+        return {str(i): column.to("cpu", copy=True) for i, column in enumerate(self._columns())}
+
+    def merge(self, states: Sequence[State]) -> None:
+        """As in `Meter`."""
+        self.reset()
+        self._kept = [
+            tuple(state[str(i)].to(self._device) for i in range(len(state))) for state in states if state
+        ]
+
+
+def _ranks(scores: torch.Tensor) -> torch.Tensor:
+    """Numbers between 0 and 1 in the order of the scores, equal where these are equal."""
+    _, ranks = scores.unique(return_inverse=True)
+    return ranks.to("cpu", torch.float64).to(scores.device) / max(scores.numel(), 1)
+
+
+def sampled(name: str, path: str, options: Mapping[str, Any], prepare: Prepare) -> Meter:
+    """A metric that is a mean over samples: what a function of torchmetrics gives for each batch, by its size."""
+    return _Sampled(name, find(name, path), options, prepare)
+
+
+class _Sampled(Mean):
+    def __init__(self, name: str, function: Callable[..., Any], options: Mapping[str, Any], prepare: Prepare) -> None:
+        super().__init__()
+        self._call = lambda values: function(*prepare(*values), **options).mean()
+
+    def update(self, arguments: Tensors, size: int) -> None:
+        """As in `Meter`."""
+        super().update((self._call(arguments),), size)

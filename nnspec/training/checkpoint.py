@@ -1,0 +1,172 @@
+"""Checkpoints: the weights and all that a run needs to go on, written whole or not at all.
+
+    checkpoints/index.json                    {"last": "step-00000345", "best": "step-00000322"}
+    checkpoints/step-00000345/model.safetensors   the weights that one uses (averaged, where an average is kept)
+    checkpoints/step-00000345/state.pt            the rest, as tensors and plain values: torch.load(weights_only=True)
+    checkpoints/step-00000345/meta.json           epoch, step, and the numbers of the epoch
+
+A folder is written under another name, synced and moved: one that has its name is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nnspec.backends.torch import WeightsError, load_weights
+from nnspec.training.fault import Fault
+from nnspec.training.rundir import RunDirectory, synced, unwritable
+from nnspec.version import __version__
+
+FOLDER = "checkpoints"
+WEIGHTS = "model.safetensors"
+STATE = "state.pt"
+META = "meta.json"
+
+_NAME = re.compile(r"step-(\d{8,15})")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A moment of a run, apart from it: tensors are copies on the CPU."""
+
+    step: int
+    epoch: int
+    weights: dict[str, torch.Tensor]
+    state: dict[str, Any]
+    values: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What its folder is called."""
+        return f"step-{self.step:08}"
+
+
+class Checkpoints:
+    """The checkpoints of a run's directory."""
+
+    def __init__(self, run: RunDirectory, keep: int = 2) -> None:
+        self.run = run
+        self.keep = keep
+
+    @property
+    def folder(self) -> Path:
+        """Where they are."""
+        return self.run.path / FOLDER
+
+    def write(self, snapshot: Snapshot) -> Path:
+        """Write a checkpoint; raises `Fault` when it cannot be, and then those before it are as they were."""
+        place, temporary = self.folder / snapshot.name, self.folder / f".{snapshot.name}.part"
+        try:
+            self.folder.mkdir(exist_ok=True)
+            shutil.rmtree(temporary, ignore_errors=True)
+            if place.exists():  # of the same step: a run that went on from it and was stopped at once
+                return place
+            temporary.mkdir()
+            self._fill(temporary, snapshot)
+            synced(temporary)
+            temporary.rename(place)
+            synced(self.folder)
+        except (OSError, RuntimeError, Fault) as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise unwritable(place, error) from None
+        return place
+
+    def _fill(self, place: Path, snapshot: Snapshot) -> None:
+        inside = RunDirectory(place)
+        numbers = {"epoch": snapshot.epoch, "step": snapshot.step}
+        metadata = {"format": "pt", "nnspec": __version__} | {name: str(value) for name, value in numbers.items()}
+        inside.write_tensors(WEIGHTS, snapshot.weights, metadata)
+        inside.write_with(STATE, lambda path: torch.save(snapshot.state, path))
+        inside.write_json(META, {"nnspec": __version__, **numbers, "values": dict(snapshot.values)})
+
+    def point(self, last: str, best: str | None) -> None:
+        """Say which checkpoints are the last and the best, and remove those that nobody needs."""
+        self.run.write_json(f"{FOLDER}/index.json", {"last": last, "best": best})
+        needed = {best, *self.names()[-max(self.keep, 1) :]}
+        for name in self.names():
+            if name not in needed:
+                self._remove(name)
+
+    def forget_after(self, step: int) -> None:
+        """Set aside the checkpoints of a future that is given up, by going on from an earlier one."""
+        for name in self.names():
+            if step_of(name) > step:
+                self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        gone = self.folder / f".{name}.old"
+        shutil.rmtree(gone, ignore_errors=True)
+        try:
+            (self.folder / name).rename(gone)  # a folder that has its name is complete, also while it is removed
+        except OSError:
+            return
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def names(self) -> list[str]:
+        """The names of all checkpoints, the earliest first."""
+        return names_in(self.folder)
+
+
+def names_in(folder: Path) -> list[str]:
+    """The names of the checkpoints in a folder, the earliest first."""
+    try:
+        found = [entry.name for entry in folder.iterdir() if _NAME.fullmatch(entry.name)]
+    except OSError:
+        return []
+    return sorted(found, key=step_of)
+
+
+def step_of(name: str) -> int:
+    """The step of a checkpoint by its name."""
+    match = _NAME.fullmatch(name)
+    assert match is not None, name
+    return int(match.group(1))
+
+
+def read_index(folder: Path) -> dict[str, str | None]:
+    """The names of the last and the best checkpoint, as far as they are there: the last is the one of most steps."""
+    there = names_in(folder)
+    try:
+        index = json.loads((folder / "index.json").read_text("utf-8"))
+        best = index.get("best")
+    except (OSError, ValueError, AttributeError):
+        best = None
+    return {"last": there[-1] if there else None, "best": best if best in there else None}
+
+
+def read_state(place: Path) -> dict[str, Any]:
+    """What a checkpoint holds besides weights; `Fault` when it cannot be read. Nothing in it is executed."""
+    try:
+        state = torch.load(place / STATE, map_location="cpu", weights_only=True)
+    # What a damaged file makes torch's reader raise is not documented.
+    except Exception as error:
+        raise Fault(
+            f"the checkpoint {place} cannot be read",
+            code="NNS628",
+            notes=(str(error).partition("\n")[0],),
+            helps=("go on from another one: `--resume PATH`",),
+        ) from None
+    if not isinstance(state, dict):
+        raise Fault(f"the checkpoint {place} cannot be read", code="NNS628", notes=("it holds no state of a run",))
+    return state
+
+
+def read_weights(place: Path) -> dict[str, torch.Tensor]:
+    """The weights of a checkpoint; `Fault` when they cannot be read."""
+    try:
+        return dict(load_weights(place / WEIGHTS))
+    except WeightsError as error:
+        raise Fault(
+            f"the checkpoint {place} cannot be read",
+            code="NNS628",
+            notes=(str(error),),
+            helps=("go on from another one: `--resume PATH`",),
+        ) from None

@@ -1,0 +1,153 @@
+"""Losses and metrics of what was trained, on a part of its data or on other data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from nnspec import ir
+from nnspec.backends.torch import training_functions
+from nnspec.training import build
+from nnspec.training.archive import Archive
+from nnspec.training.check import check_fields, used_fields
+from nnspec.training.dataset import Dataset, Lazy, Loaded
+from nnspec.training.fault import DataError
+from nnspec.training.feed import Batches, Part, split
+from nnspec.training.meters import meters
+from nnspec.training.objective import Clock, Single
+from nnspec.training.precision import Precision
+from nnspec.training.preparation import Preparation
+from nnspec.training.runs import RunError
+from nnspec.training.tabular import Tabular
+from nnspec.training.tally import Tally
+from nnspec.training.wiring import wire
+
+PARTS = ("validation", "train", "all")
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What came out: the losses and metrics by name, over so many samples."""
+
+    values: dict[str, float]
+    samples: int
+    part: str
+    notes: tuple[str, ...] = ()
+
+    def json(self) -> dict[str, Any]:
+        """As one JSON object."""
+        return {"part": self.part, "samples": self.samples, **self.values}
+
+
+def evaluate(
+    program: ir.Program,
+    archive: Archive,
+    module: nn.Module,
+    device: torch.device,
+    part: str = "validation",
+    data: str | ir.Record | None = None,
+) -> Evaluation:
+    """The losses and metrics of a module that holds the archive's weights.
+
+    `part` is of the run's own data, split as it was; `data` is other data in its place: a file like that of the run, or
+    any data set. Raises `Fault`.
+    """
+    training = program.training
+    if training is None or len(training.updates) != 1:
+        raise RunError("what can be evaluated is a run of one model with one loss")
+    if data is None:
+        chosen, notes, title = _own(program, training, archive, part), (), part
+    else:
+        loaded = _other(training, archive.preparation, data)
+        check_fields(training, loaded, program)
+        chosen = Part({name: loaded.fields[name] for name in used_fields(training)}, None)
+        notes, title = loaded.notes, "data"
+    batches = Batches(
+        chosen,
+        archive.preparation.pipelines,
+        training.settings.get("batch_size", 32),
+        device,
+        workers=training.settings.get("workers"),
+    )
+    clock = Clock(device)
+    steps, epochs = archive.done
+    clock.step, clock.epoch = steps, max(epochs - 1, 0)
+    values = _measured(program, training, module.to(device).eval(), batches, clock)
+    return Evaluation(values, len(chosen), title, tuple(notes))
+
+
+def _own(program: ir.Program, training: ir.Training, archive: Archive, part: str) -> Part:
+    """A part of the data that was trained on: the run's seed draws the same split again."""
+    base = archive.preparation.base
+    source = build.dataset(training.data)
+    loaded = source.load(base)
+    held = None if training.validation is None else build.dataset(training.validation).load(base)
+    check_fields(training, loaded, program)
+    order = torch.Generator().manual_seed(training.settings.get("seed", 0))
+    parts = split(training, loaded, source.standardized(), order, held)
+    if part == "validation" and parts.validation is None:
+        raise RunError(
+            "the run was not validated: it has no validation part", helps=("`--part train`, or `--data ...`",)
+        )
+    if part == "all":
+        return Part(parts.train.arrays, None)
+    return parts.train if part == "train" or parts.validation is None else parts.validation
+
+
+def _other(training: ir.Training, preparation: Preparation, data: str | ir.Record) -> Loaded:
+    """Other data, whose classes have the numbers that the run gave them."""
+    known = preparation.dataset
+    if isinstance(data, str):
+        source = known.elsewhere(data, used_fields(training))
+        if source is None:
+            raise DataError(
+                f"`{type(known).__name__}` is read from no file, so that `{data}` does not say enough",
+                helps=("write a data set, such as `--data 'NPZ(\"test.npz\")'`",),
+            )
+        return source.load(Path())
+    source = _as_before(build.dataset(data), known, training)
+    return _renumbered(source.load(Path()), preparation.classes)
+
+
+def _as_before(source: Dataset, known: Dataset, training: ir.Training) -> Dataset:
+    """A table is read with the words and the columns of the one that was trained on."""
+    if not isinstance(source, Tabular) or not isinstance(known, Tabular):
+        return source
+    said = dict(source.given())
+    return source.replace(**{name: getattr(known, name) for name in Tabular.fields if name not in said})
+
+
+def _renumbered(loaded: Loaded, classes: Mapping[str, tuple[str, ...]]) -> Loaded:
+    fields = dict(loaded.fields)
+    for name, words in loaded.classes.items():
+        known = classes.get(name, words)
+        array = fields.get(name)
+        if known == words or array is None or isinstance(array, Lazy):
+            continue
+        unknown = next((word for word in words if word not in known), None)
+        if unknown is not None:
+            raise DataError(f"`{unknown}` is none of the classes of `{name}` that the run knows", code="NNS641")
+        fields[name] = np.array([known.index(word) for word in words], dtype=array.dtype)[array]
+    return Loaded(fields, loaded.notes, classes | loaded.classes, loaded.origins, loaded.divisor)
+
+
+@torch.no_grad()
+def _measured(
+    program: ir.Program, training: ir.Training, module: nn.Module, batches: Batches, clock: Clock
+) -> dict[str, float]:
+    losses, measures = training_functions(training)
+    objective = Single(module, wire(training, program), losses[0])
+    tally = Tally(objective.names, meters(training, measures, batches.device))
+    precision = Precision(training.settings.get("precision", "32"), batches.device)
+    with precision.applied():
+        for batch in batches.in_order():
+            with precision.autocast():
+                values, arguments = objective.evaluate(batch.fields, clock)
+            tally.add(values, arguments, len(batch))
+    return tally.means()

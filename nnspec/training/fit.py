@@ -1,0 +1,108 @@
+"""Carries out a run that was put together: told to listeners, kept in a directory, and explained when it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from nnspec import ir
+from nnspec.training import watch
+from nnspec.training.assemble import Assembled, best, policy
+from nnspec.training.checkpoint import Checkpoints
+from nnspec.training.fault import Fault
+from nnspec.training.keep import Keeper
+from nnspec.training.listener import Listener, Outline
+from nnspec.training.loop import Loop
+from nnspec.training.result import Result, Status
+from nnspec.training.rundir import RunDirectory
+from nnspec.training.stop import Stopper
+
+
+def fit(
+    made: Assembled,
+    training: ir.Training,
+    listener: Listener,
+    run: RunDirectory | None = None,
+    headline: str = "",
+    notes: Sequence[str] = (),
+) -> Result:
+    """Train until the end, or until it is asked to stop. Raises `Fault` when it cannot go on: checkpoints are kept."""
+    loop = made.loop
+    checkpoints = None if run is None else Checkpoints(run, policy(training).keep)
+    keeper = Keeper(checkpoints, loop.capture, policy(training), best(training), listener.checkpoint)
+    for row in loop.rows:
+        keeper.best.see(row)
+    keeper.begin(loop.step)
+    if run is not None:
+        run.settle()
+    with Stopper() as stopper:
+        outline = Outline(
+            made.epochs,
+            loop.steps_per_epoch,
+            loop.steps,
+            loop.train.size,
+            headline,
+            tuple(notes),
+            None if run is None else run.path,
+            stopper.ask,
+            loop.step,
+        )
+        listener.start(outline)
+        try:
+            status = _guarded(loop, keeper, stopper)
+            result = _result(loop, keeper, status, run)
+            if run is not None:
+                run.write_json("result.json", result.json())
+            listener.finish(result)
+        finally:
+            listener.close()
+    return result
+
+
+def _result(loop: Loop, keeper: Keeper, status: Status, run: RunDirectory | None) -> Result:
+    best_row = keeper.best.row
+    directory = None if run is None else run.path
+    return Result(status, len(loop.rows), loop.step, loop.elapsed, tuple(loop.rows), best_row, directory)
+
+
+def _guarded(loop: Loop, keeper: Keeper, stopper: Stopper) -> Status:
+    try:
+        return loop.run(keeper, stopper)
+    except Fault:
+        with suppress(Fault):
+            keeper.write_best()
+        raise
+    except (RuntimeError, MemoryError) as error:
+        if not watch.is_out_of_memory(error):
+            raise
+        shortage = error
+    except ValueError as error:
+        # Torch's own words: a batch norm has no variance to take from a single value.
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise Fault(
+            "a batch norm cannot train on one sample at a time",
+            code="NNS603",
+            notes=(str(error),),
+            helps=("use a larger batch_size",),
+        ) from None
+    # Outside of the handler: the traceback held on to the tensors that fill the memory.
+    with suppress(Fault):
+        keeper.write_best()
+    raise watch.out_of_memory(loop.objective, loop.fields, loop.clock, shortage.with_traceback(None))
+
+
+@contextmanager
+def explained(run: RunDirectory | None, loop: Loop) -> Iterator[None]:
+    """However a run ends, its directory says so in `result.json`."""
+    try:
+        yield
+    except BaseException as fault:
+        if run is not None:
+            run.forget()
+        if run is not None and run.path.exists():
+            status = "interrupted" if isinstance(fault, KeyboardInterrupt) else "failed"
+            where = {"epoch": loop.clock.epoch + 1, "step": loop.step}
+            with suppress(Fault):
+                run.write_json("result.json", {"status": status, "message": str(fault), **where})
+        raise

@@ -1,0 +1,29 @@
+"""What a metric is: what it takes, and which way is up; `nnspec.training.meters` counts with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from nnspec.layer import Function
+from nnspec.types import TensorType
+
+
+class Metric(Function):
+    """A number over all samples of an epoch, spelled as in `torchmetrics.functional`, its arguments and defaults too.
+
+    Less what shapes say: the task and the number of classes. The shape rule is that of a function that gives one float.
+    """
+
+    higher_is_better: ClassVar[bool | None] = None
+    """Which way is up; None where neither is."""
+
+    takes: ClassVar[str] = ""
+    """`probabilities` if the first input is meant to lie between 0 and 1."""
+
+    def meter(self, types: Sequence[TensorType], device: Any) -> Any:
+        """A meter (see `nnspec.training.meters`) for inputs of these types on a device of torch.
+
+        Raises `Fault` if that takes a package which is not there.
+        """
+        raise NotImplementedError

@@ -1,0 +1,218 @@
+"""A metric's expression, cut in two: what is computed for each batch, and what at the end from numbers of the epoch.
+
+Between the two stand the metrics of the library, which add up what batches bring, and means over samples of what a
+plain function makes of a batch. So `1 - accuracy(softmax(x), label)` computes the softmax for each batch, and the
+difference once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nnspec import ir, registry
+from nnspec.diagnostics import Span
+from nnspec.dims import Dim
+from nnspec.ir_nodes import moved, renumbered
+from nnspec.types import TensorType, is_float
+
+
+class NotCut(Exception):
+    """An expression that mixes the values of batches with those of an epoch; the message says how."""
+
+    def __init__(self, message: str, label: str, span: Span | None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.label = label
+        self.span = span
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A number that is followed: a metric of the library, or (without a node) the mean of a number per batch."""
+
+    node: ir.Op | None
+    value: int
+    """The number of its value in the graph that was cut."""
+    types: tuple[TensorType, ...]
+    """The types of what it is updated with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """`gather` gives what the parts are updated with, one part's operands after the other's.
+
+    `finish` makes the result of the parts' numbers; it is None where the result is the number of the only part.
+    """
+
+    gather: ir.Graph
+    parts: tuple[Part, ...]
+    finish: ir.Graph | None
+
+    def slices(self) -> tuple[slice, ...]:
+        """Where in the outputs of `gather` those of each part are."""
+        found, start = [], 0
+        for part in self.parts:
+            found.append(slice(start, start + len(part.types)))
+            start += len(part.types)
+        return tuple(found)
+
+    def names(self) -> list[str]:
+        """What the inputs of `finish` are called."""
+        return [part.node.function if part.node is not None else "mean" for part in self.parts]
+
+    def higher_is_better(self) -> bool | None:
+        """Which way is up: that of the only metric, turned round by each sign in front of it."""
+        metrics = [part for part in self.parts if part.node is not None]
+        if len(metrics) != 1 or len(self.parts) != 1:
+            return None
+        node = metrics[0].node
+        assert node is not None
+        up: bool | None = getattr(metric_class(node), "higher_is_better", None)
+        if self.finish is None or up is None:
+            return up
+        return _turned(self.finish, up)
+
+
+def metric_class(node: ir.Node) -> type[Any] | None:
+    """The metric that a node applies, if it is one."""
+    if not isinstance(node, ir.Op) or registry.find("function", node.function) is not None:
+        return None
+    return registry.find("metric", node.function)
+
+
+def metrics_in(graph: ir.Graph) -> Iterator[ir.Op]:
+    """The metrics that the output of a graph is made of."""
+    for node in _live(graph):
+        if isinstance(node, ir.Op) and metric_class(node) is not None:
+            yield node
+
+
+def cut(graph: ir.Graph) -> Cut:
+    """Cut the graph of a metric; raises `NotCut` where that cannot be done."""
+    live = _live(graph)
+    late = _late(graph, live)
+    output = graph.outputs[0]
+    assert isinstance(output, ir.Ref)
+    if output.id not in late:
+        part = Part(None, output.id, (graph.values[output.id].type,))
+        return Cut(graph, (part,), None)
+    closed = _closed(graph, live)
+    parts: dict[int, Part] = {}
+    for node in live:
+        _add_parts(graph, node, late, closed, parts)
+    operands = tuple(o for part in parts.values() for o in _operands(part))
+    after = [n for n in live if metric_class(n) is None and not (late | closed).isdisjoint(ir.flat(n.outputs))]
+    gather = replace(graph, outputs=operands)
+    plain = output.id in parts and len(parts) == 1
+    return Cut(gather, tuple(parts.values()), None if plain else _finish(graph, list(parts), after, output))
+
+
+def _operands(part: Part) -> tuple[ir.Ref, ...]:
+    return (ir.Ref(part.value),) if part.node is None else tuple(o for o in part.node.inputs if isinstance(o, ir.Ref))
+
+
+def _live(graph: ir.Graph) -> list[ir.Node]:
+    """The nodes that the output needs, in order."""
+    needed = set(ir.refs(graph.outputs))
+    kept = []
+    for node in reversed(graph.nodes):
+        if not needed.isdisjoint(ir.flat(node.outputs)):
+            kept.append(node)
+            needed.update(_used(node))
+    return kept[::-1]
+
+
+def _used(node: ir.Node) -> tuple[int, ...]:
+    return () if isinstance(node, ir.Read) else tuple(ir.refs(node.inputs))
+
+
+def _late(graph: ir.Graph, live: list[ir.Node]) -> set[int]:
+    """Values that are known at the end only: those of metrics, and what is made of them."""
+    late: set[int] = set()
+    for node in live:
+        if metric_class(node) is not None or not late.isdisjoint(_used(node)):
+            late.update(ir.flat(node.outputs))
+    return late
+
+
+def _closed(graph: ir.Graph, live: list[ir.Node]) -> set[int]:
+    """Values that are made of numbers alone, and so are the same for each batch and at the end."""
+    closed: set[int] = set()
+    for node in live:
+        is_metric = metric_class(node) is not None
+        if isinstance(node, ir.Op) and not is_metric and closed.issuperset(_used(node)) and not _sized(node):
+            closed.update(ir.flat(node.outputs))
+    return closed
+
+
+def _sized(node: ir.Op) -> bool:
+    """Whether a size that the batch decides stands among its operands or arguments."""
+
+    def within(value: Any) -> bool:
+        return any(map(within, value)) if isinstance(value, tuple) else isinstance(value, Dim)
+
+    return within(node.inputs) or within(tuple(node.attributes.values()))
+
+
+def _add_parts(graph: ir.Graph, node: ir.Node, late: set[int], closed: set[int], parts: dict[int, Part]) -> None:
+    """The parts that a node is, or that it takes."""
+    used = _used(node)
+    if metric_class(node) is not None:
+        assert isinstance(node, ir.Op)
+        if not late.isdisjoint(used):
+            message = f"`{node.function}` takes what a metric gives, which is known at the end of an epoch only"
+            raise NotCut(message, "needs tensors of a batch", node.span)
+        (value,) = ir.flat(node.outputs)
+        parts[value] = Part(node, value, tuple(graph.values[i].type for i in used))
+        return
+    if late.isdisjoint(ir.flat(node.outputs)):
+        return
+    if not isinstance(node, ir.Op) or _sized(node):
+        raise NotCut("a metric meets what differs from batch to batch", "is worked out at the end of an epoch", node.span)
+    for number in used:
+        if number in late or number in closed or number in parts:
+            continue
+        kind = graph.values[number].type
+        if kind.dims != () or not is_float(kind.dtype):
+            message = f"a metric of the epoch meets the {kind} of a batch"
+            raise NotCut(message, "is worked out at the end of an epoch, when batches are gone", node.span)
+        parts[number] = Part(None, number, (kind,))
+
+
+def _finish(graph: ir.Graph, inputs: list[int], nodes: list[ir.Node], output: ir.Ref) -> ir.Graph:
+    """The graph from the parts' numbers to the result, numbered anew."""
+    numbers = {old: new for new, old in enumerate([*inputs, *(v for node in nodes for v in ir.flat(node.outputs))])}
+    values = tuple(graph.values[old] for old in numbers)
+    place = numbers.__getitem__
+    return ir.Graph(
+        tuple(range(len(inputs))),
+        values,
+        tuple(renumbered(node, place) for node in nodes),
+        (moved(output, place),),
+    )
+
+
+_TURNS = {
+    **{"sub": (False, True), "neg": (True,), "add": (False, False), "mul": (False, False), "div": (False,)},
+    **{"getitem": (False,), "mean": (False,), "sum": (False,)},
+}
+"""Functions that keep the order of one operand, or turn it round, where the others are positive numbers."""
+
+
+def _turned(finish: ir.Graph, up: bool) -> bool | None:
+    """Which way is up for what a chain of sums and products with numbers makes of a number."""
+    for node in finish.nodes:
+        turns = _TURNS.get(node.function) if isinstance(node, ir.Op) else None
+        if turns is None or len(node.inputs) > 2:
+            return None
+        places = [i for i, operand in enumerate(node.inputs) if isinstance(operand, ir.Ref)]
+        others = [operand for operand in node.inputs if not isinstance(operand, ir.Ref)]
+        if len(places) != 1 or places[0] >= len(turns) or not all(isinstance(o, (int, float)) for o in others):
+            return None
+        if node.function in ("mul", "div"):
+            up = up if others[0] > 0 else not up
+        else:
+            up = up != turns[places[0]]
+    return up

@@ -1,0 +1,116 @@
+"""Going on with a run that was stopped or killed: which one, from where, and whether it is still the same."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnspec.training.checkpoint import FOLDER, names_in, read_index
+from nnspec.training.fault import Fault
+from nnspec.training.rundir import RunDirectory, numbers, stem_of
+
+WORDS = ("auto", "last", "best")
+
+_MOST_LINES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A run to go on with, and the checkpoint to go on from."""
+
+    run: RunDirectory
+    checkpoint: Path
+
+
+def find(wanted: str, root: Path, name: str) -> Resumed | None:
+    """The run that `--resume` means; None for `auto` where there is nothing to go on with.
+
+    `auto` and `last` are the last checkpoint of the newest run of that name, `best` is its best one; anything else is
+    the path of a run's directory or of a checkpoint. Raises `Fault` when it is not there.
+    """
+    if wanted not in WORDS:
+        return _at(Path(wanted))
+    for run in reversed(_runs(root, name)):
+        if wanted == "auto" and _status(run) == "finished":
+            return None
+        index = read_index(run / FOLDER)
+        place = index["best" if wanted == "best" else "last"]
+        if place is not None:
+            return Resumed(RunDirectory(run), run / FOLDER / place)
+        if wanted != "auto":
+            raise Fault(f"the run {run} has no {wanted} checkpoint", code="NNS628")
+    if wanted == "auto":
+        return None
+    raise Fault(
+        f"there is no run `{name}` in {root} to go on with",
+        code="NNS628",
+        helps=("leave out --resume to begin one", "`--resume PATH` takes any run's directory"),
+    )
+
+
+def _at(path: Path) -> Resumed:
+    try:
+        if (path / FOLDER).is_dir():
+            last = read_index(path / FOLDER)["last"]
+            if last is None:
+                raise Fault(f"the run {path} has no checkpoint", code="NNS628")
+            return Resumed(RunDirectory(path), path / FOLDER / last)
+        if path.parent.name == FOLDER and path.name in names_in(path.parent):
+            return Resumed(RunDirectory(path.parent.parent), path)
+    except (OSError, ValueError):
+        pass
+    words = ", ".join(f"`{word}`" for word in WORDS)
+    raise Fault(
+        f"there is no run to go on with at `{path}`",
+        code="NNS628",
+        helps=(f"--resume takes {words}, a run's directory, or a checkpoint in it",),
+    )
+
+
+def _runs(root: Path, name: str) -> list[Path]:
+    """The directories of the runs of that name, in order."""
+    stem = stem_of(name)
+    try:
+        return [root / f"{stem}-{number}" for number in sorted(numbers(root, stem))]
+    except OSError:
+        return []
+
+
+def _status(run: Path) -> Any:
+    try:
+        return json.loads((run / "result.json").read_text("utf-8")).get("status")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def changes(resumed: Resumed, documents: dict[str, str]) -> list[str]:
+    """How the run's documents differ from those of the present spec, line by line."""
+    lines: list[str] = []
+    for name, text in documents.items():
+        try:
+            before = (resumed.run.path / name).read_text("utf-8")
+        except (OSError, ValueError):
+            continue
+        lines += difflib.unified_diff(before.splitlines(), text.splitlines(), f"{name} (then)", f"{name} (now)", "", "", 1, "")
+    return lines
+
+
+def check_same(resumed: Resumed, documents: dict[str, str], *, accept: bool) -> None:
+    """Raise `Fault` for a run of another spec, unless that is accepted."""
+    lines = changes(resumed, documents)
+    if not lines or accept:
+        return
+    more = len(lines) - _MOST_LINES
+    shown = (*lines[:_MOST_LINES], *((f"... and {more} more lines",) if more > 0 else ()))
+    raise Fault(
+        f"the spec is not the one that {resumed.run.path} was trained by",
+        code="NNS629",
+        notes=("\n".join(("what differs:", *shown)),),
+        helps=(
+            "--accept-changes goes on all the same, with the spec as it is now",
+            "leave out --resume to begin a run of its own",
+        ),
+    )

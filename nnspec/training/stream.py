@@ -1,0 +1,105 @@
+"""Data that does not fit in memory: read batch by batch, by processes that work ahead."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from mmap import mmap
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from nnspec.training.dataset import Lazy
+from nnspec.training.fault import Fault
+
+if TYPE_CHECKING:
+    from nnspec.training.feed import Part, Pipeline
+
+_MOST_WORKERS = 8
+_AHEAD = 4
+"""Batches that each process has ready."""
+
+
+class Mapped(Lazy):
+    """An array that lies in a file; pickled by the file's name, where numpy would write down all of its content."""
+
+    def __init__(self, array: np.memmap[Any, Any]) -> None:
+        self.dtype = array.dtype
+        self.shape = array.shape
+        self._place = (str(array.filename), array.offset)
+        self._array: np.memmap[Any, Any] | None = array
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        if self._array is None:
+            name, offset = self._place
+            self._array = np.memmap(name, self.dtype, "r", offset, self.shape)
+        return np.asarray(self._array[indices])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_array": None}
+
+
+class _Reader(Dataset[dict[str, torch.Tensor]]):
+    """What a reading process has: a batch of numbers goes in, the fields of these samples come out."""
+
+    def __init__(self, part: Part, pipelines: Mapping[str, Pipeline]) -> None:
+        self.part = part
+        self.pipelines = pipelines
+
+    def __getitems__(self, positions: np.ndarray) -> dict[str, torch.Tensor] | Fault:
+        try:
+            return {name: p.prepare(self.part.read(name, positions)) for name, p in self.pipelines.items()}
+        except Fault as fault:
+            return fault  # raised where it can be reported: as it is, not as a text with a traceback
+
+
+class _Order:
+    """The batches of an epoch, which are other ones each time."""
+
+    def __init__(self) -> None:
+        self.batches: Sequence[np.ndarray] = ()
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+class Streamed:
+    """A part of the data that is read as it is asked for."""
+
+    def __init__(self, part: Part, pipelines: Mapping[str, Pipeline], workers: int | None, *, pin: bool) -> None:
+        part.arrays = {name: Mapped(a) if _in_file(a) else a for name, a in part.arrays.items()}
+        count = min(_MOST_WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+        count = count if workers is None else workers
+        self._order = _Order()
+        ahead: dict[str, Any] = {"prefetch_factor": _AHEAD, "persistent_workers": True} if count else {}
+        self._loader: DataLoader[Any] = DataLoader(
+            _Reader(part, pipelines),
+            batch_sampler=self._order,  # type: ignore[arg-type]
+            num_workers=count,
+            collate_fn=_as_it_is,
+            pin_memory=pin,
+            generator=torch.Generator(),  # not torch's own: what dropout draws does not depend on how data is read
+            **ahead,
+        )
+
+    def batches(self, wanted: Sequence[np.ndarray]) -> Iterator[dict[str, torch.Tensor]]:
+        """The fields of each batch of positions. Raises `DataError` for a sample that cannot be read."""
+        self._order.batches = wanted
+        for fields in self._loader:
+            if isinstance(fields, Fault):
+                raise fields
+            yield fields
+
+
+def _in_file(array: Any) -> bool:
+    # A view of one begins somewhere else in the file, and does not say where.
+    return isinstance(array, np.memmap) and isinstance(array.base, mmap) and array.flags.c_contiguous

@@ -1,0 +1,1 @@
+"""What can be done to a field of the data, a family a file."""

@@ -1,0 +1,203 @@
+"""New samples from files, read in the way in which a run read those that it was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from nnspec.training.dataset import Array, Dataset, Lazy
+from nnspec.training.datasets.csv import CSV
+from nnspec.training.datasets.parquet import Parquet
+from nnspec.training.fault import DataError, Fault
+from nnspec.training.pictures import SUFFIXES, read_picture
+from nnspec.training.preparation import Preparation
+from nnspec.training.tabular import Tabular
+
+_MOST_FILES = 10_000_000
+
+
+class InputError(DataError):
+    """A file that does not suit the run."""
+
+    code = "NNS641"
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """Samples as they are stored: arrays by field, and what each is called, if it has a name."""
+
+    fields: dict[str, Array]
+    names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return min(len(array) for array in self.fields.values())
+
+
+Expected = Mapping[str, tuple[str, tuple[int, ...]]]
+"""Fields with their element type and the shape of a sample, as the run stored them."""
+
+
+def read_samples(place: Path, fields: Collection[str], preparation: Preparation) -> Unseen:
+    """The samples in a file, or a folder, with the fields that are asked for. Raises `DataError`."""
+    if not place.exists():
+        raise DataError(f"there is no file `{place}`", code="NNS601")
+    expected = {name: preparation.stored[name] for name in fields if name in preparation.stored}
+    read = _reader(place)
+    found = read(place, preparation, expected)
+    missing = [name for name in expected if name not in found.fields]
+    if missing:
+        there = ", ".join(f"`{name}`" for name in found.fields)
+        raise InputError(f"`{place}` has no field `{missing[0]}`", notes=(f"its fields: {there}",))
+    arrays = {name: _suited(found.fields[name], *expected[name], f"`{name}` in `{place}`") for name in expected}
+    lengths = {len(array) for array in arrays.values()}
+    if len(lengths) > 1:
+        raise InputError(f"the fields of `{place}` differ in length: {', '.join(map(str, sorted(lengths)))}")
+    if lengths == {0}:
+        raise InputError(f"`{place}` holds no samples")
+    return Unseen(arrays, found.names, found.notes)
+
+
+Read = Callable[[Path, Preparation, Expected], Unseen]
+
+
+def _reader(place: Path) -> Read:
+    suffix = place.suffix.lower()
+    if suffix in SUFFIXES:
+        return _pictures
+    if suffix in (".npy", ".npz"):
+        return _arrays
+    return _folder if place.is_dir() else _like_before
+
+
+def _arrays(place: Path, preparation: Preparation, expected: Expected) -> Unseen:
+    try:
+        content = np.load(place, allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            if len(expected) != 1:
+                names = ", ".join(f"`{name}`" for name in expected)
+                what = f"`{place}` is one array, and the model takes {names}"
+                raise InputError(what, helps=("an .npz file has several",))
+            return Unseen({next(iter(expected)): content})
+        with content:
+            return Unseen({name: content[name] for name in content.files})
+    except (ValueError, OSError, EOFError, BadZipFile) as error:
+        raise InputError(f"`{place}` cannot be read as arrays of numpy", notes=(str(error)[:200],)) from None
+
+
+def _folder(place: Path, preparation: Preparation, expected: Expected) -> Unseen:
+    """Pictures where the model takes some, and otherwise whatever the data set makes of a folder."""
+    try:
+        _picture_field(place, expected)
+    except InputError:
+        return _like_before(place, preparation, expected)
+    return _pictures(place, preparation, expected)
+
+
+class _Pictures(Lazy):
+    """Files of pictures, each read when it is asked for."""
+
+    def __init__(self, files: tuple[Path, ...], shape: tuple[int, ...], fit: str) -> None:
+        self.files, self.fit = files, fit
+        self.dtype = np.dtype("uint8")
+        self.shape = (len(files), *shape)
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        channels, *size = self.shape[1:]
+        height, width = size
+        return np.stack(
+            [read_picture(self.files[i], (height, width), channels, self.fit, "path") for i in indices]  # type: ignore[arg-type]
+        )
+
+
+def _pictures(place: Path, preparation: Preparation, expected: Expected) -> Unseen:
+    field, shape = _picture_field(place, expected)
+    if place.is_dir():
+        found = (each for each, _ in zip(place.rglob("*"), range(_MOST_FILES), strict=False))
+        files = tuple(sorted(each for each in found if each.suffix.lower() in SUFFIXES and each.is_file()))
+        if not files:
+            raise InputError(f"there are no pictures in `{place}`", notes=(f"files that end in {', '.join(SUFFIXES)}",))
+        names = tuple(each.relative_to(place).as_posix() for each in files)
+    else:
+        files, names = (place,), (place.name,)
+    fit = getattr(preparation.dataset, "fit", "stretch")
+    return Unseen({field: _Pictures(files, shape, fit)}, names)
+
+
+def _picture_field(place: Path, expected: Expected) -> tuple[str, tuple[int, ...]]:
+    """The one field that holds pictures."""
+    if len(expected) == 1:
+        (name, (stored, shape)), *_ = expected.items()
+        if stored == "uint8" and len(shape) == 3 and shape[0] in (1, 3, 4):
+            return name, shape
+    raise InputError(f"`{place}` holds pictures, and the model takes {_described(expected)}")
+
+
+def _like_before(place: Path, preparation: Preparation, expected: Expected) -> Unseen:
+    """A file of the kind that the run was trained on."""
+    dataset = preparation.dataset
+    base = Path()
+    try:
+        if isinstance(dataset, Tabular):
+            # A row that is left out would have no answer, and all that follow the wrong one.
+            whole = _of_kind(place, dataset).replace(drop_missing=False)
+            same: Dataset | None = whole.elsewhere(str(place), expected)
+        else:
+            same = dataset.elsewhere(str(place), expected)
+        if same is None:
+            return _as_table(place, expected)
+        loaded = same.load(base)
+    except InputError:
+        raise
+    except Fault as fault:
+        raise InputError(fault.message, notes=fault.notes, helps=fault.helps) from None
+    return Unseen(loaded.fields, (), loaded.notes)
+
+
+def _of_kind(place: Path, dataset: Tabular) -> Tabular:
+    """A table's like for a file that may be of another kind than the one that was trained on."""
+    cls = Parquet if place.suffix.lower() in (".parquet", ".pq") else CSV
+    if isinstance(dataset, cls):
+        return dataset
+    return cls(**{name: getattr(dataset, name) for name in Tabular.fields})
+
+
+def _as_table(place: Path, expected: Expected) -> Unseen:
+    """The numeric columns of a table, for a model that was trained on no table."""
+    flat = {name: shape for name, (_, shape) in expected.items() if len(shape) <= 1}
+    if len(expected) != 1 or not flat:
+        raise InputError(f"`{place}` is a table, and the model takes {_described(expected)}", helps=(_kinds(),))
+    cls = {".csv": CSV, ".tsv": CSV, ".tab": CSV, ".txt": CSV, ".parquet": Parquet}.get(place.suffix.lower())
+    if cls is None:
+        raise InputError(f"`{place}` is of no kind that can be read", helps=(_kinds(),))
+    loaded = cls(path=str(place)).load(Path())
+    if "features" not in loaded.fields:
+        raise InputError(f"`{place}` has no columns of numbers")
+    return Unseen({next(iter(expected)): loaded.fields["features"]}, (), loaded.notes)
+
+
+def _kinds() -> str:
+    return "tables (.csv, .tsv, .parquet), arrays (.npy, .npz) and pictures can be read"
+
+
+def _described(expected: Expected) -> str:
+    return ", ".join(f"`{name}`: {stored}[{', '.join(map(str, shape))}]" for name, (stored, shape) in expected.items())
+
+
+def _suited(array: Array, stored: str, shape: tuple[int, ...], what: str) -> Array:
+    """An array as the run stored its own: of the same shape, its numbers of the same type if they can be."""
+    if array.shape[1:] != shape:
+        if array.shape == shape and not isinstance(array, Lazy):
+            return _suited(array[None], stored, shape, what)
+        wanted = f"[samples{''.join(f', {size}' for size in shape)}]"
+        raise InputError(f"{what} has the shape {list(array.shape)}, and samples {wanted} are needed")
+    if str(array.dtype) == stored or isinstance(array, Lazy):
+        return array
+    kinds = {"float32": "fiub", "int64": "iub", "uint8": "", "bool": ""}
+    if array.dtype.kind not in kinds.get(stored, ""):
+        raise InputError(f"{what} holds {array.dtype} numbers, and {stored} ones are needed")
+    return array.astype(stored)
