@@ -96,11 +96,10 @@ def tuned(task: Task) -> tuple[float, list[float]]:
 
 
 def orders(task: Task) -> Iterator[Tensor]:
-    """The order of the samples in each epoch, as nnspec draws it by the seed: of all samples in a first order."""
+    """The order of the samples in each epoch, as nnspec draws it by the seed where nothing is split off."""
     generator = torch.Generator().manual_seed(task.seed)
-    first = torch.randperm(len(task.given), generator=generator)
     for _ in range(task.epochs):
-        yield first[torch.randperm(len(task.given), generator=generator)].to(task.device)
+        yield torch.randperm(len(task.given), generator=generator).to(task.device)
 
 
 def lightning(task: Task) -> float:

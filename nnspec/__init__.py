@@ -4,6 +4,8 @@
 
     model = nnspec.load("net.nns", hidden=256)      # a torch.nn.Module
     print(nnspec.source("net.nns"))                 # the source that it runs
+    run = nnspec.train("net.nns")                   # trained as its `train` section says
+    answers = nnspec.predict(run.directory, "new.csv")
 
 Importing this package loads neither torch nor anything else that is heavy: each function loads what it needs.
 """
@@ -15,25 +17,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnspec.diagnostics import Diagnostic, NnspecError, Span
+from nnspec.training.listener import Listener as Callback
 from nnspec.version import __version__
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    import numpy as np
     import torch
     from torch import nn
 
+    from nnspec.training.outcome import Outcome
+
 __all__ = [
+    "Callback",
     "Diagnostic",
     "NnspecError",
     "Span",
     "__version__",
     "check",
     "check_text",
+    "evaluate",
     "load",
     "loads",
+    "predict",
     "source",
+    "train",
 ]
 
 
@@ -53,7 +63,8 @@ def load(
     differ from call to call. The module copies, pickles, exports and compiles like one that was written by hand.
 
     Arguments:
-        path: a `.nns` spec, or a `.json` IR that was compiled from one.
+        path: a `.nns` spec, a `.json` IR that was compiled from one, or the directory of a run (or of one of its
+            checkpoints): its model with the trained weights, in eval mode, the best ones unless `weights` says else.
         model: the model meant, in a file that has several.
         device: where its parameters go (`"cpu"`, `"cuda"`, `"cuda:1"`, `"mps"`, `"auto"` or a `torch.device`); torch's
             default when left out.
@@ -78,6 +89,8 @@ def load(
     """
     from nnspec.compiler_input import read_input
 
+    if Path(path).is_dir() and not hyperparameters:
+        return _of_run(path, model, device, weights, allow_extern, optimize)
     return _module(read_input(_file(path)), model, device, weights, allow_extern, optimize, hyperparameters)
 
 
@@ -92,6 +105,131 @@ def loads(
 ) -> nn.Module:
     """As `load`, for the text of a spec. It has no folder: it imports from `std` only."""
     return _module(_text(text), model, device, weights, allow_extern, optimize, hyperparameters)
+
+
+def train(
+    spec: str | os.PathLike[str],
+    model: str | None = None,
+    device: str | torch.device = "cpu",
+    out: str | os.PathLike[str] | None = "runs",
+    name: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    callbacks: Sequence[Callback] = (),
+    loggers: Sequence[str] = (),
+    resume: str | os.PathLike[str] | None = None,
+    accept_changes: bool = False,
+    progress: bool = True,
+    allow_extern: bool = False,
+) -> Outcome:
+    """Train a model as the `train` section of its spec says: what `nnspec run` does.
+
+        run = nnspec.train("net.nns", overrides={"hidden": 64, "train.epochs": 3})
+        run.model, run.result.best, run.history[-1]["val/loss"], run.directory
+
+    Signals (Ctrl-C, SIGTERM) are heard in the main thread only; `outline.stop` stops a run from a callback.
+
+    Arguments:
+        spec: a file, or the text of a spec (it has several lines, or a brace).
+        model: the model meant, where a spec has several.
+        device: `"cpu"`, `"cuda"`, `"cuda:1"`, `"mps"`, `"auto"` or a `torch.device`.
+        out: where runs are kept, each in a directory of its own; None: nothing is written.
+        name: of the run's directory, before its number; the model's name when left out.
+        overrides: hyperparameters by name, and settings of the section as `train.NAME`, whose texts are read as in
+            the language: `{"train.optimizer": "SGD(lr=0.1)"}`.
+        callbacks: objects of classes that derive from `nnspec.Callback`: they hear of the start, steps, epochs,
+            checkpoints and the end. What one raises ends the run.
+        loggers: `"tensorboard"`, `"wandb"`, `"mlflow"`, each by the extra of nnspec that has its name.
+        resume: `"auto"`, `"last"`, `"best"`, or the directory of a run or checkpoint to go on from.
+        accept_changes: go on although the spec is another one now.
+        progress: show a bar, or lines where there is no terminal.
+        allow_extern: accept layers that are written in Python.
+
+    Returns:
+        An object with `model` (the module with its last weights), `result` (`status`, `epochs`, `steps`, `seconds`,
+        `rows`, `best`), `history` (a dict an epoch), `directory` (None without `out`) and `predict(samples)`.
+
+    Raises:
+        NnspecError: the spec has errors or no `train` section, the data is missing or does not fit, the loss stopped
+            being finite, and whatever else keeps a run from its end. What was saved before stays.
+    """
+    from nnspec.compiler_input import compile_input, read_input
+    from nnspec.compiler_run import train_spec
+
+    written_out = isinstance(spec, str) and any(mark in spec for mark in "\n{")
+    given = _text(str(spec)) if written_out else read_input(_file(spec))
+    settings = overrides or {}
+    compiled = compile_input(
+        given,
+        model=model,
+        overrides=_plain({name: value for name, value in settings.items() if not name.startswith("train.")}),
+        written={name: _written(name, value) for name, value in settings.items() if name.startswith("train.")},
+        train=True,
+        allow_extern=allow_extern,
+    )
+    return train_spec(
+        compiled,
+        base=given.base,
+        device=str(device),
+        root=None if out is None else Path(out),
+        name=name or "",
+        overrides={name: _written(name, value) for name, value in settings.items()},
+        callbacks=callbacks,
+        loggers=loggers,
+        resume=None if resume is None else str(resume),
+        accept_changes=accept_changes,
+        progress=progress,
+    )
+
+
+def predict(
+    run: str | os.PathLike[str],
+    samples: str | os.PathLike[str] | Mapping[str, np.ndarray],
+    checkpoint: str | None = None,
+    device: str | torch.device = "cpu",
+    batch_size: int = 256,
+    allow_extern: bool = False,
+) -> dict[str, torch.Tensor]:
+    """What a run's model gives for new samples: its outputs by name, samples first, on the CPU.
+
+    Arguments:
+        run: the directory of a run or of one of its checkpoints, or the name of a run in `runs`.
+        samples: a file (`.csv`, `.tsv`, `.parquet`, `.npy`, `.npz`, pictures), or arrays by field, samples first, as
+            they are before the run's transforms, which are applied.
+        checkpoint: `"best"` (the default), `"last"`, or a step.
+        device: where to compute.
+        batch_size: samples at a time.
+        allow_extern: accept layers that are written in Python.
+
+    Raises:
+        NnspecError: there is no such run, or the samples do not suit it.
+    """
+    from nnspec.compiler_trained import open_run, predict
+
+    trained = open_run(run, checkpoint=checkpoint, allow_extern=allow_extern)
+    return predict(trained, samples, device=str(device), batch_size=batch_size)
+
+
+def evaluate(
+    run: str | os.PathLike[str],
+    data: str | None = None,
+    part: str = "validation",
+    checkpoint: str | None = None,
+    device: str | torch.device = "cpu",
+    allow_extern: bool = False,
+) -> dict[str, float]:
+    """The losses and metrics of what a run trained, by name: on a part of its data, or on other data.
+
+    Arguments:
+        run: as for `predict`, and so are `checkpoint`, `device` and `allow_extern`.
+        data: a file like that of the run, or a data set as in a spec: `'CSV("test.csv", target="y")'`.
+        part: `"validation"`, `"train"` or `"all"` of the run's own data, split as it was.
+
+    Raises:
+        NnspecError: there is no such run, or the data does not suit it.
+    """
+    from nnspec.compiler_trained import open_run
+
+    return open_run(run, checkpoint=checkpoint, allow_extern=allow_extern).evaluate(part, data, str(device)).values
 
 
 def source(
@@ -166,6 +304,36 @@ def _module(
         module: nn.Module = _served(compiled, optimize).module(device=place, weights=file)
         return module
     return build_module(compiled, device=place, weights=file)
+
+
+def _of_run(
+    path: Any, model: str | None, device: Any, weights: Any, allow_extern: bool, optimize: bool | Sequence[str]
+) -> nn.Module:
+    """The model of a run, as `load` gives it."""
+    from nnspec.compiler_output import build_module
+    from nnspec.compiler_trained import open_run
+
+    trained = open_run(path, allow_extern=allow_extern)
+    compiled = trained.chosen(model)
+    place = None if device is None else str(device)
+    file = trained.archive.weights_path if weights is None else Path(weights)
+    if optimize:
+        module: nn.Module = _served(compiled, optimize).module(device=place, weights=file)
+        return module
+    return build_module(compiled, device=place, weights=file).eval()
+
+
+def _written(name: str, value: Any) -> str:
+    """A value as text of the language, for what takes one; a text is taken as it is."""
+    if isinstance(value, str):
+        return value
+    plain = _plain_value(name, value)
+    if plain is None or isinstance(plain, bool):
+        return {None: "none", True: "true", False: "false"}[plain]
+    if isinstance(plain, list):
+        inside = ", ".join(f'"{part}"' if isinstance(part, str) else _written(name, part) for part in plain)
+        return f"[{inside}]"
+    return repr(plain)
 
 
 def _served(compiled: Any, optimize: bool | Sequence[str]) -> Any:

@@ -18,8 +18,6 @@ from nnspec.elaborate.files import Reader
 from nnspec.elaborate.names import check_rest
 from nnspec.elaborate.overrides import Written
 from nnspec.elaborate.session import Session
-from nnspec.elaborate.train import check_names, chosen_optimizer, elaborate_train
-from nnspec.elaborate.train_several import elaborate_several
 from nnspec.elaborate.values import BlockRecipe
 from nnspec.elaborate.warn import warn
 from nnspec.syntax.parse import parse
@@ -95,14 +93,20 @@ def check(
             continue
         entries.append(entry)
         if block is chosen and train is not None:
+            from nnspec.elaborate.train import elaborate_train
+
             trained = True
             found = elaborate_train(session, train, entry, recipe, base=base or Path(), overrides={})
             training = replace(found, entry=len(entries) - 1) if found is not None else None
     if several and train is not None:
+        from nnspec.elaborate.train_several import elaborate_several
+
         made = elaborate_several(session, train, base=base or Path(), overrides={})
         if made is not None:
             training, entries = replace(made.training, entry=len(entries)), [*entries, made.entry]
     elif train is not None and not trained:
+        from nnspec.elaborate.train import check_names
+
         check_names(session, train)
     check_budgets(session, elaborate, _measure(session))
     check_rest(session)
@@ -179,12 +183,18 @@ def compile_text(
         recipe = elaboration.recipe_for(session, block, hyperparameters, section)
         entry = elaboration.elaborate_model(session, recipe) if recipe is not None else None
         if train and section is not None and entry is not None and recipe is not None:
+            from nnspec.elaborate.train import elaborate_train
+
             training = elaborate_train(
                 session, section, entry, recipe, base=base or Path(), overrides=settings, to_run=True
             )
         if with_optimizer and section is not None and entry is not None and recipe is not None:
+            from nnspec.elaborate.train import chosen_optimizer
+
             optimizer = chosen_optimizer(session, section, entry, recipe)
     if several and section is not None:
+        from nnspec.elaborate.train_several import elaborate_several
+
         if model is not None:
             helps = ("leave out `--model`",)
             sink.report(error("NNS616", "`train` trains several models, and all of them", section.head, helps=helps))

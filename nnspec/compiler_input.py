@@ -142,7 +142,7 @@ def _in_python(program: ir.Program) -> str | None:
     for data in () if training is None else (training.data, training.validation):
         cls = None if data is None else registry.find("dataset", data.name)
         if cls is not None and cls.runs_code:
-            return cls.__name__
+            return str(data.arguments.get(cls.runs_code))
     return None
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnspec.compiler import Compiled
-from nnspec.compiler_output import State, build_module, check_exportable, foreign_code, installed, unwritable
+from nnspec.compiler_output import State, build_module, check_exportable, foreign_code, installed, write_weights
 from nnspec.diagnostics import NnspecError
 from nnspec.passes.pipeline import DEFAULT, PASSES, Optimized, optimize
 
@@ -49,18 +48,7 @@ class Served:
 
     def write_weights(self, path: Path, *, weights: str | Path | None = None, seed: int | None = None) -> None:
         """Write the weights for the module as a file of safetensors, complete or not at all."""
-        module = self.module(weights=weights, seed=seed)
-        with installed():
-            from nnspec.backends.torch import save_weights
-
-            partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-            try:
-                save_weights(module, partial)
-                os.replace(partial, path)
-            except OSError as fault:
-                raise unwritable(path, fault) from None
-            finally:
-                partial.unlink(missing_ok=True)
+        write_weights(self.module(weights=weights, seed=seed), path)
 
     def arrays(self, state: State) -> State:
         """The weights for ONNX, from those of the spec as arrays."""

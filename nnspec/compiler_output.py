@@ -17,6 +17,7 @@ from nnspec.diagnostics import Diagnostic, NnspecError, error
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from torch import nn
 
     from nnspec.backends.onnx_verify import Report
@@ -208,6 +209,30 @@ def write_bytes(path: Path, content: bytes) -> None:
             partial.unlink(missing_ok=True)
     except OSError as fault:
         raise unwritable(path, fault) from None
+
+
+def write_weights(module: nn.Module, path: Path) -> None:
+    """Write the weights of a module as a file of safetensors, complete or not at all."""
+    with installed():
+        from nnspec.backends.torch import weights_of
+
+        write_tensors(weights_of(module), path)
+
+
+def write_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Write tensors as a file of safetensors, complete or not at all."""
+    with installed():
+        from nnspec.backends.torch import save_state
+
+        target = _target(path)
+        partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+        try:
+            save_state(tensors, partial)
+            os.replace(partial, target)
+        except OSError as fault:
+            raise unwritable(path, fault) from None
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def _target(path: Path) -> Path:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnspec.compiler import Compiled
 from nnspec.compiler_output import foreign_code, installed
-from nnspec.diagnostics import NnspecError
+from nnspec.diagnostics import NnspecError, error
 
 if TYPE_CHECKING:
     from torch import nn
 
     from nnspec.training.listener import Listener
+    from nnspec.training.outcome import Outcome
     from nnspec.training.result import Result
     from nnspec.training.trial import Trial
 
@@ -48,3 +50,53 @@ def train(
 
         wanted = run.Wanted(base, device, root, name, overrides or {}, listener, resume, accept_changes)
         return run.train(compiled.program, compiled.sources, wanted)
+
+
+def train_spec(
+    compiled: Compiled,
+    *,
+    base: Path,
+    device: str,
+    root: Path | None,
+    name: str,
+    overrides: Mapping[str, str],
+    callbacks: Sequence[Listener],
+    loggers: Sequence[str],
+    resume: str | None,
+    accept_changes: bool,
+    progress: bool,
+) -> Outcome:
+    """As `train`, from Python: who hears of it, and the outcome as one object."""
+    if compiled.program.training is None:
+        helps = ("a `train` section says the data, the loss and the optimizer",)
+        raise NnspecError([error("NNS610", "the spec has no `train` section", None, helps=helps)], compiled.sources)
+    with installed():
+        from nnspec.training.bar import progress_on
+        from nnspec.training.listener import Listeners
+        from nnspec.training.outcome import Outcome
+
+        heard = [*logger_listeners(loggers), progress_on(sys.stderr, quiet=not progress), *callbacks]
+    module, result = train(
+        compiled,
+        base=base,
+        device=device,
+        root=root,
+        name=name,
+        overrides=overrides,
+        listener=Listeners(heard),
+        resume=resume,
+        accept_changes=accept_changes,
+    )
+    return Outcome(module, result)
+
+
+def logger_listeners(names: Sequence[str]) -> list[Listener]:
+    """Loggers by name; `NnspecError` for one that there is not, or whose package is absent."""
+    with installed():
+        from nnspec.training.fault import Fault
+        from nnspec.training.loggers import logger
+
+        try:
+            return [logger(name) for name in names]
+        except Fault as fault:
+            raise NnspecError([fault.diagnostic(None)]) from None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,8 @@ from nnspec import ir
 from nnspec.compiler import Compiled
 from nnspec.compiler_files import Files
 from nnspec.compiler_input import compile_input, read_input
-from nnspec.compiler_output import foreign_code, installed
-from nnspec.diagnostics import NnspecError, Sink, Sources
+from nnspec.compiler_output import foreign_code, installed, write_tensors
+from nnspec.diagnostics import NnspecError, Sink, Sources, error
 from nnspec.elaborate import program as elaboration
 from nnspec.elaborate.train_objects import record, setting_object
 from nnspec.elaborate.train_section import Section
@@ -22,6 +23,8 @@ from nnspec.elaborate.train_statements import collect
 from nnspec.syntax.parse import parse
 
 if TYPE_CHECKING:
+    import numpy as np
+    import torch
     from torch import nn
 
     from nnspec.training.archive import Archive
@@ -40,6 +43,14 @@ class Trained:
     archive: Archive
     compiled: Compiled
 
+    def chosen(self, model: str | None) -> Compiled:
+        """The program; only the model that was trained can be asked for."""
+        name = self.compiled.program.main.name
+        if model not in (None, name):
+            message = f"`{self.archive.path}` trained `{name}`, and no model `{model}`"
+            raise NnspecError([error("NNS210", message, None)])
+        return self.compiled
+
     def module(self, device: str | None = None) -> nn.Module:
         """The model with the weights of the checkpoint, in eval mode."""
         with explained(self.compiled.sources), foreign_code(self.compiled):
@@ -55,6 +66,22 @@ class Trained:
             except WeightsError as error:
                 what = f"the weights in `{self.archive.weights_path}` are not those of the run's model"
                 raise RunError(what, notes=str(error).split("; ")) from None
+
+    def with_preprocessing(self, weights: Path, folder: Path) -> tuple[Compiled, Path]:
+        """The model that does to its inputs what the run did to its data, and a file of its weights in `folder`."""
+        with explained(self.compiled.sources):
+            from nnspec.backends.torch import WeightsError, load_weights
+            from nnspec.training.embedded import embed
+            from nnspec.training.runs import RunError
+
+            program, constants = embed(self.compiled.program, self.archive.preparation)
+            try:
+                state = load_weights(weights)
+            except WeightsError as error:
+                raise RunError(str(error)) from None
+            place = folder / "model.safetensors"
+            write_tensors(state | constants, place)
+            return replace(self.compiled, program=program), place
 
     def predictor(self, device: str | None = None) -> Predictor:
         """What predicts for new samples."""
@@ -74,6 +101,21 @@ class Trained:
             source = data_set(data) if data is not None and _DATA_SET.match(data) else data
             place = resolve(device or "cpu")
             return evaluate(self.compiled.program, self.archive, self.module(device), place, part, source)
+
+
+def predict(
+    trained: Trained, samples: str | os.PathLike[str] | Mapping[str, np.ndarray], *, device: str, batch_size: int
+) -> dict[str, torch.Tensor]:
+    """The outputs for samples in a file, or for arrays by field. Raises `NnspecError`."""
+    predictor = trained.predictor(device)
+    with explained(trained.compiled.sources), foreign_code(trained.compiled, running=True):
+        from nnspec.training.unseen import from_arrays
+
+        if isinstance(samples, Mapping):
+            found = from_arrays(samples, predictor.fields, predictor.preparation)
+        else:
+            found = predictor.read(os.fspath(samples))
+        return predictor.predict(found.fields, batch_size)
 
 
 def data_set(text: str) -> ir.Record:

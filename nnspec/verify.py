@@ -25,6 +25,7 @@ from nnspec.verify_graph import TypeCheck, form_problems, resolve
 from nnspec.verify_library import NotValid, check_initializer, members_of
 from nnspec.verify_settings import setting_problems
 from nnspec.verify_training import training_problems
+from nnspec.verify_updates import called
 
 MAX_DEPTH = 256
 """Of modules in modules and of calls in calls: what walks them does so recursively."""
@@ -379,6 +380,8 @@ def _graphs(program: ir.Program) -> Iterator[str]:
     """
     forms = [form for entry in program.entries for form in entry.choices]
     facts: dict[int, Facts] = {m: Facts() for form in forms for m in form.methods.values()}
+    for number, known in called(program):
+        facts.setdefault(number, known)
     for number in _order(_method_edges(program)[1]):
         if number not in facts:
             continue

@@ -78,6 +78,11 @@ def check_settings(settings: Mapping[str, Any]) -> None:
                 raise NotValid(f"`{name}` of `train` is not complete")
 
 
+def build_settings(cls: type[Arguments], title: str, values: Mapping[str, Any]) -> None:
+    """Whether some plain settings are what a class takes."""
+    _build(cls, title, values)
+
+
 def _check_together(made: Arguments) -> None:
     try:
         if isinstance(made, (Optimizer, Scheduler, Transform, Average, Settings)):

@@ -8,13 +8,13 @@ from typing import Any
 from nnspec import ir, registry
 from nnspec.arguments import Arguments
 from nnspec.dims import Dim, Size, show, substitute, symbols
-from nnspec.facts import Facts
 from nnspec.patterns import Found, applies, is_pattern, owned, trained
 from nnspec.training.metric_cut import NotCut, cut
 from nnspec.training.scheduler import scheduler
 from nnspec.types import TensorType, is_float
 from nnspec.verify_graph import TypeCheck, form_problems
 from nnspec.verify_library import NotValid, check_parameters, check_record, check_settings
+from nnspec.verify_updates import check_updates, facts_of, own
 
 
 def training_problems(program: ir.Program) -> Iterator[str]:
@@ -32,6 +32,7 @@ def training_problems(program: ir.Program) -> Iterator[str]:
         if training.average is not None:
             check_record("average", training.average)
         _check_transforms(training)
+        check_updates(program, training)
         for update in training.updates:
             check_update(program, training, update)
         check_settings(training.settings)
@@ -40,11 +41,13 @@ def training_problems(program: ir.Program) -> Iterator[str]:
         yield str(reason)
         return
     names = [metric.name for metric in training.metrics]
-    yield from _monitor_problems(training, names)
-    if len({"loss", *names}) <= len(names) or not all(map(str.isidentifier, names)):
+    losses = [update.name or "loss" for update in training.updates]
+    yield from _monitor_problems(training, [*losses, *names])
+    if len({*losses, *names}) < len(losses) + len(names) or not all(map(str.isidentifier, names)):
         yield "names of metrics are different identifiers"
     graphs = [
         *((f"the loss{update.name and f' of `{update.name[:80]}`'}", update.loss) for update in training.updates),
+        *((f"the loss of `{u.name[:80]}` in inference", u.held) for u in training.updates if u.held is not None),
         *((f"metric `{m.name[:80]}`", m.graph) for m in training.metrics),
     ]
     metrics = {id(metric.graph) for metric in training.metrics}
@@ -53,9 +56,8 @@ def training_problems(program: ir.Program) -> Iterator[str]:
         yield from (f"{title}: {problem}" for problem in _scalar(program, graph, types, kinds))
 
 
-def _monitor_problems(training: ir.Training, metrics: list[str]) -> Iterator[str]:
+def _monitor_problems(training: ir.Training, known: list[str]) -> Iterator[str]:
     """Whether the numbers that a run follows are there."""
-    known = {"loss", *metrics}
     for name, key in (("checkpoint", "best"), ("early_stopping", "monitor")):
         number = (training.settings.get(name) or {}).get(key)
         if number is not None and number.removeprefix("val/") not in known:
@@ -81,6 +83,7 @@ def check_update(program: ir.Program, training: ir.Training, update: ir.Update) 
         check_record("scheduler", update.schedule)
     root = program.modules[program.entries[training.entry].module]
     found = [each for each in owned(program.modules, root.members, root.ties) if each.member.kind == "param"]
+    found = own(update, found)
     for group in update.groups:
         _check_group(program, group, found)
     used: dict[str, tuple[ir.Record, list[tuple[str, tuple[Any, ...]]]]] = {}
@@ -149,6 +152,8 @@ def _sizes(training: ir.Training, method: ir.Method) -> dict[str, Size]:
         raise NotValid("training feeds fields of the data to inputs of the model")
     for name, value in zip(method.input_names, method.graph.inputs, strict=True):
         field = training.fields.get(training.inputs.get(name, ""))
+        if training.models and name not in training.inputs and name in ("step", "epoch"):
+            field = TensorType("float32", ())
         if value is None and name not in training.inputs:
             continue
         if value is None or field is None:
@@ -176,7 +181,10 @@ def _scalar(program: ir.Program, graph: ir.Graph, types: Sequence[TensorType], k
         problems.append("it is not one float number")
     yield from problems
     if not problems:
-        problems += TypeCheck(program, graph, Facts(), None, kinds).problems()
+        training = program.training
+        assert training is not None
+        module = program.entries[training.entry].module if training.models else None
+        problems += TypeCheck(program, graph, facts_of(program, training), module, kinds).problems()
         yield from problems
     if not problems and "metric" in kinds:
         try:

@@ -59,6 +59,7 @@ ROWS = (
 
 HOMES = {
     "IPython": ("nnspec.training",),
+    "PIL": ("nnspec.training",),
     "click": ("nnspec.cli",),
     "datasets": ("nnspec.training",),
     "lark": ("nnspec.syntax",),
@@ -73,8 +74,10 @@ HOMES = {
     "safetensors": ("nnspec.backends", "nnspec.training"),
     "sklearn": ("nnspec.training",),
     "tensorboard": ("nnspec.training.loggers",),
+    "tokenizers": ("nnspec.training",),
     "torch": ("nnspec.backends.torch", "nnspec.training"),
     "torchmetrics": ("nnspec.training",),
+    "torchvision": ("nnspec.training",),
     "typing_extensions": ("nnspec.ir_json",),
     "wandb": ("nnspec.training.loggers",),
 }
@@ -89,6 +92,7 @@ LATE = {
     ("nnspec.layers", "nnspec.layers._recurrent_memory"): "as above",
     ("nnspec.layers", "nnspec.layers._transformer_memory"): "as above",
     ("nnspec.functions", "nnspec.layers._attention_memory"): "as above",
+    ("nnspec.compiler", "nnspec.elaborate"): "what reads a `train` section is for specs that have one",
     ("nnspec.compiler", "nnspec.backends"): "checking loads no backend",
     ("nnspec.compiler", "nnspec.ir_json"): "checking loads no pydantic",
     ("nnspec.compiler", "nnspec.training"): "checking loads nothing of training",
@@ -107,6 +111,9 @@ LATE = {
     ("nnspec.training", "pyarrow"): "only the rows of Parquet files need it",
     ("nnspec.training.metrics", "nnspec.training.borrowed"): "a metric is checked without torch; counting needs it",
     ("nnspec.training.metrics", "nnspec.training.meters"): "as above",
+    ("nnspec.training", "PIL"): "only folders of pictures need Pillow",
+    ("nnspec.training", "tokenizers"): "only texts with a tokenizer's file need it",
+    ("nnspec.training", "torchvision"): "only a data set of torchvision's needs it",
     ("nnspec.training", "numpy"): "a data set's fields are checked without it; reading the data needs it",
     ("nnspec.training", "rich"): "the progress bar is for terminals",
     ("nnspec.training.notebook", "IPython"): "only a notebook has it",

@@ -46,14 +46,15 @@ def emit_function(graph: ir.Graph, name: str, parameters: Sequence[str]) -> str:
 
 
 def emit_training(training: ir.Training) -> str:
-    """The source of `loss`, of a `metric_...` for each metric, all over the same inputs, and of what finishes metrics."""
+    """The source of `loss`, of a `metric_...` for each metric, and of a `finish_...` for those that have one."""
     return write_training(training).text
 
 
 def write_training(training: ir.Training) -> Written:
-    """As `emit_training`, with the functions' names: the losses, the metrics, and a `finish_...` for those that have one.
+    """As `emit_training`, with the functions' names: those of losses, then of metrics, then those that finish metrics.
 
-    The function of a metric gives what its parts are updated with (see `nnspec.training.metric_cut`).
+    Losses and metrics take the same inputs. The function of a metric gives what its parts are updated with for a batch,
+    the one that finishes it makes one number of those of an epoch (see `nnspec.training.metric_cut`).
     """
     parameters = [name for _, name in training.names]
     cuts = [(metric.name, cut(metric.graph)) for metric in training.metrics]

@@ -16,7 +16,15 @@ from nnspec import ir
 from nnspec.backends.source import Written, emit_function, write_finishing, write_module, write_training
 from nnspec.backends.source_names import identifier
 from nnspec.backends.torch_extern import ExternError, find_externs, in_words, is_current
-from nnspec.backends.torch_weights import WeightsError, adopt, load_state, load_weights, save_weights, weights_of
+from nnspec.backends.torch_weights import (
+    WeightsError,
+    adopt,
+    load_state,
+    load_weights,
+    save_state,
+    save_weights,
+    weights_of,
+)
 from nnspec.passes.pipeline import Optimized
 from nnspec.training.metric_cut import cut
 
@@ -28,6 +36,7 @@ __all__ = [
     "load_state",
     "load_weights",
     "rewritten",
+    "save_state",
     "save_weights",
     "training_functions",
     "weights_of",

@@ -95,7 +95,12 @@ def weights_of(model: nn.Module) -> dict[str, torch.Tensor]:
 
 def save_weights(model: nn.Module, path: str | Path) -> None:
     """Write the weights of a module as a file of safetensors."""
-    save_file(weights_of(model), path)
+    save_state(weights_of(model), path)
+
+
+def save_state(state: Mapping[str, torch.Tensor], path: str | Path) -> None:
+    """Write tensors by name as a file of safetensors."""
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
 
 
 def load_state(model: nn.Module, state: Mapping[str, torch.Tensor]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from nnspec.cli.options import Passes, extern_option, file_argument, format_option, model_options
+from nnspec.cli.options import Passes, checkpoint_option, extern_option, file_argument, format_option, model_options
 from nnspec.cli.report import note, reported, warn
 from nnspec.compiler import Compiled
 from nnspec.compiler_input import compile_input, read_input
@@ -23,6 +24,7 @@ from nnspec.compiler_output import (
     verify_onnx,
     write_onnx,
     write_text,
+    write_weights,
 )
 from nnspec.diagnostics import NnspecError, error
 
@@ -30,8 +32,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from nnspec.compiler_optimize import Served
+    from nnspec.compiler_trained import Trained
 
-_SUFFIXES = {".py": "torch", ".onnx": "onnx", ".json": "ir"}
+_SUFFIXES = {".py": "torch", ".onnx": "onnx", ".json": "ir", ".safetensors": "weights"}
 _ONNX_OPTIONS = ("weights", "seed", "opset", "external", "given", "verify")
 _WEIGHTS_OPTIONS = ("weights", "seed")
 _TEXTS: dict[str, Callable[[Compiled], str]] = {"torch": emit_source, "ir": emit_ir}
@@ -39,12 +42,28 @@ _TEXTS: dict[str, Callable[[Compiled], str]] = {"torch": emit_source, "ir": emit
 
 @click.command("compile")
 @file_argument
-@click.option("-o", "--output", metavar="PATH", type=click.Path(allow_dash=True), help="Where to: .py, .onnx or .json.")
 @click.option(
-    "--format", "form", type=click.Choice(["torch", "onnx", "ir"]), help="What to write, whatever PATH ends with."
+    "-o",
+    "--output",
+    metavar="PATH",
+    type=click.Path(allow_dash=True),
+    help="Where to: .py, .onnx or .json; of a run also .safetensors, its weights.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["torch", "onnx", "ir", "weights"]),
+    help="What to write, whatever PATH ends with.",
 )
 @model_options
-@click.option("--weights", metavar="PATH", type=click.Path(), help="Weights from .safetensors, .pt or .pth.")
+@click.option("--weights", metavar="PATH", type=click.Path(), help="Weights from .safetensors, .pt, .pth or a run.")
+@checkpoint_option
+@click.option(
+    "--with-preprocessing",
+    "preprocessing",
+    is_flag=True,
+    help="Of a run: what it did to its data is part of the model.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed of fresh weights.  [default for ONNX: 0]")
 @click.option("--optimize", is_flag=True, help="For inference: rewrite the model and its weights to run faster.")
 @click.option(
@@ -62,7 +81,7 @@ _TEXTS: dict[str, Callable[[Compiled], str]] = {"torch": emit_source, "ir": emit
 @format_option("text", "json", result=False)
 @reported
 def command(file: str, output: str | None, form: str | None, output_format: str, **options: Any) -> None:
-    """Compile a spec (or an IR that was compiled before): by default to PyTorch source on standard output.
+    """Compile a spec, an IR that was compiled before, or a run with its weights: by default to PyTorch source.
 
     \b
     nnspec compile net.nns                                 PyTorch source, to read
@@ -70,12 +89,52 @@ def command(file: str, output: str | None, form: str | None, output_format: str,
     nnspec compile net.nns -o net.onnx --weights net.safetensors --verify
     nnspec compile net.nns -o net.json                     the IR
     nnspec compile net.nns -o fast.py --optimize --weights net.safetensors
+    nnspec compile runs/Net-1 -o net.onnx --with-preprocessing
 
-    The last writes fast.safetensors too: an optimized model has other weights, which only nnspec works out.
+    With --optimize, fast.safetensors is written too: an optimized model has other weights, which only nnspec works
+    out. Source that is compiled of a run comes with its weights in the same way.
     """
     form = form or _format_of(output)
+    trained = _trained(file, options)
+    _check_options(output, form, options, of_run=trained is not None)
+    if trained is None:
+        compiled = compile_input(
+            read_input(file),
+            model=options["model"],
+            written=dict(options["settings"]),
+            allow_extern=options["allow_extern"],
+        )
+        warn(compiled, output_format)
+        _write(compiled, output, form, options)
+        return
+    compiled = trained.chosen(options["model"])
+    weights = Path(options["weights"] or trained.archive.weights_path)
+    with TemporaryDirectory() as folder:
+        if options["preprocessing"]:
+            compiled, weights = trained.with_preprocessing(weights, Path(folder))
+        _write(compiled, output, form, options | {"weights": str(weights)}, of_run=True)
+    note(f"the weights are those of `{trained.archive.path}` after {trained.archive.done[0]:,} steps")
+
+
+def _trained(file: str, options: Mapping[str, Any]) -> Trained | None:
+    """The run that is meant, if it is a run; what is for runs only is refused for anything else."""
+    if Path(file).is_dir():
+        from nnspec.compiler_trained import open_run
+
+        if options["settings"] or options["seed"] is not None:
+            raise click.UsageError("a run has its settings and its weights: --set and --seed are for specs")
+        return open_run(file, checkpoint=options["checkpoint"], allow_extern=options["allow_extern"])
+    for name, option in (("checkpoint", "--checkpoint"), ("preprocessing", "--with-preprocessing")):
+        if options[name]:
+            raise click.UsageError(f"{option} is for the directory of a run, such as `nnspec compile runs/Net-1`")
+    return None
+
+
+def _check_options(output: str | None, form: str, options: Mapping[str, Any], *, of_run: bool) -> None:
+    """Refuse what does not go together."""
     optimizes = options["optimize"] or options["passes"]
-    takes_weights = _WEIGHTS_OPTIONS if optimizes and output not in (None, "-") else ()
+    to_file = output not in (None, "-")
+    takes_weights = _WEIGHTS_OPTIONS if of_run or (optimizes and to_file) else ()
     onnx_options = [
         name for name in _ONNX_OPTIONS if options[name] not in (None, False, ()) and name not in takes_weights
     ]
@@ -83,21 +142,25 @@ def command(file: str, output: str | None, form: str | None, output_format: str,
         option = onnx_options[0].replace("given", "with")
         other = ", or for a file with --optimize" if option in _WEIGHTS_OPTIONS else ""
         raise click.UsageError(f"--{option} is for ONNX, such as `-o net.onnx`{other}")
-    if form == "onnx" and output in (None, "-"):
+    if form == "onnx" and not to_file:
         raise click.UsageError("an ONNX model goes to a file, such as `-o net.onnx`")
+    if form == "weights" and not (of_run and to_file):
+        raise click.UsageError("weights are those of a run: `nnspec compile runs/Net-1 -o net.safetensors`")
     if options["weights"] and options["seed"] is not None:
         raise click.UsageError("--seed is for fresh weights, and --weights names a file of them")
-    compiled = compile_input(
-        read_input(file),
-        model=options["model"],
-        written=dict(options["settings"]),
-        allow_extern=options["allow_extern"],
-    )
-    warn(compiled, output_format)
-    served = _served(compiled, options["passes"]) if optimizes else None
+
+
+def _write(
+    compiled: Compiled, output: str | None, form: str, options: Mapping[str, Any], *, of_run: bool = False
+) -> None:
+    served = _served(compiled, options["passes"]) if options["optimize"] or options["passes"] else None
     if form == "onnx":
         assert output is not None
         _write_onnx(compiled, served, Path(output), **{name: options[name] for name in _ONNX_OPTIONS})
+        return
+    if form == "weights":
+        assert output is not None
+        _write_weights(compiled, served, Path(output), options["weights"])
         return
     text = _TEXTS[form](compiled if served is None else served.compiled)
     if output is None or output == "-":
@@ -105,8 +168,19 @@ def command(file: str, output: str | None, form: str | None, output_format: str,
         return
     if served is not None:
         _write_served(served, Path(output), options["weights"], options["seed"])
+    elif of_run:
+        _write_weights(compiled, None, Path(output).with_suffix(".safetensors"), options["weights"])
     write_text(Path(output), text)
     note(f"wrote {output}")
+
+
+def _write_weights(compiled: Compiled, served: Served | None, path: Path, weights: str) -> None:
+    """The weights of a run, under the names of the compiled model."""
+    if served is not None:
+        served.write_weights(path, weights=weights)
+    else:
+        write_weights(build_module(compiled, weights=weights), path)
+    note(f"wrote {path}")
 
 
 def _served(compiled: Compiled, passes: tuple[str, ...] | None) -> Served:

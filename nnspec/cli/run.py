@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,19 @@ from nnspec.cli.options import Sizes, device_option, extern_option, file_argumen
 from nnspec.cli.report import reported, warn
 from nnspec.compiler import Compiled
 from nnspec.compiler_input import Input, compile_input, read_input
-from nnspec.compiler_run import train, try_out
+from nnspec.compiler_run import logger_listeners, train, try_out
 
 if TYPE_CHECKING:
     from nnspec.training.listener import Listener
     from nnspec.training.trial import Seen, Trial
 
 _INTERRUPTED = 130
+
+
+def _complete_logger(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from nnspec.training.loggers import names
+
+    return [name for name in names() if name.startswith(incomplete)]
 
 
 @click.command("run")
@@ -38,6 +44,14 @@ _INTERRUPTED = 130
 )
 @click.option("--accept-changes", is_flag=True, help="Go on with a run of another spec, as the spec is now.")
 @click.option("--size", "sizes", metavar="N=1,T=128", multiple=True, type=Sizes(), help="Sizes of the random batch.")
+@click.option(
+    "--log",
+    "loggers",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=_complete_logger,
+    help="Log to tensorboard, wandb or mlflow as well; repeatable.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress, only how it ended.")
 @extern_option
 @format_option("text", "json")
@@ -74,7 +88,7 @@ def _train(
         root=Path(options["out"]),
         name=options["name"] or "",
         overrides=written,
-        listener=_progress(quiet=options["quiet"], silent_end=output_format == "json"),
+        listener=_listeners(options["loggers"], quiet=options["quiet"], silent_end=output_format == "json"),
         resume=options["resume"],
         accept_changes=options["accept_changes"],
     )
@@ -84,14 +98,14 @@ def _train(
         raise click.exceptions.Exit(_INTERRUPTED)
 
 
-def _progress(*, quiet: bool, silent_end: bool) -> Listener:
-    """Progress on standard error, and how it ended on standard output (in JSON it is the command that says so)."""
+def _listeners(loggers: Sequence[str], *, quiet: bool, silent_end: bool) -> Listener:
+    """Loggers, progress on standard error, and (unless the command says it itself) how it ended on standard output."""
     from nnspec.training.bar import progress_on
     from nnspec.training.listener import Listeners
     from nnspec.training.progress import Ending
 
-    progress = progress_on(sys.stderr, quiet=quiet)
-    return progress if silent_end else Listeners((progress, Ending(sys.stdout)))
+    ending = [] if silent_end else [Ending(sys.stdout)]
+    return Listeners([*logger_listeners(loggers), progress_on(sys.stderr, quiet=quiet), *ending])
 
 
 def _table(trial: Trial) -> str:

@@ -78,8 +78,8 @@ CODES = (
         "a package is not installed, or too old",
         """
         Some data sets come with packages that are installed apart: `pip install "nnspec[train]"` brings
-        scikit-learn. Some optimizers came with a torch that is newer than the one nnspec needs; the message says
-        which.
+        scikit-learn, and `pip install "nnspec[metrics]"` torchmetrics, which works out most metrics. Some optimizers
+        came with a torch that is newer than the one nnspec needs; the message says which.
         """,
         _GOOD.replace("Moons()", "Digits()"),
         _GOOD,
@@ -150,6 +150,9 @@ CODES = (
         """
         Losses and metrics are single floats, worked out from the outputs of the model and the fields of the data;
         `mean` and `sum` make one number of many.
+
+        A metric of the library, such as `accuracy`, is counted over all batches of an epoch. So a loss cannot be made
+        of it, and an expression around it uses numbers and other metrics, but no tensor of a batch.
         """,
         _GOOD.replace("cross_entropy(scores, label)", "scores"),
         _GOOD.replace("cross_entropy(scores, label)", "mean(scores * scores)"),

@@ -226,7 +226,8 @@ def nothing_matched(
             return _no_layer(setting.layer, found, place)
     kinds = [] if setting.layer else list(dict.fromkeys(n for each in found for n, _ in each.within))
     candidates = [f"{setting.layer}.{name}" if setting.layer else name for name in dict.fromkeys(names)]
-    close = suggest(pattern, [*candidates, *kinds])
+    inner = [] if setting.layer else dict.fromkeys(name.rpartition(".")[0] for name in names if "." in name)
+    close = suggest(pattern, [*candidates, *kinds, *inner])
     fixes = (Fix(f"write `{close}`", (Edit(place, close if is_path else f'"{close}"'),)),) if close else ()
     what = f"a `{setting.layer}`" if setting.layer else frame.title
     notes = [f"parameters of {what} are {_listed(names)}"] if names else [f"{what} has no parameters"]

@@ -161,7 +161,8 @@ def training(
     if given.validation is not None and given.raw is not None:
         used = dict.fromkeys((*inputs.values(), *(name for kind, name in names if kind == "data")))
         check_validation(section, given.raw, given.known, used)
-    check_used(section)
+    if not section.failed:
+        check_used(section)
     _check_units(section, given.settings, updates)
     made = [update for update in updates if update is not None]
     if len(made) < len(updates) or section.failed or given.data is None:

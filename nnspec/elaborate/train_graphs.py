@@ -15,7 +15,7 @@ from nnspec.elaborate.frame import Frame, GraphBuilder, name_of
 from nnspec.elaborate.names import walk
 from nnspec.elaborate.statements import run
 from nnspec.elaborate.train_section import Section, written
-from nnspec.elaborate.values import Fault, FunctionValue, Record, Silent, Tensor, describe
+from nnspec.elaborate.values import UNKNOWN, Fault, FunctionValue, Record, Silent, Tensor, describe
 from nnspec.syntax import ast
 from nnspec.training.dataset import BATCH
 from nnspec.training.metric_cut import NotCut, cut, metrics_in
@@ -103,6 +103,10 @@ def graph_frame(section: Section, names: Names, types: list[TensorType], mode: i
             frame.scope[kind][name] = tensor
         if counts.count(name) == 1:
             frame.scope[name] = tensor
+    bound = {name.id for binding in section.bindings for name in target_names(binding.target)}
+    for name in CLOCK:  # those that nobody mentions may be meant by a misspelt one
+        if name not in bound and name not in frame.file.constants:
+            frame.scope.setdefault(name, UNKNOWN)
     if section.models is not None:
         section.models.enter(frame, mode)
     run(frame, section.bindings)
@@ -178,9 +182,10 @@ def metric_graphs(section: Section, names: Names, types: list[TensorType]) -> li
     else:
         items = [(None, node)]
     metrics: list[ir.Metric] = []
+    losses = [update.name.id for update in section.updates] or ["loss"]
     for given, item in items:
         name = given or _metric_name(item)
-        if name == "loss" or any(m.name == name for m in metrics):
+        if name in losses or any(m.name == name for m in metrics):
             section.fail(
                 Fault(
                     error(

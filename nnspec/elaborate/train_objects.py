@@ -111,7 +111,7 @@ def bind_object(section: Section, path: str, kind: str, node: ast.Expr) -> Any:
     if isinstance(made, (Dataset, Optimizer, Scheduler, Transform, Average)):
         translated(section, path, made.check)
     if isinstance(made, Dataset) and made.runs_code:
-        require_allowed(section.session, title, node.span, "loading the data runs this code")
+        require_allowed(section.session, getattr(made, made.runs_code), node.span, "loading the data runs this code")
     return made
 
 

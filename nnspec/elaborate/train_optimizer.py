@@ -123,6 +123,9 @@ def _target(section: Section, node: ast.Settings, found: Sequence[Found]) -> tup
             layer, pattern = layer_in(section.frame.file, pattern)
         pattern = pattern_of_path(pattern, layer, found)
     group = ir.Group(pattern, layer)
+    if not any(applies(group, each) for each in found) and any(applies(group, each) for each in parameters(section)):
+        message = f"`{written}` means parameters that {section.title} does not train"
+        raise Fault(error("NNS617", message, node.pattern.span, "trained by none of its optimizers"))
     if not any(applies(group, each) for each in found) and not any(m.kind == "extern" for m in modules):
         frame = Frame(section.session, f"`{section.entry.name}`")
         frame.ties = list(root.ties)

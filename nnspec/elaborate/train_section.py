@@ -78,6 +78,11 @@ class Section:
         """Whether it has a fault, or an update in it."""
         return self.frame.failed or any(part.failed for part in self.parts)
 
+    def forgive(self) -> None:
+        """Forget what failed so far: whoever asks next, asks about what comes."""
+        for each in (self, *self.parts):
+            each.frame.failed = False
+
     @property
     def title(self) -> str:
         """What it is called in a message."""

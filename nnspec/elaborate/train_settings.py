@@ -8,7 +8,7 @@ from typing import Any
 from nnspec import ir
 from nnspec.arguments import Arguments
 from nnspec.diagnostics import error
-from nnspec.elaborate.binding import check_value, decimal, missing_argument, unknown_argument
+from nnspec.elaborate.binding import check_value, decimal, unknown_argument
 from nnspec.elaborate.expressions import evaluate
 from nnspec.elaborate.overrides import parse_setting
 from nnspec.elaborate.train_section import Section, is_given, translated, written
@@ -89,7 +89,10 @@ def _record(section: Section, name: str, cls: type[Arguments]) -> dict[str, Any]
         return None
     missing = [n for n, f in cls.fields.items() if f.required and n not in values]
     if missing:
-        raise missing_argument(name, missing, cls.fields, section.spans.get(f"settings.{name}", section.head))
+        span = section.spans.get(f"settings.{name}", section.head)
+        notes = [f"`{n}`: {cls.fields[n].doc}" for n in missing]
+        helps = (f"write `{name} = ({missing[0]}=..., ...)`",)
+        raise Fault(error("NNS302", f"`{name}` needs `{missing[0]}`", span, "missing", notes=notes, helps=helps))
     return dict(cls(**values).__dict__)
 
 
@@ -142,6 +145,11 @@ def check_monitored(
     known += [f"val/{name}" for name in known]
     for name, key in MONITORED.items():
         found = settings[name]
+        if name == "early_stopping" and found is not None and found[key] is None and len(losses) > 1:
+            message = "there are several losses, and nothing says which number is to become better"
+            helps = (f'say it: `{name} = (patience={found["patience"]}, {key}="val/{losses[0]}")`',)
+            span = section.spans.get(f"settings.{name}") or section.head
+            section.fail(Fault(error("NNS615", message, span, f"no `{key}`", helps=helps)))
         if found is None or found[key] is None:
             continue
         span = section.spans.get(f"settings.{name}.{key}") or section.head
@@ -153,7 +161,7 @@ def check_monitored(
             section.fail(Fault(error("NNS615", message, span, "neither the loss nor a metric", helps=helps)))
         elif found["mode"] is None and not _is_known(number, metrics):
             message = f'nothing says whether more or less of "{number}" is better'
-            helps = (f'say it: `{name} = ({key}="{number}", mode="max")`',)
+            helps = (f'say it: `{name} = ({key}="{number}", mode="max", ...)`',)
             section.fail(Fault(error("NNS615", message, span, "an expression of its own", helps=helps)))
 
 

@@ -118,8 +118,11 @@ class _Several:
     def elaborate(self) -> tuple[ir.Training, ir.Entry] | None:
         """All of the section; training comes first."""
         section, models = self.section, self.models
-        if self.given.raw is None or not self.parts:
+        if self.given.raw is None or not section.parts or models.failed:
+            section.frame.failed |= models.failed
             return None
+        before = section.failed
+        section.forgive()
         section.computed = True
         inputs = self._inputs()
         shared = self._shared(inputs, "train")
@@ -129,9 +132,10 @@ class _Several:
         for part in self.parts:
             losses.append(loss_graph(part, names, types))
             modes.append(models.latest is not None and models.latest.uses_training)
+        models.failed |= section.failed
         module = models.complete()
-        section.frame.failed |= models.failed
-        if module is None or section.failed:
+        section.frame.failed |= models.failed or before
+        if module is None:
             return None
         held = [loss_graph(p, names, types, "infer") if m else None for p, m in zip(self.parts, modes, strict=True)]
         section.bindings = []
@@ -172,7 +176,7 @@ class _Several:
             *(("data", name) for name in fields),
             *(("clock", name) for name in clocks),
         )
-        self.section.offered = (*self.models.recipes, *outputs, *self.fields)
+        self.section.offered = (*outputs, *self.fields)
         types = [*(t.type for t in outputs.values()), *(self.fields[n] for n in fields), *(CLOCK[n] for n in clocks)]
         return names, types
 
@@ -181,7 +185,7 @@ class _Several:
     def _shared(self, inputs: Mapping[str, TensorType], mode: ir.Mode) -> Frame:
         """The section's bindings as a graph over fields and clocks."""
         names: Names = tuple(("data" if n in self.fields else "clock", n) for n in inputs)
-        self.section.offered = (*self.models.recipes, *self.fields)
+        self.section.offered = tuple(self.fields)
         self.section.bindings = list(self.bindings)
         return graph_frame(self.section, names, list(inputs.values()), mode)
 
@@ -231,21 +235,43 @@ class _Several:
         return updates
 
     def _check_order(self, names: Names, updates: Sequence[ir.Update | None], shared: ir.Method) -> None:
-        """Refuse a gradient that passes through weights of which an update before it has made others."""
+        """Refuse a loss that its parameters do not change, and a gradient through weights that are others by then."""
         changed: dict[str, str] = {}
         for part, update in zip(self.parts, updates, strict=True):
             if update is None:
                 return
             found = [each.path for each in parameters(part)]
             own = {path.partition(".")[0] for path in found if any(matches(p, path) for p in update.params)}
+            reached = own & set(passed(update.loss, [0], own).values())
             for at in sorted(taken(update.loss)):
                 kind, name = names[at]
-                through = passed(shared.graph, [shared.output_names.index(name)], own) if kind == "model" else {}
+                outputs = [shared.output_names.index(name)] if kind == "model" else []
+                through = passed(shared.graph, outputs, own)
+                reached |= own & set(through.values())
                 stale = next((member for member in through.values() if member in changed), None)
                 if stale is not None:
                     part.fail(Fault(_stale(part, self.bindings, name, stale, changed[stale])))
                     break
+            if own and not reached:
+                part.fail(Fault(_without_effect(part, update)))
             changed |= {member: update.name for member in own}
+
+
+def _without_effect(part: Section, update: ir.Update) -> Diagnostic:
+    loss, params = written(part, "loss"), written(part, "params")
+    listed = " and ".join(f"`{pattern.removesuffix('.*')}`" for pattern in update.params)
+    return error(
+        "NNS617",
+        f"the loss of `update {update.name}` does not depend on the parameters of {listed}, which it trains",
+        part.head if loss is None else loss.span,
+        "nothing to learn from",
+        others=() if params is None else (Label(params.span, "trained by it"),),
+        notes=("no gradient passes through `detach(...)`",) if _detaches(update.loss) else (),
+    )
+
+
+def _detaches(graph: ir.Graph) -> bool:
+    return any(isinstance(node, ir.Op) and node.function == "detach" for node in graph.nodes)
 
 
 def _stale(part: Section, bindings: Sequence[ast.Assign], name: str, member: str, before: str) -> Diagnostic:

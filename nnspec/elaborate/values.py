@@ -354,6 +354,8 @@ def show_value(value: Any) -> str:
         return show(value)
     if isinstance(value, Recipe):
         return value.title
+    if isinstance(value, (Tensor, Owned)):
+        return str(value.type)
     return str(value)
 
 

@@ -9,6 +9,9 @@ from nnspec import ir
 from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, Span, error
 from nnspec.elaborate.session import Session
 from nnspec.elaborate.warn_targets import target_warnings
+from nnspec.elaborate.warn_updates import update_warnings
+from nnspec.training.metric import Metric
+from nnspec.training.metric_cut import metric_class
 
 _TRANSPARENT = frozenset(
     ("reshape", "flatten", "squeeze", "unsqueeze", "permute", "transpose", "getitem", "rearrange", "to", "Flatten")
@@ -70,20 +73,30 @@ def training_warnings(session: Session, program: ir.Program) -> Iterator[Diagnos
     training = program.training
     if training is None:
         return
+    yield from update_warnings(program)
     losses = [update.loss for update in training.updates]
     for loss in losses:
         yield from _graph_warnings(session, program, training, loss)
         yield from target_warnings(program, training, loss)
     # With another loss, such as the squared error, scores without a sigmoid may well aim at 0 and 1.
     logits = "binary_cross_entropy_with_logits"
-    if any(isinstance(node, ir.Op) and node.function == logits for loss in losses for node in loss.nodes):
-        for metric in training.metrics:
-            yield from _graph_warnings(session, program, training, metric.graph)
+    aims = any(isinstance(node, ir.Op) and node.function == logits for loss in losses for node in loss.nodes)
+    for metric in training.metrics:
+        for node, (kind, span) in _origins(program, training, metric.graph):
+            if kind == "scores":
+                others = (Label(span, _ends(kind)),) if span is not None else ()
+                yield from _metric_of_scores(session, metric.graph, node, others, aims)
 
 
 def _graph_warnings(
     session: Session, program: ir.Program, training: ir.Training, graph: ir.Graph
 ) -> Iterator[Diagnostic]:
+    for node, origin in _origins(program, training, graph):
+        yield from _judge(session, node, origin)
+
+
+def _origins(program: ir.Program, training: ir.Training, graph: ir.Graph) -> Iterator[tuple[ir.Op, _Origin]]:
+    """The functions of a graph, each with what made its first operand, where that is known."""
     entry = program.entries[training.entry]
     methods = entry.methods_with(training.inputs)
     method = program.methods[methods.get("train", methods["infer"])]
@@ -93,6 +106,8 @@ def _graph_warnings(
             continue
         value, maker = _behind(graph, node.inputs[0].id)
         origin = _named(maker.function, maker.span) if isinstance(maker, ir.Op) else None
+        if isinstance(maker, ir.Call):
+            origin = _origin_in(program, replace(method, graph=graph), value)
         if maker is None:
             given = names.get(value)
             if given is None or given[0] != "model":
@@ -100,14 +115,12 @@ def _graph_warnings(
             output = method.graph.outputs[method.output_names.index(given[1])]
             origin = _origin_in(program, method, output.id) if isinstance(output, ir.Ref) else None
         if origin is not None:
-            yield from _judge(session, node, origin)
+            yield node, origin
 
 
 def _judge(session: Session, node: ir.Op, origin: _Origin) -> Iterator[Diagnostic]:
     kind, span = origin
     others = (Label(span, _ends(kind)),) if span is not None else ()
-    if (node.function, kind) == ("binary_accuracy", "scores") and node.span is not None:
-        yield from _halfway(session, node.span, others)
     twice = _TWICE.get((node.function, kind))
     if twice is not None:
         yield error(
@@ -129,20 +142,29 @@ def _judge(session: Session, node: ir.Op, origin: _Origin) -> Iterator[Diagnosti
         )
 
 
-def _halfway(session: Session, span: Span, others: tuple[Label, ...]) -> Iterator[Diagnostic]:
-    """A score counts as a yes from 0 on, a probability from 0.5 on."""
-    text = session.text(span)
-    if "threshold" not in text and text.startswith("binary_accuracy(") and text.endswith(")"):
-        edit = Edit(Span(span.end - 1, span.end, span.source), ", threshold=0)")
+def _metric_of_scores(
+    session: Session, graph: ir.Graph, node: ir.Op, others: tuple[Label, ...], aims: bool
+) -> Iterator[Diagnostic]:
+    """A metric of scores that wants probabilities, or that takes one half for a yes where 0 is aimed at (`aims`)."""
+    cls = metric_class(node)
+    if cls is None or node.span is None:
+        return
+    metric: Metric = cls(**node.attributes)
+    types = [graph.values[number].type for number in ir.refs(node.inputs)]
+    name = node.function
+    message = f"`{name}` takes probabilities, and the model ends in scores"
+    if metric.wants_probabilities(types):
+        several = types[0].rank > types[1].rank
+        helps = (f"give it `{'softmax(..., dim=1)' if several else 'sigmoid(...)'}` of them",)
         yield error(
-            "NNS631",
-            "`binary_accuracy` takes probabilities, and the model ends in scores",
-            span,
-            "counts what is above 0.5",
-            severity="warning",
-            others=others,
-            fixes=(Fix("count scores from 0 on", (edit,)),),
+            "NNS631", message, node.span, "needs values from 0 to 1", severity="warning", others=others, helps=helps
         )
+    text = session.text(node.span)
+    if aims and metric.halves(types) and text.startswith(f"{name}(") and text.endswith(")"):
+        edit = Edit(Span(node.span.end - 1, node.span.end, node.span.source), ", threshold=0)")
+        fixes = (Fix("count scores from 0 on", (edit,)),)
+        label = "counts what is above 0.5"
+        yield error("NNS631", message, node.span, label, severity="warning", others=others, fixes=fixes)
 
 
 def _ends(kind: str) -> str:

@@ -47,8 +47,18 @@ ELEMENTS = {
 """Element type of a field for the code of what is stored (numpy's, but for bfloat16, which numpy lacks)."""
 
 _SAFETENSORS = {
-    **{"BOOL": "b1", "U8": "u1", "I8": "i1", "I16": "i2", "I32": "i4", "I64": "i8", "U16": "u2", "U32": "u4"},
-    **{"F16": "f2", "BF16": _BFLOAT, "F32": "f4", "F64": "f8"},
+    "BOOL": "b1",
+    "U8": "u1",
+    "I8": "i1",
+    "I16": "i2",
+    "I32": "i4",
+    "I64": "i8",
+    "U16": "u2",
+    "U32": "u4",
+    "F16": "f2",
+    "BF16": _BFLOAT,
+    "F32": "f4",
+    "F64": "f8",
 }
 
 
@@ -104,9 +114,7 @@ class Mapped(Lazy):
 
         head = self.header
         try:
-            return np.memmap(
-                self.path, head.element(), "r", head.start, head.shape, order="F" if head.columns else "C"
-            )
+            return np.memmap(self.path, head.element(), "r", head.start, head.shape, order="F" if head.columns else "C")
         except (OSError, ValueError) as error:
             raise DataError(f"{self.path.name} cannot be read any more: {error}", at="path") from None
 

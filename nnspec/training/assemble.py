@@ -124,7 +124,7 @@ def own(update: ir.Update, parameters: Mapping[str, nn.Parameter]) -> dict[str, 
 def policy(training: ir.Training) -> Policy:
     """When checkpoints are written."""
     wanted = training.settings.get("checkpoint") or {}
-    return Policy(wanted.get("every"), wanted.get("keep") or Policy.keep)
+    return Policy(wanted.get("every"), wanted.get("keep") or 3)
 
 
 def judge(training: ir.Training, name: str | None, mode: str | None = None) -> Judge:

@@ -123,7 +123,7 @@ class _Kept(Averaging):
 class _Ema(_Kept):
     def __init__(self, described: EMA, parameters: Mapping[str, nn.Parameter], module: nn.Module) -> None:
         super().__init__(parameters, module)
-        self._function = get_ema_multi_avg_fn(described.decay)
+        self._function = get_ema_multi_avg_fn(described.decay)  # type: ignore[no-untyped-call]
 
     def step(self) -> None:
         self._take()
@@ -148,9 +148,9 @@ class _Swa(_Kept):
 
     def _merge(self, averages: list[torch.Tensor], weights: list[torch.Tensor]) -> None:
         if averages[0].device.type != "cpu":
-            get_swa_multi_avg_fn()(averages, weights, self._count)
+            get_swa_multi_avg_fn()(averages, weights, self._count)  # type: ignore[no-untyped-call]
             return
-        one = get_swa_avg_fn()
+        one = get_swa_avg_fn()  # type: ignore[no-untyped-call]
         for average, weight in zip(averages, weights, strict=True):
             average.copy_(one(average, weight, self._count))
 

@@ -7,6 +7,7 @@ batch is taken from them where it depends on how samples fall into batches: whet
 from __future__ import annotations
 
 import importlib
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,35 +17,41 @@ import torch
 from nnspec.training.fault import Fault
 from nnspec.training.meters import Mean, Meter, State, Tensors
 
+OLDEST = (1, 9)
+"""The first version whose objects and functions agree in all that is counted here (see `tests/unit/test_metrics.py`)."""
+
 Prepare = Callable[..., Sequence[torch.Tensor]]
 """What becomes of a metric's tensors before they are counted."""
 
 
 def find(metric: str, path: str) -> Any:
-    """`classification.BinaryF1Score` of torchmetrics; a `Fault` where it is not installed, or lacks that."""
+    """`classification.BinaryF1Score` of torchmetrics; a `Fault` where it is not installed, or too old."""
     module, _, name = path.rpartition(".")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what it imports in turn
-            return getattr(importlib.import_module(f"torchmetrics.{module}"), name)
+            version: str = importlib.import_module("torchmetrics").__version__
+            home = importlib.import_module(f"torchmetrics.{module}")
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "torchmetrics":
             raise _unusable(metric, error) from None
         message = f"the metric `{metric}` is worked out by torchmetrics, which is not installed"
         helps = ('pip install "nnspec[metrics]"',)
-        raise Fault(message, code="NNS605", at="metrics", helps=helps) from None
-    except AttributeError:
-        message = f"the metric `{metric}` is not in the torchmetrics that is installed"
-        raise Fault(message, code="NNS605", at="metrics", helps=("pip install --upgrade torchmetrics",)) from None
+        raise Fault(message, code="NNS605", at=f"metrics.{metric}", helps=helps) from None
     except (ImportError, OSError, RuntimeError) as error:
         raise _unusable(metric, error) from None
+    if tuple(map(int, re.findall(r"\d+", version)[:2])) < OLDEST:
+        wanted = ".".join(map(str, OLDEST))
+        message = f"the metric `{metric}` needs torchmetrics {wanted}, and this is {version}"
+        raise Fault(message, code="NNS605", at=f"metrics.{metric}", helps=(f'pip install "torchmetrics>={wanted}"',))
+    return getattr(home, name)
 
 
 def _unusable(metric: str, error: Exception) -> Fault:
     message = f"the metric `{metric}` is worked out by torchmetrics, which cannot be imported"
     notes = (str(error).partition("\n")[0],)
     helps = ("the packages that it imports, torchvision among them, must fit the torch that is installed",)
-    return Fault(message, code="NNS605", at="metrics", notes=notes, helps=helps)
+    return Fault(message, code="NNS605", at=f"metrics.{metric}", notes=notes, helps=helps)
 
 
 class _Range:
@@ -66,7 +73,7 @@ class _Range:
         if self._outside is not None and self._outside.item():
             message = f"`{self._metric}` takes probabilities, and some values are not between 0 and 1"
             helps = ("make probabilities of scores: `softmax(scores, dim=1)`, or `sigmoid(scores)`",)
-            raise Fault(message, code="NNS604", at="metrics", helps=helps)
+            raise Fault(message, code="NNS604", at=f"metrics.{self._metric}", helps=helps)
 
 
 class _Checked(Meter):
@@ -117,7 +124,7 @@ class _Checked(Meter):
             message = f"`{self.name}` cannot be worked out from these values"
             notes = (str(error).partition("\n")[0],)
             helps = ("class numbers start from 0 and are smaller than the number of scores",)
-            raise Fault(message, code="NNS604", at="metrics", notes=notes, helps=helps) from None
+            raise Fault(message, code="NNS604", at=f"metrics.{self.name}", notes=notes, helps=helps) from None
 
 
 class Borrowed(_Checked):
@@ -179,7 +186,7 @@ def _whole(kept: Any) -> torch.Tensor | None:
     """A state as one tensor; None for a list without any."""
     if isinstance(kept, torch.Tensor):
         return kept
-    return torch.cat([torch.atleast_1d(each) for each in kept]) if kept else None
+    return torch.cat([each.reshape(1) if each.dim() == 0 else each for each in kept]) if kept else None
 
 
 def _reduced(reduction: Callable[[torch.Tensor], torch.Tensor] | None, parts: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -214,7 +221,7 @@ class Gathered(_Checked):
         self._device = device
         self._ranked = ranked
         self._least = least
-        self._forget()
+        self._kept: list[tuple[torch.Tensor, ...]] = []
 
     def _add(self, values: Tensors, size: int) -> None:
         self._kept.append(tuple(value.detach() for value in values))
@@ -234,7 +241,7 @@ class Gathered(_Checked):
         return found
 
     def _forget(self) -> None:
-        self._kept: list[tuple[torch.Tensor, ...]] = []
+        self._kept = []
 
     def state(self) -> dict[str, torch.Tensor]:
         """As in `Meter`."""
@@ -243,15 +250,14 @@ class Gathered(_Checked):
     def merge(self, states: Sequence[State]) -> None:
         """As in `Meter`."""
         self.reset()
-        self._kept = [
-            tuple(state[str(i)].to(self._device) for i in range(len(state))) for state in states if state
-        ]
+        self._kept = [tuple(state[str(i)].to(self._device) for i in range(len(state))) for state in states if state]
 
 
 def _ranks(scores: torch.Tensor) -> torch.Tensor:
     """Numbers between 0 and 1 in the order of the scores, equal where these are equal."""
-    _, ranks = scores.unique(return_inverse=True)
-    return ranks.to("cpu", torch.float64).to(scores.device) / max(scores.numel(), 1)
+    ranks: torch.Tensor = torch.unique(scores, return_inverse=True)[1]
+    wide = torch.float32 if scores.device.type == "mps" else torch.float64
+    return ranks.to(wide) / max(scores.numel(), 1)
 
 
 def sampled(name: str, path: str, options: Mapping[str, Any], prepare: Prepare) -> Meter:
@@ -262,7 +268,7 @@ def sampled(name: str, path: str, options: Mapping[str, Any], prepare: Prepare) 
 class _Sampled(Mean):
     def __init__(self, name: str, function: Callable[..., Any], options: Mapping[str, Any], prepare: Prepare) -> None:
         super().__init__()
-        self._call = lambda values: function(*prepare(*values), **options).mean()
+        self._call: Callable[[Tensors], torch.Tensor] = lambda values: function(*prepare(*values), **options).mean()
 
     def update(self, arguments: Tensors, size: int) -> None:
         """As in `Meter`."""

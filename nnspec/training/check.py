@@ -9,10 +9,11 @@ import numpy as np
 from nnspec import ir, registry
 from nnspec.dims import Dim, show
 from nnspec.functions.classification import ClassLoss
-from nnspec.training.dataset import Loaded
+from nnspec.training import build
+from nnspec.training.dataset import Array, Lazy, Loaded, field_type
 from nnspec.training.fault import DataError
 from nnspec.training.inputs import index_bounds
-from nnspec.types import TensorType, show_dtype
+from nnspec.types import TensorType
 
 
 def used_fields(training: ir.Training) -> tuple[str, ...]:
@@ -30,8 +31,8 @@ def check_fields(training: ir.Training, loaded: Loaded, program: ir.Program | No
             raise DataError(f"the data has no field `{name}`", code="NNS604", notes=(f"its fields: {there}",))
         array, what = loaded.fields[name], _named(loaded, name)
         if name in training.fields:
-            _check_type(array, training.fields[name], what, symbols)
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            _check_type(_transformed(training, loaded, name), len(array), training.fields[name], what, symbols)
+        if isinstance(array, np.ndarray) and array.dtype.kind == "f" and not np.isfinite(array).all():
             sample = int(np.argwhere(~np.isfinite(array))[0][0])
             raise DataError(f"{what} is not finite in sample {sample:,} (counted from 0)")
     if len(loaded) == 0:
@@ -48,12 +49,22 @@ def _named(loaded: Loaded, name: str) -> str:
     return f"field `{name}` ({origin})" if origin else f"field `{name}`"
 
 
-def _check_type(array: np.ndarray, type_: TensorType, what: str, symbols: dict[str, tuple[int, str]]) -> None:
-    shape = ", ".join(("batch", *map(str, array.shape[1:])))
-    found = f"{show_dtype(str(array.dtype))}[{shape}]"
-    if str(array.dtype) != type_.dtype or array.ndim != type_.rank:
+def _transformed(training: ir.Training, loaded: Loaded, name: str) -> TensorType:
+    """The type of a field as the model sees it."""
+    array = loaded.fields[name]
+    type_ = field_type("float32" if name in loaded.divisor else str(array.dtype), *array.shape[1:])
+    for record in training.transforms.get(name, ()):
+        type_ = build.transform(record).infer(type_)
+    return type_
+
+
+def _check_type(
+    found: TensorType, count: int, type_: TensorType, what: str, symbols: dict[str, tuple[int, str]]
+) -> None:
+    if found.dtype != type_.dtype or found.rank != type_.rank:
         raise DataError(f"{what} is {found}, and the spec was checked with {type_}", code="NNS604")
-    for size, dim in zip(array.shape, type_.dims, strict=True):
+    for axis, (dim, given) in enumerate(zip(type_.dims, found.dims, strict=True)):
+        size = given if axis and isinstance(given, int) else count
         if isinstance(dim, Dim):
             fixed, where = symbols.setdefault(show(dim), (size, what))
             if size != fixed:
@@ -93,8 +104,13 @@ def _index_fields(training: ir.Training, program: ir.Program | None) -> Iterator
             yield training.inputs[name], bound
 
 
+def _values(array: Array) -> np.ndarray:
+    """All values of a field; of one that is read later its bounds, if they are known."""
+    return np.array(array.bounds or (), dtype=array.dtype) if isinstance(array, Lazy) else array
+
+
 def _check_range(loaded: Loaded, name: str, bound: int, reason: str, where: str, ignored: int | None = None) -> None:
-    array, what = loaded.fields[name], _named(loaded, name)
+    array, what = _values(loaded.fields[name]), _named(loaded, name)
     array = array if ignored is None else array[array != ignored]
     if not array.size:
         return

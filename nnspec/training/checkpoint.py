@@ -19,10 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 
 from nnspec.backends.torch import WeightsError, load_weights
 from nnspec.training.fault import Fault
-from nnspec.training.rundir import RunDirectory, synced, unwritable
+from nnspec.training.plain import plain
+from nnspec.training.rundir import RunDirectory, sync, synced, unwritable
 from nnspec.version import __version__
 
 FOLDER = "checkpoints"
@@ -74,18 +77,20 @@ class Checkpoints:
             synced(temporary)
             temporary.rename(place)
             synced(self.folder)
-        except (OSError, RuntimeError, Fault) as error:
+        except (OSError, RuntimeError, SafetensorError) as error:
             shutil.rmtree(temporary, ignore_errors=True)
             raise unwritable(place, error) from None
         return place
 
     def _fill(self, place: Path, snapshot: Snapshot) -> None:
-        inside = RunDirectory(place)
         numbers = {"epoch": snapshot.epoch, "step": snapshot.step}
         metadata = {"format": "pt", "nnspec": __version__} | {name: str(value) for name, value in numbers.items()}
-        inside.write_tensors(WEIGHTS, snapshot.weights, metadata)
-        inside.write_with(STATE, lambda path: torch.save(snapshot.state, path))
-        inside.write_json(META, {"nnspec": __version__, **numbers, "values": dict(snapshot.values)})
+        save_file(dict(snapshot.weights), place / WEIGHTS, metadata=metadata)
+        torch.save(snapshot.state, place / STATE)
+        meta = {"nnspec": __version__, **numbers, "values": plain(snapshot.values)}
+        (place / META).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
+        for name in (WEIGHTS, STATE, META):
+            sync(place / name)
 
     def point(self, last: str, best: str | None) -> None:
         """Say which checkpoints are the last and the best, and remove those that nobody needs."""

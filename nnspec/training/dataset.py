@@ -84,8 +84,8 @@ class Loaded:
 class Dataset(Arguments):
     """A source of samples with named fields."""
 
-    runs_code: ClassVar[bool] = False
-    """Whether loading it runs code that the spec names: then it is for those who allow externs."""
+    runs_code: ClassVar[str] = ""
+    """The argument that names the code which loading it runs, if there is one: it is for those who allow externs."""
 
     def check(self) -> None:
         """Raise `SettingError` for arguments that do not go together."""
@@ -110,6 +110,10 @@ class Dataset(Arguments):
 
     def settled(self, base: Path) -> Self:
         """The same with all that its files decided written out, so that other files are read in the same way."""
+        return self
+
+    def following(self, first: Dataset, base: Path) -> Dataset:
+        """The same, read as the `first` one is where it does not say otherwise: as what is validated on beside it."""
         return self
 
     def elsewhere(self, path: str, fields: Collection[str]) -> Self | None:

@@ -16,6 +16,7 @@ from nnspec.ir_json import dumps
 from nnspec.training.build import arguments, dataset
 from nnspec.training.dataset import Loaded
 from nnspec.training.feed import Parts
+from nnspec.training.plain import plain
 from nnspec.training.resolved import resolved
 from nnspec.training.rundir import RunDirectory, environment
 
@@ -95,18 +96,3 @@ def describe(parts: Parts, loaded: Loaded, training: ir.Training, base: Path = P
 def now() -> str:
     """The time, as it is written down."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON has it: tensors as lists, numbers that JSON lacks as words."""
-    if isinstance(value, torch.Tensor):
-        return plain(value.tolist())
-    if isinstance(value, ir.Record):
-        return plain({"name": value.name, **value.arguments})
-    if isinstance(value, Mapping):
-        return {str(key): plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
-    if isinstance(value, float) and value - value != 0:
-        return str(value)  # inf and nan
-    return value

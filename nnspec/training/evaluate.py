@@ -12,21 +12,20 @@ import torch
 from torch import nn
 
 from nnspec import ir
-from nnspec.backends.torch import training_functions
 from nnspec.training import build
 from nnspec.training.archive import Archive
+from nnspec.training.assemble import objective_of
 from nnspec.training.check import check_fields, used_fields
 from nnspec.training.dataset import Dataset, Lazy, Loaded
 from nnspec.training.fault import DataError
 from nnspec.training.feed import Batches, Part, split
 from nnspec.training.meters import meters
-from nnspec.training.objective import Clock, Single
+from nnspec.training.objective import Clock
 from nnspec.training.precision import Precision
 from nnspec.training.preparation import Preparation
 from nnspec.training.runs import RunError
 from nnspec.training.tabular import Tabular
 from nnspec.training.tally import Tally
-from nnspec.training.wiring import wire
 
 PARTS = ("validation", "train", "all")
 
@@ -59,8 +58,8 @@ def evaluate(
     any data set. Raises `Fault`.
     """
     training = program.training
-    if training is None or len(training.updates) != 1:
-        raise RunError("what can be evaluated is a run of one model with one loss")
+    if training is None:
+        raise RunError("the run has no `train` section: nothing says what its data was")
     if data is None:
         chosen, notes, title = _own(program, training, archive, part), (), part
     else:
@@ -141,13 +140,14 @@ def _renumbered(loaded: Loaded, classes: Mapping[str, tuple[str, ...]]) -> Loade
 def _measured(
     program: ir.Program, training: ir.Training, module: nn.Module, batches: Batches, clock: Clock
 ) -> dict[str, float]:
-    losses, measures = training_functions(training)
-    objective = Single(module, wire(training, program), losses[0])
+    objective, measures = objective_of(program, training, module)
     tally = Tally(objective.names, meters(training, measures, batches.device))
     precision = Precision(training.settings.get("precision", "32"), batches.device)
     with precision.applied():
         for batch in batches.in_order():
             with precision.autocast():
                 values, arguments = objective.evaluate(batch.fields, clock)
-            tally.add(values, arguments, len(batch))
+            for index, value in enumerate(values):
+                tally.loss(index, value, len(batch))
+            tally.batch(arguments, len(batch))
     return tally.means()

@@ -11,14 +11,25 @@ from nnspec.training.groups import Chosen
 
 
 def look(
-    chosen: Chosen, optimizer: torch.optim.Optimizer, parameters: Mapping[str, torch.nn.Parameter], device: torch.device
+    chosen: Chosen,
+    optimizer: torch.optim.Optimizer,
+    parameters: Mapping[str, torch.nn.Parameter],
+    device: torch.device,
+    clipped: str,
 ) -> None:
-    """Raise `Fault` for gradients that an optimizer does not take; no fused kernel takes sparse ones."""
+    """Raise `Fault` for gradients that an optimizer does not take; no fused kernel takes sparse ones.
+
+    `clipped` is the setting by which gradients are clipped, if they are.
+    """
     gradients = {name: parameters[name].grad for name in chosen.names}
     sparse = {name: gradient.is_sparse for name, gradient in gradients.items() if gradient is not None}
     for name, is_sparse in sparse.items():
         if ("sparse" if is_sparse else "dense") not in chosen.optimizer.gradients:
             raise _unsuited(chosen.record.name, name, is_sparse)
+        if is_sparse and clipped:
+            message = f"sparse gradients cannot be clipped, and that of `{name}` is sparse"
+            helps = (f"leave out {clipped}, or sparse=true",)
+            raise Fault(message, code="NNS627", at=clipped, helps=helps)
     if any(sparse.values()) and chosen.optimizer.fuses():
         if insists(chosen):
             helps = ("leave out fused=true",)

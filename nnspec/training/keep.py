@@ -27,7 +27,7 @@ class Policy:
     """When to write: every so many steps, or (None) at ends of epochs and whenever it has been long."""
 
     every: int | None = None
-    keep: int = 2
+    keep: int = 3
 
 
 class Keeper:

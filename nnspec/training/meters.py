@@ -14,8 +14,9 @@ from typing import Any
 import torch
 
 from nnspec import ir, registry
+from nnspec.diagnostics import Span
 from nnspec.training.metric import Metric
-from nnspec.training.metric_cut import Cut, Part, cut
+from nnspec.training.metric_cut import Cut, Part, cut, metrics_in
 
 Tensors = Sequence[torch.Tensor]
 State = Mapping[str, torch.Tensor]
@@ -163,6 +164,7 @@ class Watch(Meter):
         self._gather, self._finish = measure
         self._single = len(cut.gather.outputs) == 1
         self._slices = cut.slices()
+        self._shapes = tuple(part.shape for part in cut.parts)
         self._parts = tuple(parts)
 
     def update(self, arguments: Tensors, size: int) -> None:
@@ -175,6 +177,8 @@ class Watch(Meter):
     def value(self) -> torch.Tensor:
         """As in `Meter`."""
         values = [part.value() for part in self._parts]
+        # A metric of each class is nan for all of them where there was no sample.
+        values = [x.expand(shape) if x.dim() == 0 else x for x, shape in zip(values, self._shapes, strict=True)]
         return values[0] if self._finish is None else self._finish(*values)
 
     def reset(self) -> None:
@@ -219,6 +223,12 @@ def _meter(part: Part, device: torch.device) -> Meter:
     metric: Metric = cls(**part.node.attributes)
     found: Meter = metric.meter(part.types, device)
     return found
+
+
+def place_of(training: ir.Training, name: str) -> Span | None:
+    """Where a metric of the library is used first."""
+    nodes = (node for metric in training.metrics for node in metrics_in(metric.graph))
+    return next((node.span for node in nodes if node.function == name), None)
 
 
 def higher_is_better(metric: ir.Metric) -> bool | None:

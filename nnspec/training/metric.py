@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from nnspec.layer import Function
+from nnspec.layer import Example, Function
 from nnspec.types import TensorType
 
 
@@ -18,8 +18,13 @@ class Metric(Function):
     higher_is_better: ClassVar[bool | None] = None
     """Which way is up; None where neither is."""
 
-    takes: ClassVar[str] = ""
-    """`probabilities` if the first input is meant to lie between 0 and 1."""
+    def wants_probabilities(self, types: Sequence[TensorType]) -> bool:
+        """Whether the first of inputs of these types must lie between 0 and 1."""
+        return False
+
+    def halves(self, types: Sequence[TensorType]) -> bool:
+        """Whether the first of inputs of these types is a yes above one half, which the author has not said otherwise."""
+        return False
 
     def meter(self, types: Sequence[TensorType], device: Any) -> Any:
         """A meter (see `nnspec.training.meters`) for inputs of these types on a device of torch.
@@ -27,3 +32,8 @@ class Metric(Function):
         Raises `Fault` if that takes a package which is not there.
         """
         raise NotImplementedError
+
+
+def example(text: str, preds: str, target: str) -> Example:
+    """A metric of two fields, `preds` and `target`, of these types."""
+    return Example(text, preds=preds, target=target, onnx=False)

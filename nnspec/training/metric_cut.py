@@ -37,6 +37,8 @@ class Part:
     """The number of its value in the graph that was cut."""
     types: tuple[TensorType, ...]
     """The types of what it is updated with."""
+    shape: tuple[Any, ...] = ()
+    """That of the number itself: a metric may be one for each class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +167,15 @@ def _add_parts(graph: ir.Graph, node: ir.Node, late: set[int], closed: set[int],
             message = f"`{node.function}` takes what a metric gives, which is known at the end of an epoch only"
             raise NotCut(message, "needs tensors of a batch", node.span)
         (value,) = ir.flat(node.outputs)
-        parts[value] = Part(node, value, tuple(graph.values[i].type for i in used))
+        types = tuple(graph.values[i].type for i in used)
+        parts[value] = Part(node, value, types, graph.values[value].type.dims)
         return
     if late.isdisjoint(ir.flat(node.outputs)):
         return
     if not isinstance(node, ir.Op) or _sized(node):
-        raise NotCut("a metric meets what differs from batch to batch", "is worked out at the end of an epoch", node.span)
+        raise NotCut(
+            "a metric meets what differs from batch to batch", "is worked out at the end of an epoch", node.span
+        )
     for number in used:
         if number in late or number in closed or number in parts:
             continue
@@ -194,25 +199,26 @@ def _finish(graph: ir.Graph, inputs: list[int], nodes: list[ir.Node], output: ir
     )
 
 
-_TURNS = {
-    **{"sub": (False, True), "neg": (True,), "add": (False, False), "mul": (False, False), "div": (False,)},
-    **{"getitem": (False,), "mean": (False,), "sum": (False,)},
-}
-"""Functions that keep the order of one operand, or turn it round, where the others are positive numbers."""
-
-
 def _turned(finish: ir.Graph, up: bool) -> bool | None:
-    """Which way is up for what a chain of sums and products with numbers makes of a number."""
+    """Which way is up for what sums and products with numbers make of a number; None where that is not plain."""
     for node in finish.nodes:
-        turns = _TURNS.get(node.function) if isinstance(node, ir.Op) else None
-        if turns is None or len(node.inputs) > 2:
+        if not isinstance(node, ir.Op):
             return None
         places = [i for i, operand in enumerate(node.inputs) if isinstance(operand, ir.Ref)]
         others = [operand for operand in node.inputs if not isinstance(operand, ir.Ref)]
-        if len(places) != 1 or places[0] >= len(turns) or not all(isinstance(o, (int, float)) for o in others):
+        if len(places) != 1 or not all(isinstance(other, (int, float)) for other in others):
             return None
-        if node.function in ("mul", "div"):
-            up = up if others[0] > 0 else not up
-        else:
-            up = up != turns[places[0]]
+        sign = _sign(node.function, places[0], others)
+        if sign is None:
+            return None
+        up = up if sign > 0 else not up
     return up
+
+
+def _sign(function: str, place: int, others: list[Any]) -> float | None:
+    """Positive if a function of an operand at that place rises with it, negative if it falls."""
+    if function in ("mul", "div"):
+        return others[0] if function == "mul" or place == 0 else None
+    if function == "sub":
+        return 1 - 2 * place
+    return {"add": 1, "getitem": 1, "mean": 1, "sum": 1, "neg": -1}.get(function)

@@ -50,6 +50,6 @@ class Outcome:
         from nnspec.diagnostics import NnspecError, error
 
         if self.directory is None:
-            helps = ("give `nnspec.train` a place for it: out=\"runs\"",)
+            helps = ('give `nnspec.train` a place for it: out="runs"',)
             raise NnspecError([error("NNS640", "the run has no directory to predict from", None, helps=helps)])
         return self.directory

@@ -59,7 +59,7 @@ class _Writer:
         yield f"data = {_record('dataset', training.data)}"
         if training.validation is not None:
             yield f"validation = {_record('dataset', training.validation)}"
-        if training.inputs:
+        if training.inputs and not training.models:
             yield f"inputs = ({', '.join(f'{name}={field}' for name, field in training.inputs.items())})"
         for title, records in (("transform", training.transforms), ("augment", training.augment)):
             if records:
@@ -71,7 +71,8 @@ class _Writer:
             if update.name:
                 node = updates[update.name]
                 yield f"update {update.name} {{"
-                yield from (f"  {line}" for line in self._update(update, node.body, f"{update.name}."))
+                for part in self._update(update, node.body, f"{update.name}."):
+                    yield f"  {part}".replace("\n", "\n  ")
                 yield "}"
             else:
                 yield from self._update(update, body, "")
@@ -142,26 +143,35 @@ class _Writer:
     # --- the head ----------------------------------------------------------------------------------------------------
 
     def _head(self) -> str:
-        """The model with its hyperparameters; several models as they were written."""
+        """The model with its hyperparameters, or several of them by name."""
         node = self.node.model
-        if isinstance(node, ast.Tuple):
-            return f" {self._text(node.span)}"
         entry = self.program.entries[self.training.entry]
-        arguments = self.program.modules[entry.module].arguments
+        if not isinstance(node, ast.Tuple):
+            return f" {self._model(node, entry.module, '')}"
+        modules = {m.name: m.module for m in self.program.modules[entry.module].members if m.module is not None}
+        items = {item.name: item.value for item in node.items}
+        models = [f"{name} = {self._model(items[name], modules[name], f'{name}.')}" for name in self.training.models]
+        return f" ({', '.join(models)})"
+
+    def _model(self, node: ast.Expr | None, module: int, path: str) -> str:
+        """A model in the head; what was set from outside has its name behind `path`."""
+        named = self.program.modules[module]
+        arguments = named.arguments
         written = node.arguments if isinstance(node, ast.Call) else ()
         given = {a.name or name: self._text(a.value.span) for a, name in zip(written, [*arguments, ""], strict=False)}
-        path = node.function if isinstance(node, ast.Call) else node
-        block = next((b for b in self.file.declarations if isinstance(b, ast.Block) and b.name.id == entry.name), None)
+        called = node.function if isinstance(node, ast.Call) else node
+        block = next((b for b in self.file.declarations if isinstance(b, ast.Block) and b.name.id == named.name), None)
         defaults = {h.name.id: h.default for h in block.hyperparameters} if block is not None else {}
         parts = []
         for name, attr in arguments.items():
-            said = self.outside.get(name) or given.get(name)
+            said = self.outside.get(f"{path}{name}") or given.get(name)
             if said is None and _is_plain(attr.value) and isinstance(defaults.get(name), (ast.Number, ast.Constant)):
                 said = _spell(attr.value)
             if said is not None:
                 parts.append(f"{name}={said}")
-        title = self._text(path.span) if path is not None else entry.name
-        return f" {title}({', '.join(parts)})" if parts else f" {title}"
+        title = self._text(called.span) if called is not None else named.name
+        bare = title if not path else f"{title}()"
+        return f"{title}({', '.join(parts)})" if parts else bare
 
 
 def _setting(statements: Iterable[ast.Statement], name: str) -> ast.Assign | None:
@@ -187,7 +197,8 @@ def _record(kind: str, record: ir.Record) -> str:
     cls = registry.find(kind, record.name)
     assert cls is not None, f"there is no {kind} {record.name}"
     made: Arguments = cls(**record.arguments)
-    parts = [f"{name}={_spell(made.__dict__[name])}" for name, field in cls.fields.items() if not field.inferred]
+    given = {name: made.__dict__[name] for name, field in cls.fields.items() if not field.inferred}
+    parts = [f"{name}={_spell(value)}" for name, value in given.items() if value != {}]
     if sum(len(part) + 2 for part in parts) <= _WIDTH:
         return f"{record.name}({', '.join(parts)})"
     return f"{record.name}(\n    {(',' + chr(10) + '    ').join(parts)}\n  )"
@@ -217,7 +228,10 @@ def _spell(value: object) -> str:
     if isinstance(value, Mapping):
         return f"({', '.join(f'{name}={_spell(each)}' for name, each in value.items())})"
     if isinstance(value, (tuple, list)):
-        return f"[{', '.join(map(_spell, value))}]"
+        parts = list(map(_spell, value))
+        if not parts or isinstance(value[0], ir.Record):
+            return f"[{', '.join(parts)}]"
+        return f"({', '.join(parts)}{',' * (len(parts) == 1)})"
     return str(value)
 
 

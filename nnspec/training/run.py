@@ -25,7 +25,7 @@ from nnspec.training.fit import explained, fit
 from nnspec.training.history import History
 from nnspec.training.listener import Listener, Listeners
 from nnspec.training.loop import Loop
-from nnspec.training.meters import meters
+from nnspec.training.meters import meters, place_of
 from nnspec.training.result import Result
 from nnspec.training.resume import Resumed, check_same, find
 from nnspec.training.rundir import RunDirectory
@@ -78,6 +78,8 @@ def _place(training: ir.Training, fault: Fault) -> Any:
         return update.optimizer.span
     if fault.at == "schedule" and update.schedule is not None:
         return update.schedule.span
+    if fault.at is not None and fault.at.startswith("metrics."):
+        return place_of(training, fault.at.removeprefix("metrics.")) or training.span
     return training.span
 
 
@@ -91,8 +93,9 @@ def _train(
     check_fields(training, loaded, program)
     validation = None
     if training.validation is not None:
-        validation = making.dataset(training.validation).load(wanted.base)
+        validation = making.dataset(training.validation).following(data, wanted.base).load(wanted.base)
         check_fields(training, validation, program)
+        check_classes(training, loaded, validation)
     module = _module(program, training, wanted.base)
     module.to(device)
     entry = program.entries[training.entry]

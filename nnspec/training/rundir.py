@@ -58,12 +58,15 @@ class RunDirectory:
             while number < _MOST_RUNS:
                 number += 1
                 place = root / f"{stem}-{number}"
-                with suppress(FileExistsError, NotADirectoryError):
-                    place.mkdir()  # an empty one is replaced; nobody else takes the number in the meantime
+                try:
                     self.path.rename(place)
-                    synced(root)
-                    self.path, self._wanted = place, None
-                    return
+                except OSError:
+                    if not place.exists():
+                        raise
+                    continue  # somebody else took the number in the meantime
+                synced(root)
+                self.path, self._wanted = place, None
+                return
         except OSError as error:
             raise unwritable(root, error) from None
         raise Fault(f"there are too many runs in {root}", code="NNS623")
@@ -99,7 +102,7 @@ class RunDirectory:
         temporary = place.with_name(f".{place.name}.part")
         try:
             write(temporary)
-            _sync(temporary, os.O_RDWR)
+            sync(temporary)
             os.replace(temporary, place)
             synced(place.parent)
         except (OSError, RuntimeError, SafetensorError) as error:  # torch's writer raises RuntimeError at a full disk
@@ -154,8 +157,12 @@ def environment(device: torch.device) -> dict[str, Any]:
     }
 
 
+def sync(file: Path) -> None:
+    """Let the content of a file reach the disk."""
+    _sync(file, os.O_RDWR)  # Windows syncs only what is open for writing
+
+
 def _sync(place: Path, access: int) -> None:
-    # Windows syncs only what is open for writing.
     descriptor = os.open(place, access)
     try:
         os.fsync(descriptor)

@@ -51,8 +51,8 @@ class Schedule:
         self._late: list[Any] = []
         self._start = length["epoch"]
         if average is not None and average.swa_lr is not None:
-            arguments = {"anneal_epochs": average.anneal_epochs, "anneal_strategy": average.anneal_strategy}
-            self._late = [SWALR(optimizer, average.swa_lr, **arguments) for _, optimizer in trained]
+            late = average.swa_lr, average.anneal_epochs, average.anneal_strategy
+            self._late = [SWALR(optimizer, *late) for _, optimizer in trained]
             self._start = average.first(length["epoch"])
         self._done: dict[Unit, int] = {"step": 0, "epoch": 0}
         self._moves = 0

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import re
+import zlib
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from math import isfinite
 from pathlib import Path
+from typing import IO, Any
 
 from nnspec.training.dataset import check_size
 from nnspec.training.fault import DataError, MissingData
@@ -24,7 +28,8 @@ SAMPLE = 1000
 MAX_COLUMNS = 100_000
 
 _MAX_FLOAT = 3.4028234e38
-_OFTEN = 10_000
+_BLOCK = 4096
+_DIGITS = 400
 _BOOLS = {"true": 1.0, "false": 0.0}
 _DATE = re.compile(
     r"\d{4}-\d{1,2}-\d{1,2}([ T].*)?|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}( .*)?|\d{1,2}:\d{2}(:\d{2}.*)?", re.ASCII
@@ -50,41 +55,70 @@ class TextTable(Table):
             yield from _checked(islice(lines, 1 if self.header else 0, None), self.path, len(self.names))
 
     def read(self, wanted: Iterable[Wanted], optional: frozenset[Wanted]) -> dict[Wanted, Cells]:
-        columns = {each: _Column(self, *each) for each in wanted}
-        takers = [(each, column.take, each in optional) for each, column in columns.items()]
-        for count, (line, row) in enumerate(self.rows(), 1):
-            for each, take, may_miss in takers:
-                text = row[each[0]].strip()
-                if text.casefold() in MISSING:
-                    if not may_miss:
-                        raise gap_fault(f"line {line} of {self.name}", self.names[each[0]], each[1])
-                    columns[each].skip()
-                else:
-                    take(text, line)
-            if count % _OFTEN == 0:
-                check_size((count, len(takers)), 4, self.name, "path")
+        columns = {each: _Column(self, *each, each in optional) for each in wanted}
+        rows, count = self.rows(), 0
+        while block := list(islice(rows, _BLOCK)):
+            lines = [line for line, _ in block]
+            across = list(zip(*(row for _, row in block), strict=True))
+            for (i, _), column in columns.items():
+                column.take(across[i], lines)
+            count += len(block)
+            check_size((count, len(columns)), 4, self.name, "path")
         return {each: column.cells() for each, column in columns.items()}
 
 
 class _Column:
-    """A column while it is read, in as few bytes as its numbers take."""
+    """A column while it is read, in as few bytes as its numbers take.
 
-    def __init__(self, table: TextTable, number: int, use: Use) -> None:
-        self.table, self.number = table, number
-        self.values: array[float] | array[int] = array("f" if use == "number" else "q")
+    Blocks of plain numbers are taken at once; whatever is anything else is looked at cell by cell.
+    """
+
+    def __init__(self, table: TextTable, number: int, use: Use, optional: bool) -> None:
+        self.table, self.number, self.use, self.optional = table, number, use, optional
+        self.values: array[Any] = array("f" if use == "number" else "q")
         self.gaps: array[int] = array("q")
         self.words: dict[str, int] = {}
-        how: dict[Use, Callable[[str, int], None]] = {
+
+    def take(self, cells: Sequence[str], lines: Sequence[int]) -> None:
+        """The next cells, and the lines that they are on."""
+        plain = self._words(cells) if self.use == "category" else self._plain(cells)
+        if plain is not None:
+            self.values.extend(plain)
+            return
+        take: Callable[[str, int], None] = {
             "number": self._number,
             "integer": self._integer,
             "category": self._category,
-        }
-        self.take = how[use]
+        }[self.use]
+        for cell, line in zip(cells, lines, strict=True):
+            text = cell.strip()
+            if text.casefold() not in MISSING:
+                take(text, line)
+            elif self.optional:
+                self.gaps.append(len(self.values))
+                self.values.append(0)
+            else:
+                raise gap_fault(f"line {line} of {self.table.name}", self.table.names[self.number], self.use)
 
-    def skip(self) -> None:
-        """A value is missing."""
-        self.gaps.append(len(self.values))
-        self.values.append(0)
+    def _plain(self, cells: Sequence[str]) -> array[Any] | None:
+        """The numbers of cells that are nothing but finite numbers."""
+        if "_" in "".join(cells):
+            return None
+        try:
+            if self.use == "integer":
+                return array("q", map(int, cells))
+            values = array("d", map(float, cells))
+        except (ValueError, OverflowError):
+            return None
+        return array("f", values) if isfinite(sum(map(abs, values))) and max(map(abs, values)) <= _MAX_FLOAT else None
+
+    def _words(self, cells: Sequence[str]) -> list[int] | None:
+        """The numbers of words of which none is missing."""
+        found = {cell: cell.strip() for cell in dict.fromkeys(cells)}
+        if any(word.casefold() in MISSING for word in found.values()):
+            return None
+        known = {cell: self.words.setdefault(word, len(self.words)) for cell, word in found.items()}
+        return [known[cell] for cell in cells]
 
     def cells(self) -> Cells:
         """What was read."""
@@ -112,7 +146,7 @@ class _Column:
         value = to_number(text)
         if value is None or value != value // 1:
             raise self._fault(text, line, "is not a whole number")
-        exact = int(text) if text.lstrip("+-").isdecimal() and len(text) < _OFTEN else int(value)
+        exact = int(text) if text.lstrip("+-").isdecimal() and len(text) < _DIGITS else int(value)
         if not -(2**63) <= exact < 2**63:
             raise DataError(f"{self._place(line)}: {text[:40]} is out of the range of an int")
         self.values.append(exact)
@@ -126,7 +160,8 @@ class _Column:
 
 def open_table(path: Path, delimiter: str | None, header: bool) -> TextTable:
     """Read the names and the first rows of a file."""
-    delimiter = delimiter or ("\t" if path.suffix.lower() in (".tsv", ".tab") else ",")
+    kinds = {suffix.lower() for suffix in path.suffixes}
+    delimiter = delimiter or ("\t" if kinds & {".tsv", ".tab"} else ",")
     with _reader(path, delimiter) as lines:
         first = list(islice(lines, SAMPLE + 1))
     if not first:
@@ -197,7 +232,7 @@ def to_number(text: str) -> float | None:
 def _reader(path: Path, delimiter: str) -> Iterator[Iterator[Row]]:
     """The rows of a file that are not blank; what cannot be read becomes a `DataError`."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with _opened(path) as file:
             yield _numbered(csv.reader(file, delimiter=delimiter), path)
     except UnicodeDecodeError as error:
         raise DataError(
@@ -205,8 +240,17 @@ def _reader(path: Path, delimiter: str) -> Iterator[Iterator[Row]]:
             at="path",
             helps=(f"convert it, if it is in Latin-1: iconv -f latin1 -t utf-8 {path.name}",),
         ) from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path.name} is a damaged gzip file: {error}", at="path") from None
     except OSError as error:
         raise MissingData(f"{path.name} cannot be read: {error.strerror}", at="path") from None
+
+
+def _opened(path: Path) -> IO[str]:
+    """The text of a file, which may be packed."""
+    if path.suffix.lower() == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
 
 
 def _numbered(reader: Iterator[list[str]], path: Path) -> Iterator[Row]:

@@ -132,25 +132,42 @@ class Tabular(Dataset):
             "features": tuple(titles(part.column) for part in parts.get("features", ()) if not part.one_hot),
             "one_hot": tuple(titles(part.column) for part in parts.get("features", ()) if part.one_hot),
             "columns": {
-                name: (titles(parts[name][0].column) if plan.fields[name].flat else tuple(titles(p.column) for p in parts[name]))
+                name: (
+                    titles(parts[name][0].column)
+                    if plan.fields[name].flat
+                    else tuple(titles(p.column) for p in parts[name])
+                )
                 for name in self.columns
             },
         }
         if len(plan.targets) == 1:
             changes |= {"target": titles(plan.targets[0]), "classes": "label" in parts}
         if counted or self.fill is not None:
-            cells, _, values = self._read(plan)
+            cells, _, values = self._read(plan, deciding=True)
             words = {titles(part.column): _words(part, cells) for part in counted}
             changes |= {"words": words, "fill": values or self.fill}
         return self.replace(**changes)
 
-    def _read(self, plan: _Plan) -> tuple[dict[Wanted, Cells], tuple[str, ...], dict[str, float | str]]:
-        """The columns in use without gaps, what was done about these, and what they were filled with."""
+    def following(self, first: Dataset, base: Path) -> Dataset:
+        if not isinstance(first, Tabular):
+            return self
+        said, settled = dict(self.given()), first.settled(base)
+        return self.replace(**{name: getattr(settled, name) for name in Tabular.fields if name not in said})
+
+    def _read(
+        self, plan: _Plan, *, deciding: bool = False
+    ) -> tuple[dict[Wanted, Cells], tuple[str, ...], dict[str, float | str]]:
+        """The columns in use without gaps, what was done about these, and what they were filled with.
+
+        The `deciding` ones are those that words and fills are made of, and all where gaps decide about rows.
+        """
         gaps = Gaps(plan.table, self.fill, self.drop_missing)
         targets = frozenset(plan.targets)
         wanted = dict.fromkeys((part.column, part.use) for field in plan.fields.values() for part in field.parts)
         optional = frozenset(each for each in wanted if gaps.optional(each, targets))
-        cells, notes = gaps.close(plan.table.read(wanted, optional), targets)
+        if deciding and not self.drop_missing:
+            wanted = {w: None for w in wanted if w[1] == "category" or (w in optional and gaps.strategy(w) is not None)}
+        cells, notes = gaps.close(plan.table.read(wanted, optional), targets) if wanted else ({}, ())
         return cells, notes, gaps.values
 
     def elsewhere(self, path: str, fields: Collection[str]) -> Self:
@@ -158,7 +175,9 @@ class Tabular(Dataset):
         targets = self.target if isinstance(self.target, tuple) else (self.target,)
         further = {name: columns for name, columns in self.columns.items() if name in fields}
         features, one_hot = (self.features, self.one_hot) if "features" in fields else ((), ())
-        named = (each for columns in further.values() for each in (columns if isinstance(columns, tuple) else (columns,)))
+        named = (
+            each for columns in further.values() for each in (columns if isinstance(columns, tuple) else (columns,))
+        )
         used = {*(features or ()), *one_hot, *named, *(targets if aimed else ())}
         fill = {n: each for n, each in self.fill.items() if n in used} if isinstance(self.fill, dict) else self.fill
         return self.replace(
@@ -177,7 +196,7 @@ class Tabular(Dataset):
 
     def _plan(self, base: Path) -> _Plan:
         table = self.table(base)
-        given = self.target if isinstance(self.target, tuple) else (self.target,) * (self.target is not None)
+        given = () if self.target is None else self.target if isinstance(self.target, tuple) else (self.target,)
         targets = tuple(table.column(name, "target") for name in given)
         words = {table.column(name, "words"): each for name, each in self.words.items()}
         one_hot = self._one_hot(table, targets, words)

@@ -1,11 +1,12 @@
 """What a transform is: something done to a field of the data, sample by sample, in batches of tensors.
 
-Adding one is adding a class to a file in `nnspec/training/transforms`. Arguments and `infer` belong to checking and stay
-light (no torch at the top of the file); the rest may import what it needs.
+Adding one is adding a class to a file in `nnspec/training/transforms`. Arguments and `infer` belong to checking and
+stay light (no torch at the top of the file); the rest may import what it needs.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nnspec.arguments import Arguments
@@ -13,6 +14,15 @@ from nnspec.types import TensorType
 
 if TYPE_CHECKING:
     import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Affine:
+    """`(x - mean) / deviation`: numbers for all of a sample, or for each channel (dimension 1), computed in `dtype`."""
+
+    mean: float | tuple[float, ...]
+    deviation: float | tuple[float, ...]
+    dtype: str = "float32"
 
 
 class Transform(Arguments):
@@ -31,6 +41,10 @@ class Transform(Arguments):
     def fit(self, x: torch.Tensor) -> dict[str, Any]:
         """What is measured once, on all samples of the training part; goes into the run's directory."""
         return {}
+
+    def affine(self, state: dict[str, Any]) -> Affine | None:
+        """What is taken off and divided by, if that is all that it does: then it can become a part of the model."""
+        return None
 
     def apply(self, x: torch.Tensor, state: dict[str, Any], generator: torch.Generator | None) -> torch.Tensor:
         """A batch, transformed on the device that it is on; another tensor, or the same.

@@ -29,7 +29,9 @@ def read_types(texts: Mapping[str, str], at: str) -> dict[str, TensorType]:
         dtype = canonical(match[1])
         if dtype not in _ELEMENTS:
             raise SettingError(
-                f"`{match[1]}` is no element type that data can have", at=at, helps=(f"there are {', '.join(_ELEMENTS)}",)
+                f"`{match[1]}` is no element type that data can have",
+                at=at,
+                helps=(f"there are {', '.join(_ELEMENTS)}",),
             )
         found[name] = field_type(dtype, *map(int, match[2].replace(",", " ").split()))
     return found

@@ -48,17 +48,26 @@ def read_samples(place: Path, fields: Collection[str], preparation: Preparation)
         raise DataError(f"there is no file `{place}`", code="NNS601")
     expected = {name: preparation.stored[name] for name in fields if name in preparation.stored}
     read = _reader(place)
-    found = read(place, preparation, expected)
+    return _checked(read(place, preparation, expected), expected, f"`{place}`")
+
+
+def from_arrays(arrays: Mapping[str, np.ndarray], fields: Collection[str], preparation: Preparation) -> Unseen:
+    """Samples that are arrays already. Raises `DataError`."""
+    expected = {name: preparation.stored[name] for name in fields if name in preparation.stored}
+    return _checked(Unseen({name: np.asarray(array) for name, array in arrays.items()}), expected, "what is given")
+
+
+def _checked(found: Unseen, expected: Expected, what: str) -> Unseen:
     missing = [name for name in expected if name not in found.fields]
     if missing:
         there = ", ".join(f"`{name}`" for name in found.fields)
-        raise InputError(f"`{place}` has no field `{missing[0]}`", notes=(f"its fields: {there}",))
-    arrays = {name: _suited(found.fields[name], *expected[name], f"`{name}` in `{place}`") for name in expected}
+        raise InputError(f"{what} has no field `{missing[0]}`", notes=(f"its fields: {there}",))
+    arrays = {name: _suited(found.fields[name], *expected[name], f"`{name}` in {what}") for name in expected}
     lengths = {len(array) for array in arrays.values()}
     if len(lengths) > 1:
-        raise InputError(f"the fields of `{place}` differ in length: {', '.join(map(str, sorted(lengths)))}")
+        raise InputError(f"the fields of {what} differ in length: {', '.join(map(str, sorted(lengths)))}")
     if lengths == {0}:
-        raise InputError(f"`{place}` holds no samples")
+        raise InputError(f"{what} holds no samples")
     return Unseen(arrays, found.names, found.notes)
 
 

@@ -116,8 +116,11 @@ def _scaled(raw: np.ndarray, sound: Sound) -> np.ndarray:
     import numpy as np
 
     if sound.format == _FLOAT:
-        with np.errstate(over="ignore"):  # what is infinite afterwards is reported with its sample
-            return raw.astype(np.float32)
+        with np.errstate(over="ignore"):
+            floats = raw.astype(np.float32)
+        if not np.isfinite(floats).all():
+            raise DataError(f"{sound.place.name} holds numbers that are not finite", at="path")
+        return floats
     if sound.bits == 8:
         return (raw.astype(np.float32) - 128) / 128
     if sound.bits == 24:

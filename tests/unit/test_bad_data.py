@@ -115,7 +115,9 @@ class Bomb:
 
 def inflated(path: Path) -> None:
     """An archive of a few kilobytes whose array says that it is of 400 GB."""
-    head = b"\x93NUMPY\x01\x00\x76\x00" + b"{'descr': '<f4', 'fortran_order': False, 'shape': (50000000000, 2)}".ljust(118)
+    head = b"\x93NUMPY\x01\x00\x76\x00" + b"{'descr': '<f4', 'fortran_order': False, 'shape': (50000000000, 2)}".ljust(
+        118
+    )
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("features.npy", head + bytes(1 << 20))
 
@@ -130,7 +132,9 @@ PAIR = 'NPY((features="x.npy", label="y.npy"))'
 PARQUET = 'Parquet("t.parquet", target="kind")'
 
 TABLES = (
-    Case("no such file", {"birds.csv": GOOD}, 'CSV("bird.csv", target="kind")', "NNS601", ("looked for", "`birds.csv`")),
+    Case(
+        "no such file", {"birds.csv": GOOD}, 'CSV("bird.csv", target="kind")', "NNS601", ("looked for", "`birds.csv`")
+    ),
     Case("a folder", {"t.csv": folder}, CSV, "NNS601", ("is a folder",)),
     Case("empty file", {"t.csv": ""}, CSV, "NNS602", ("t.csv is empty",)),
     Case("header only", {"t.csv": "a,b,kind\n"}, CSV, "NNS602", ("no rows",)),
@@ -143,17 +147,48 @@ TABLES = (
     Case("doubled name", {"t.csv": "a,a,kind\n1,2,x\n"}, 'CSV("t.csv", target="a")', "NNS602", ("0 and 1",)),
     Case("other delimiter", {"t.csv": "a;b;kind\n1;2;x\n"}, CSV, "NNS602", ('delimiter=";"',)),
     Case("text feature", {"t.csv": GOOD}, 'CSV("t.csv", "a", ["kind"])', "NNS602", ("holds text", 'one_hot=["kind"]')),
-    Case("dates", {"t.csv": "a,kind\n2020-01-02,x\n"}, 'CSV("t.csv", "kind", ["a"])', "NNS602", ("dates", "days since")),
-    Case("text among numbers", {"t.csv": "a,b,kind\n" + "1,2,x\n" * 1000 + "1,oops,x\n"}, CSV, "NNS602", ("line 1002", "`oops`")),
-    Case("missing value", {"t.csv": GOOD + "NA,1,x\n"}, CSV, "NNS602", ("line 6", "column `a`", "drop_missing=true", "fill=")),
-    Case("missing class", {"t.csv": GOOD + "9,1,\n"}, CSV.replace(")", ", fill=0)"), "NNS602", ("line 6", "column `kind`")),
+    Case(
+        "dates", {"t.csv": "a,kind\n2020-01-02,x\n"}, 'CSV("t.csv", "kind", ["a"])', "NNS602", ("dates", "days since")
+    ),
+    Case(
+        "text among numbers",
+        {"t.csv": "a,b,kind\n" + "1,2,x\n" * 1000 + "1,oops,x\n"},
+        CSV,
+        "NNS602",
+        ("line 1002", "`oops`"),
+    ),
+    Case(
+        "missing value",
+        {"t.csv": GOOD + "NA,1,x\n"},
+        CSV,
+        "NNS602",
+        ("line 6", "column `a`", "drop_missing=true", "fill="),
+    ),
+    Case(
+        "missing class",
+        {"t.csv": GOOD + "9,1,\n"},
+        CSV.replace(")", ", fill=0)"),
+        "NNS602",
+        ("line 6", "column `kind`"),
+    ),
     Case("all values missing", {"t.csv": "a,b,kind\n1,NA,x\n2,,y\n"}, CSV, "NNS608", ("float[batch, 1]",)),
     Case("infinite", {"t.csv": GOOD + "1e60,1,x\n"}, CSV, "NNS602", ("line 6", "out of the range of a float")),
-    Case("mean of words", {"t.csv": GOOD}, 'CSV("t.csv", one_hot=["kind"], fill=(kind="mean"))', "NNS602", ('"mean"',), NUMBERS),
-    Case("word of nobody", {"t.csv": GOOD}, CSV.replace(")", ', words=(kind=["x", "y"]))'), "NNS602", ("`z`", "`x`, `y`")),
+    Case(
+        "mean of words",
+        {"t.csv": GOOD},
+        'CSV("t.csv", one_hot=["kind"], fill=(kind="mean"))',
+        "NNS602",
+        ('"mean"',),
+        NUMBERS,
+    ),
+    Case(
+        "word of nobody", {"t.csv": GOOD}, CSV.replace(")", ', words=(kind=["x", "y"]))'), "NNS602", ("`z`", "`x`, `y`")
+    ),
     Case("too many columns", {"t.csv": "a,b,c,kind\n1,2,3,x\n"}, CSV, "NNS608", ("float[batch, 3]", "float[N, 2]")),
     Case("more classes than scores", {"t.csv": GOOD + "1,2,w\n"}, CSV, "NNS604", ("`label`", "3 classes", "have 4")),
-    Case("class without scores", {"t.csv": "a,b,y\n1,2,0.5\n3,4,1\n"}, 'CSV("t.csv", target="y")', "NNS201", ("`label`",)),
+    Case(
+        "class without scores", {"t.csv": "a,b,y\n1,2,0.5\n3,4,1\n"}, 'CSV("t.csv", target="y")', "NNS201", ("`label`",)
+    ),
     Case(
         "index beyond the embedding",
         {"t.csv": "w,kind\n1,x\n4,y\n"},
@@ -173,36 +208,118 @@ TABLES = (
     Case("misspelt argument", {"t.csv": GOOD}, 'CSV("t.csv", traget="kind")', "NNS301", ("write `target`",)),
     Case("no Parquet", {"t.parquet": b"PAR2" * 9}, PARQUET, "NNS602", ("no Parquet file",)),
     Case("empty Parquet", {"t.parquet": b""}, PARQUET, "NNS602", ("t.parquet is empty",)),
-    Case("cut Parquet", {"t.parquet": cut(parquet(a=[1.0, 2.0], kind=["x", "y"]), -9)}, PARQUET, "NNS602", ("ends too early",)),
-    Case("column of lists", {"t.parquet": parquet(a=[[1], [2]], kind=["x", "y"])}, 'Parquet("t.parquet", "kind", ["a"])', "NNS602", ("neither numbers nor text",)),
-    Case("null in Parquet", {"t.parquet": parquet(a=[1.0, 2.0], b=[1.0, None], kind=["x", "y"])}, PARQUET, "NNS602", ("row 1", "column `b`")),
-    Case("no rows in Parquet", {"t.parquet": parquet(a=np.zeros(0), kind=np.zeros(0))}, PARQUET, "NNS602", ("no rows",)),
+    Case(
+        "cut Parquet",
+        {"t.parquet": cut(parquet(a=[1.0, 2.0], kind=["x", "y"]), -9)},
+        PARQUET,
+        "NNS602",
+        ("ends too early",),
+    ),
+    Case(
+        "column of lists",
+        {"t.parquet": parquet(a=[[1], [2]], kind=["x", "y"])},
+        'Parquet("t.parquet", "kind", ["a"])',
+        "NNS602",
+        ("neither numbers nor text",),
+    ),
+    Case(
+        "null in Parquet",
+        {"t.parquet": parquet(a=[1.0, 2.0], b=[1.0, None], kind=["x", "y"])},
+        PARQUET,
+        "NNS602",
+        ("row 1", "column `b`"),
+    ),
+    Case(
+        "no rows in Parquet", {"t.parquet": parquet(a=np.zeros(0), kind=np.zeros(0))}, PARQUET, "NNS602", ("no rows",)
+    ),
 )
 
 ARRAYS = (
-    Case("pickle", {"x.npy": npy(np.array([Bomb()] * 4), allow_pickle=True), "y.npy": npy(LABELS)}, PAIR, "NNS602", ("unpickling",)),
-    Case("pickle in an archive", {"d.npz": npz(features=np.array([Bomb()] * 4), label=LABELS)}, 'NPZ("d.npz")', "NNS607", ("`features`",)),
+    Case(
+        "pickle",
+        {"x.npy": npy(np.array([Bomb()] * 4), allow_pickle=True), "y.npy": npy(LABELS)},
+        PAIR,
+        "NNS602",
+        ("unpickling",),
+    ),
+    Case(
+        "pickle in an archive",
+        {"d.npz": npz(features=np.array([Bomb()] * 4), label=LABELS)},
+        'NPZ("d.npz")',
+        "NNS607",
+        ("`features`",),
+    ),
     Case("text array", {"x.npy": npy(np.array(["a"] * 4)), "y.npy": npy(LABELS)}, PAIR, "NNS602", ("`<U1`",)),
-    Case("cut array", {"x.npy": npy(FEATURES)[:-5], "y.npy": npy(LABELS)}, PAIR, "NNS602", ("ends after 155 of the 160",)),
+    Case(
+        "cut array", {"x.npy": npy(FEATURES)[:-5], "y.npy": npy(LABELS)}, PAIR, "NNS602", ("ends after 155 of the 160",)
+    ),
     Case("array that goes on", {"x.npy": npy(FEATURES) + b"x", "y.npy": npy(LABELS)}, PAIR, "NNS602", ("goes on",)),
     Case("no array", {"x.npy": b"hello there", "y.npy": npy(LABELS)}, PAIR, "NNS602", ("x.npy is not a numpy array",)),
     Case("empty array file", {"x.npy": b"", "y.npy": npy(LABELS)}, PAIR, "NNS602", ("x.npy is empty",)),
     Case("archive as array", {"x.npy": npz(x=FEATURES), "y.npy": npy(LABELS)}, PAIR, "NNS602", ('NPZ("x.npy")',)),
     Case("other lengths", {"x.npy": npy(FEATURES), "y.npy": npy(LABELS[:3])}, PAIR, "NNS602", ("4 samples", "3")),
     Case("other width", {"x.npy": npy(FEATURES[:, :1]), "y.npy": npy(LABELS)}, PAIR, "NNS608", ("1 instead of 2",)),
-    Case("other rank", {"x.npy": npy(FEATURES[..., None]), "y.npy": npy(LABELS)}, PAIR, "NNS608", ("3 dimensions instead of 2",)),
-    Case("other element type", {"x.npy": npy(FEATURES.astype(int)), "y.npy": npy(LABELS)}, PAIR, "NNS608", ("int instead of float",)),
+    Case(
+        "other rank",
+        {"x.npy": npy(FEATURES[..., None]), "y.npy": npy(LABELS)},
+        PAIR,
+        "NNS608",
+        ("3 dimensions instead of 2",),
+    ),
+    Case(
+        "other element type",
+        {"x.npy": npy(FEATURES.astype(int)), "y.npy": npy(LABELS)},
+        PAIR,
+        "NNS608",
+        ("int instead of float",),
+    ),
     Case("single number", {"x.npy": npy(np.float32(1)), "y.npy": npy(LABELS)}, PAIR, "NNS602", ("single number",)),
     Case("no samples", {"x.npy": npy(FEATURES[:0]), "y.npy": npy(LABELS[:0])}, PAIR, "NNS602", ("no samples",)),
-    Case("nan", {"x.npy": npy(FEATURES * np.nan), "y.npy": npy(LABELS)}, PAIR, "NNS602", ("`features` (x.npy)", "not finite in sample 0")),
-    Case("too large for a float", {"x.npy": npy(np.full((4, 2), 1e300)), "y.npy": npy(LABELS)}, PAIR, "NNS602", ("not finite",)),
-    Case("class out of range", {"x.npy": npy(FEATURES), "y.npy": npy(LABELS + 2)}, PAIR, "NNS604", ("goes up to 4", "0 to 2")),
+    Case(
+        "nan",
+        {"x.npy": npy(FEATURES * np.nan), "y.npy": npy(LABELS)},
+        PAIR,
+        "NNS602",
+        ("`features` (x.npy)", "not finite in sample 0"),
+    ),
+    Case(
+        "too large for a float",
+        {"x.npy": npy(np.full((4, 2), 1e300)), "y.npy": npy(LABELS)},
+        PAIR,
+        "NNS602",
+        ("not finite",),
+    ),
+    Case(
+        "class out of range",
+        {"x.npy": npy(FEATURES), "y.npy": npy(LABELS + 2)},
+        PAIR,
+        "NNS604",
+        ("goes up to 4", "0 to 2"),
+    ),
     Case("class below 0", {"x.npy": npy(FEATURES), "y.npy": npy(LABELS - 1)}, PAIR, "NNS604", ("goes down to -1",)),
     Case("archive that inflates", {"d.npz": inflated}, 'NPZ("d.npz")', "NNS602", ("GiB is the limit",)),
     Case("cut archive", {"d.npz": npz(features=FEATURES, label=LABELS)[:-30]}, 'NPZ("d.npz")', "NNS602", ("damaged",)),
-    Case("no such array", {"d.npz": npz(feature=FEATURES, label=LABELS)}, 'NPZ("d.npz", (features="features"))', "NNS602", ("`feature`",)),
-    Case("cut tensors", {"d.safetensors": tensors(features=FEATURES, label=LABELS)[:-1]}, 'Safetensors("d.safetensors")', "NNS602", ("ends after",)),
-    Case("no tensors", {"d.safetensors": b"\xff" * 64}, 'Safetensors("d.safetensors")', "NNS602", ("no safetensors file",)),
+    Case(
+        "no such array",
+        {"d.npz": npz(feature=FEATURES, label=LABELS)},
+        'NPZ("d.npz", (features="features"))',
+        "NNS602",
+        ("`feature`",),
+    ),
+    Case(
+        "cut tensors",
+        {"d.safetensors": tensors(features=FEATURES, label=LABELS)[:-1]},
+        'Safetensors("d.safetensors")',
+        "NNS602",
+        ("ends after",),
+    ),
+    Case(
+        "no tensors",
+        {"d.safetensors": b"\xff" * 64},
+        'Safetensors("d.safetensors")',
+        "NNS602",
+        ("no safetensors file",),
+    ),
     Case("a type that is none", {}, 'Random((features="float[2]"))', "NNS603", ("the batch comes first",)),
     Case("Python without leave", {}, 'Python("os:mkdir", (features="float[N, 2]"))', "NNS222", ("--allow-extern",)),
     Case("no such folder", {}, 'HuggingFace("./none/of/this")', "NNS601", ("looked for",)),
@@ -247,8 +364,8 @@ def test_data_that_may_not_be_read_is_reported(
         return opened(path, *arguments, **options)
 
     for path, name in (("t.csv", "CSV"), ("t.npy", "NPY"), ("t.parquet", "Parquet"), ("t.safetensors", "Safetensors")):
-        (tmp_path / path).write_text(GOOD)
         monkeypatch.setattr(Path, "open", opened)
+        (tmp_path / path).write_text(GOOD)
         (tmp_path / "net.nns").write_text(Case("", {}, f'{name}("{path}")', "", ()).spec())
         monkeypatch.setattr(Path, "open", refused)
         code, said = _run("run", "net.nns", capsys=capsys)

@@ -65,13 +65,13 @@ LABELS = np.array([3, 7], dtype="uint8")
 
 
 @pytest.mark.parametrize(
-    ("name", "samples", "classes"),
+    ("name", "count", "classes"),
     [("Digits", 1797, 10), ("Iris", 150, 3), ("Wine", 178, 3), ("BreastCancer", 569, 2)],
 )
-def test_bundled_sets_of_classes_number_them_from_0(name: str, samples: int, classes: int, tmp_path: Path) -> None:
+def test_bundled_sets_of_classes_number_them_from_0(name: str, count: int, classes: int, tmp_path: Path) -> None:
     loaded = matching(data(name), tmp_path)
-    assert len(loaded) == samples
-    assert set(loaded.fields["label"].tolist()) == set(range(classes))
+    assert len(loaded) == count
+    assert set(samples(loaded, "label").tolist()) == set(range(classes))
     assert len(loaded.classes["label"]) == classes
 
 
@@ -81,13 +81,13 @@ def test_other_sets_are_of_the_types_they_say(name: str, tmp_path: Path) -> None
 
 
 def test_digits_are_grey_from_0_to_1(tmp_path: Path) -> None:
-    image = data("Digits").load(tmp_path).fields["image"]
+    image = samples(data("Digits").load(tmp_path), "image")
     assert (image.min(), image.max()) == (0.0, 1.0)
 
 
 def test_the_two_forms_of_a_binary_label_agree(tmp_path: Path) -> None:
-    fields = data("BreastCancer").load(tmp_path).fields
-    assert (fields["target"][:, 0] == fields["label"]).all()
+    loaded = data("BreastCancer").load(tmp_path)
+    assert (samples(loaded, "target")[:, 0] == samples(loaded, "label")).all()
 
 
 def test_iris_comes_whole_and_in_two_parts(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_standardised_fields_are_those_asked_for() -> None:
 
 def test_made_data_depends_on_its_seed_only(tmp_path: Path) -> None:
     for name, arguments, field in (("RandomImages", (4, 5), "image"), ("Moons", (20,), "features")):
-        one, same, other = (data(name, *arguments, seed=s).load(tmp_path).fields[field] for s in (1, 1, 2))
+        one, same, other = (samples(data(name, *arguments, seed=s).load(tmp_path), field) for s in (1, 1, 2))
         assert (one == same).all()
         assert (one != other).any()
 
@@ -138,9 +138,9 @@ def test_types_are_known_without_numpy(tmp_path: Path) -> None:
 def test_a_csv_gives_features_and_numbered_classes(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(CSV_TEXT)
     loaded = matching(data("CSV", "t.csv", "kind"), tmp_path)
-    assert loaded.fields["features"].tolist() == [[1.5, 10], [2.5, 20], [3.5, 30]]
-    assert loaded.fields["label"].tolist() == [1, 0, 1]
-    assert loaded.fields["target"].tolist() == [[1], [0], [1]]
+    assert samples(loaded, "features").tolist() == [[1.5, 10], [2.5, 20], [3.5, 30]]
+    assert samples(loaded, "label").tolist() == [1, 0, 1]
+    assert samples(loaded, "target").tolist() == [[1], [0], [1]]
     assert loaded.classes == {"label": ("a", "b")}
     assert loaded.notes == (
         'left out of t.csv: columns that are no numbers (`place`, `empty`); one_hot=["place"] makes columns of 0 and 1 '
@@ -150,22 +150,22 @@ def test_a_csv_gives_features_and_numbered_classes(tmp_path: Path) -> None:
 
 def test_a_numeric_target_is_a_column_of_floats_unless_it_is_said_to_be_a_class(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("x,y\n1,10\n2,9\n3,10\n4,2\n")
-    assert matching(data("CSV", "t.csv", "y"), tmp_path).fields["target"].tolist() == [[10], [9], [10], [2]]
+    assert samples(matching(data("CSV", "t.csv", "y"), tmp_path), "target").tolist() == [[10], [9], [10], [2]]
     loaded = matching(data("CSV", "t.csv", -1, classes=True), tmp_path)
     assert loaded.classes == {"label": ("2", "9", "10")}
-    assert loaded.fields["label"].tolist() == [2, 1, 2, 0]
+    assert samples(loaded, "label").tolist() == [2, 1, 2, 0]
 
 
 def test_a_csv_without_names_has_columns_by_number(tmp_path: Path) -> None:
     (tmp_path / "t.tsv").write_text("1\t2\tx\n3\t4\ty\n")
     loaded = matching(data("CSV", "t.tsv", 2, (1,), header=False), tmp_path)
-    assert loaded.fields["features"].tolist() == [[2], [4]]
-    assert loaded.fields["label"].tolist() == [0, 1]
+    assert samples(loaded, "features").tolist() == [[2], [4]]
+    assert samples(loaded, "label").tolist() == [0, 1]
 
 
 def test_the_row_numbers_of_a_data_frame_are_no_feature(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(",x,y\n0,5,a\n1,6,b\n")
-    assert matching(data("CSV", "t.csv", "y"), tmp_path).fields["features"].tolist() == [[5], [6]]
+    assert samples(matching(data("CSV", "t.csv", "y"), tmp_path), "features").tolist() == [[5], [6]]
 
 
 def test_underscores_make_no_number(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_missing_values_are_refused_with_their_line_or_left_out(tmp_path: Path) 
     assert refused.message == "line 3 of t.csv has no value in column `y`"
     assert "drop_missing=true" in refused.helps[0]
     loaded = matching(data("CSV", "t.csv", "x", ("y",), drop_missing=True), tmp_path)
-    assert loaded.fields["features"].tolist() == [[2], [7]]
+    assert samples(loaded, "features").tolist() == [[2], [7]]
     assert loaded.notes == ("left out of t.csv: 1 row with missing values",)
 
 
@@ -254,7 +254,7 @@ def test_arrays_of_an_archive_keep_their_types_but_for_wide_ones(tmp_path: Path)
     kept = {name: str(array.dtype) for name, array in loaded.fields.items()}
     changed = {"float64": "float32", "uint16": "int64", "swapped": "float32", "fortran": "float32"}
     assert kept == {name: changed.get(name, name) for name in arrays if name != "words"}
-    assert (loaded.fields["int32"] == arrays["int32"]).all()
+    assert (samples(loaded, "int32") == arrays["int32"]).all()
     assert "`words`" in loaded.notes[0]
 
 
@@ -322,9 +322,9 @@ def test_idx_files_are_read_packed_or_not(pack: Callable[[bytes], bytes], tmp_pa
     (tmp_path / "i").write_bytes(pack(idx(PIXELS)))
     (tmp_path / "l").write_bytes(pack(idx(LABELS)))
     loaded = matching(data("IDX", "i", "l"), tmp_path)
-    assert (loaded.fields["image"][:, 0] == PIXELS).all()
+    assert (samples(loaded, "image")[:, 0] == PIXELS).all()
     assert loaded.divisor == {"image": 255.0}
-    assert loaded.fields["label"].tolist() == [3, 7]
+    assert samples(loaded, "label").tolist() == [3, 7]
 
 
 def test_faults_of_idx_files(tmp_path: Path) -> None:
@@ -351,9 +351,9 @@ def test_mnist_is_found_where_torchvision_leaves_it(folder: str, tmp_path: Path)
     for part in ("train", "t10k"):
         (place / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(PIXELS)))
         (place / f"{part}-labels-idx1-ubyte").write_bytes(idx(LABELS if part == "train" else LABELS[::-1].copy()))
-    assert matching(data("FashionMNIST", "data"), tmp_path).fields["label"].tolist() == [3, 7]
+    assert samples(matching(data("FashionMNIST", "data"), tmp_path), "label").tolist() == [3, 7]
     test_part = data("FashionMNIST", "data", "test").load(tmp_path)
-    assert test_part.fields["label"].tolist() == [7, 3]
+    assert samples(test_part, "label").tolist() == [7, 3]
     assert test_part.notes == ()
 
 

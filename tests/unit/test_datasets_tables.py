@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import pickle
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from nnspec import cli, registry
 from nnspec.training import array_file
 from nnspec.training.dataset import Dataset, Lazy, Loaded
-from nnspec.training.datasets.arrays import NPY, Safetensors
-from nnspec.training.datasets.csv import CSV
-from nnspec.training.datasets.npz import NPZ
-from nnspec.training.datasets.parquet import Parquet
-from nnspec.training.datasets.python import Python
-from nnspec.training.datasets.synthetic import Random
 from nnspec.training.fault import DataError, Fault, MissingData
 from nnspec.training.parquet_footer import read_footer
-from nnspec.training.tabular import Tabular
+
+NAMES = ("CSV", "HuggingFace", "NPY", "NPZ", "Parquet", "Python", "Random", "Safetensors")
+CLASSES: list[Any] = [registry.find("dataset", name) for name in NAMES]
+CSV, HuggingFace, NPY, NPZ, Parquet, Python, Random, Safetensors = CLASSES
 
 PENGUINS = Path(__file__).parents[3] / "shared" / "data" / "penguins.csv"
 MEASURES = ("bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g")
@@ -148,13 +149,15 @@ def test_several_targets_are_columns_side_by_side(pandas: Any, tmp_path: Path) -
 
 
 def test_a_settled_table_reads_another_file_in_the_same_way(pandas: Any, tmp_path: Path) -> None:
-    first = pandas.DataFrame({"x": [1.0, None, 5.0], "w": ["b", "a", "c"], "y": ["no", "yes", "no"], "id": ["p", "q", "r"]})
+    first = pandas.DataFrame(
+        {"x": [1.0, None, 5.0], "w": ["b", "a", "c"], "y": ["no", "yes", "no"], "id": ["p", "q", "r"]}
+    )
     other = pandas.DataFrame({"id": ["r"], "y": ["yes"], "w": ["c"], "x": [None]}).astype({"x": "float64"})
     for name, cls in (("csv", CSV), ("parquet", Parquet)):
         for number, frame in enumerate((first, other)):
             write = frame.to_parquet if name == "parquet" else lambda path, f=frame: f.to_csv(path, index=False)
             write(tmp_path / f"{number}.{name}")
-        made: Tabular = cls(f"0.{name}", "y", one_hot=("w",), columns={"id": "id"}, fill="mean")
+        made = cls(f"0.{name}", "y", one_hot=("w",), columns={"id": "id"}, fill="mean")
         settled = made.settled(tmp_path)
         again = settled.replace(path=f"1.{name}")
         assert again.types(tmp_path) == made.types(tmp_path)
@@ -164,6 +167,45 @@ def test_a_settled_table_reads_another_file_in_the_same_way(pandas: Any, tmp_pat
         assert loaded.classes == matching(made, tmp_path).classes
         alone = settled.elsewhere(f"1.{name}", {"features"})
         assert list(matching(alone, tmp_path).fields) == ["features"]
+
+
+def test_a_packed_table_is_read_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / "t.tsv.gz").write_bytes(gzip.compress(b"x\ty\n1\ta\n2\tb\n"))
+    assert samples(matching(CSV("t.tsv.gz", "y"), tmp_path), "features").tolist() == [[1], [2]]
+    (tmp_path / "u.csv.gz").write_bytes(gzip.compress(b"x,y\n1,a\n" * 9999)[:-20])
+    assert "damaged gzip file" in fault(lambda: CSV("u.csv.gz", "y").load(tmp_path)).message
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [
+        ("1 2 3", [1, 2, 3]),
+        ("1e3 -0.5 +2.", [1000, -0.5, 2]),
+        ("3.4028234e38 1 1", [3.4028234663852886e38, 1, 1]),
+        ("1 nan 3", "line 3 of t.csv has no value in column `x`"),
+        ("1 NA 3", "line 3 of t.csv has no value in column `x`"),
+        ("1 2 inf", "line 4 of t.csv, column `x`: inf is out of the range of a float"),
+        ("1 -1e39 3", "line 3 of t.csv, column `x`: -1e39 is out of the range of a float"),
+        ("1e308 1e308 3", "line 2 of t.csv, column `x`: 1e308 is out of the range of a float"),
+    ],
+)
+def test_numbers_are_those_of_a_float(cells: str, numbers: list[float] | str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x,y\n" + "".join(f"{cell},0\n" for cell in cells.split()))
+    if isinstance(numbers, str):
+        assert fault(lambda: CSV("t.csv", features=("x",)).load(tmp_path)).message == numbers
+    else:
+        found = samples(CSV("t.csv", features=("x",)).load(tmp_path), "features")
+        assert found[:, 0].tolist() == np.array(numbers, "float32").tolist()
+
+
+@pytest.mark.parametrize("cell", ["1_000", "1.5", "9223372036854775808", "9" * 5000, "1e400"])
+def test_a_whole_number_is_one_of_64_bits(cell: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x\n1\n2\n" + "4\n" * 1000 + f"{cell}\n")
+    found = fault(lambda: CSV("t.csv", columns={"x": "x"}, integers=("x",)).load(tmp_path))
+    assert found.message.startswith("line 1004 of t.csv, column `x`")
+    (tmp_path / "u.csv").write_text(f"x\n{2**63 - 1}\n{-(2**63)}\n7.0\n 5\n")
+    whole = CSV("u.csv", columns={"x": "x"}, integers=("x",)).load(tmp_path)
+    assert samples(whole, "x").tolist() == [2**63 - 1, -(2**63), 7, 5]
 
 
 def test_a_word_that_is_none_of_those_given_is_refused(tmp_path: Path) -> None:
@@ -190,11 +232,18 @@ def test_a_footer_is_read_as_pyarrow_reads_it(tmp_path: Path) -> None:
     moment = np.array(["2020-01-01"], dtype="datetime64[ms]")
     columns = {
         **{f"number{i}": pa.array([1], t) for i, t in enumerate((pa.int8(), pa.uint64(), pa.float32(), pa.float64()))},
-        **{"half": pa.array(np.ones(1, "float16")), "decimal": pa.array([1], pa.decimal128(9, 2))},
-        **{"bool": pa.array([True]), "text": pa.array(["a"]), "large": pa.array(["a"], pa.large_string())},
+        "half": pa.array(np.ones(1, "float16")),
+        "decimal": pa.array([1], pa.decimal128(9, 2)),
+        "bool": pa.array([True]),
+        "text": pa.array(["a"]),
+        "large": pa.array(["a"], pa.large_string()),
         "words": pa.array(["a"]).dictionary_encode(),
-        **{"date": pa.array(moment.astype("datetime64[D]")), "time": pa.array(moment), "empty": pa.nulls(1)},
-        **{"bytes": pa.array([b"a"]), "list": pa.array([[1, 2]]), "parts": pa.array([{"a": 1, "b": {"c": [2]}}])},
+        "date": pa.array(moment.astype("datetime64[D]")),
+        "time": pa.array(moment),
+        "empty": pa.nulls(1),
+        "bytes": pa.array([b"a"]),
+        "list": pa.array([[1, 2]]),
+        "parts": pa.array([{"a": 1, "b": {"c": [2]}}]),
         "behind": pa.array([1]),
     }
     for version in ("1.0", "2.6"):
@@ -203,7 +252,12 @@ def test_a_footer_is_read_as_pyarrow_reads_it(tmp_path: Path) -> None:
         assert footer.names == tuple(columns)
         assert footer.rows == 1
         kinds = dict(zip(footer.names, footer.kinds, strict=True))
-        assert {n for n, k in kinds.items() if k == "number"} == {*(f"number{i}" for i in range(4)), "half", "decimal", "behind"}
+        assert {n for n, k in kinds.items() if k == "number"} == {
+            *(f"number{i}" for i in range(4)),
+            "half",
+            "decimal",
+            "behind",
+        }
         assert {n for n, k in kinds.items() if k == "text"} == {"text", "large", "words"}
         assert {n for n, k in kinds.items() if k == "date"} == {"date", "time"}
         assert {n for n, k in kinds.items() if k == "other"} == {"bytes", "list", "parts"}
@@ -242,10 +296,8 @@ def test_a_damaged_parquet_file_is_a_fault_and_nothing_else(seed: int, tmp_path:
     for at in rng.integers(0, len(content), 8):
         content[at] = rng.integers(256)
     path.write_bytes(bytes(content[: int(rng.integers(len(content)))]) if seed % 2 else bytes(content))
-    try:
+    with suppress(DataError):
         Parquet("t.parquet", columns={"w": "w"}).load(tmp_path)
-    except DataError as error:
-        assert error.message
 
 
 # --- arrays ----------------------------------------------------------------------------------------------------------
@@ -275,7 +327,9 @@ def test_arrays_are_read_as_numpy_reads_them(
     for name, array in given.items():
         field = loaded.fields[name]
         assert isinstance(field, Lazy) == large
-        assert str(field.dtype) == CASTS.get(name, {"swapped": "float32", "columns": "int64", "flat": "float32"}.get(name, name))
+        assert str(field.dtype) == CASTS.get(
+            name, {"swapped": "float32", "columns": "int64", "flat": "float32"}.get(name, name)
+        )
         assert (samples(loaded, name) == array).all()
         if isinstance(field, Lazy):
             again = pickle.loads(pickle.dumps(field))
@@ -318,18 +372,21 @@ def test_damaged_arrays_are_faults_and_nothing_else(seed: int, tmp_path: Path) -
     np.save(tmp_path / "x.npy", np.ones((5, 3)))
     np.savez_compressed(tmp_path / "x.npz", x=np.ones((5, 3)))
     save_file({"x": np.ones((5, 3))}, tmp_path / "x.safetensors")
-    for dataset, path in ((NPY("x.npy"), "x.npy"), (NPZ("x.npz"), "x.npz"), (Safetensors("x.safetensors"), "x.safetensors")):
+    for dataset, path in (
+        (NPY("x.npy"), "x.npy"),
+        (NPZ("x.npz"), "x.npz"),
+        (Safetensors("x.safetensors"), "x.safetensors"),
+    ):
         content = bytearray((tmp_path / path).read_bytes())
         for at in rng.integers(0, min(len(content), 140), 3):
             content[at] = rng.integers(256)
-        (tmp_path / path).write_bytes(bytes(content[: int(rng.integers(len(content)))]) if seed % 3 == 0 else bytes(content))
-        try:
+        (tmp_path / path).write_bytes(
+            bytes(content[: int(rng.integers(len(content)))]) if seed % 3 == 0 else bytes(content)
+        )
+        with suppress(DataError):
             loaded = dataset.load(tmp_path)
-        except DataError as error:
-            assert error.message
-        else:
-            for name in loaded.fields:
-                samples(loaded, name)
+            for field in loaded.fields:
+                samples(loaded, field)
 
 
 def test_a_header_of_safetensors_that_lies_is_refused(tmp_path: Path) -> None:
@@ -440,8 +497,6 @@ def test_faults_of_a_class_of_python(module: str, tmp_path: Path) -> None:
 def test_a_saved_data_set_is_read_as_datasets_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     datasets = pytest.importorskip("datasets", reason="data sets in this form need `datasets`")
-    from nnspec.training.datasets.hugging_face import HuggingFace
-
     rng = np.random.default_rng(0)
     rows: dict[str, Any] = {
         "x": rng.random((20, 3)).tolist(),
@@ -487,10 +542,114 @@ def test_a_saved_data_set_is_read_as_datasets_reads_it(tmp_path: Path, monkeypat
 
 def test_a_gap_in_a_saved_data_set_is_a_fault_with_its_row(tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets", reason="data sets in this form need `datasets`")
-    from nnspec.training.datasets.hugging_face import HuggingFace
-
     datasets.disable_progress_bars()
     datasets.Dataset.from_dict({"x": [1.0, 2.0, None]}).save_to_disk(tmp_path / "one")
     loaded = HuggingFace("one").load(tmp_path)
     found = fault(lambda: samples(loaded, "x"))
     assert found.message == "row 2 (from 0) of one has no value in column `x`"
+
+
+def test_pictures_of_a_saved_data_set_are_those_of_pillow(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets", reason="data sets in this form need `datasets`")
+    image = pytest.importorskip("PIL.Image", reason="pictures need Pillow")
+    datasets.disable_progress_bars()
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 6, 8, 3)).astype("uint8")
+    rows = {"image": [image.fromarray(each) for each in pixels], "label": list(range(5))}
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.Value("int64")})
+    datasets.Dataset.from_dict(rows, features=features).save_to_disk(tmp_path / "one")
+    given = HuggingFace("one")
+    assert str(given.types(tmp_path)["image"]) == "float[batch, 3, 6, 8]"
+    loaded = given.load(tmp_path)
+    assert loaded.divisor == {"image": 255.0}
+    assert (samples(loaded, "image") == pixels.transpose(0, 3, 1, 2)).all()
+    small = HuggingFace("one", size=4, channels=1)
+    assert str(small.types(tmp_path)["image"]) == "float[batch, 1, 4, 4]"
+    expected = np.stack([np.asarray(r.convert("L").resize((4, 4), image.Resampling.BILINEAR)) for r in rows["image"]])
+    assert (samples(small.load(tmp_path), "image")[:, 0] == expected).all()
+    rows["image"][3] = image.fromarray(np.zeros((9, 9, 3), "uint8"))
+    datasets.Dataset.from_dict(rows, features=features).save_to_disk(tmp_path / "two")
+    found = fault(lambda: samples(HuggingFace("two").load(tmp_path), "image"))
+    assert found.message.endswith("the first is 6 x 8, and that of row 3 is 9 x 9")
+
+
+# --- whole runs ------------------------------------------------------------------------------------------------------
+
+NET = """
+model Net {
+  input x: float[N, 3]
+  output scores: float[N, 2] = x -> Linear(2)
+}
+train {
+  data = DATA
+  loss = cross_entropy(scores, label)
+  optimizer = SGD(lr=0.1)
+  epochs = 2
+  batch_size = 8
+  workers = 0
+}
+"""
+
+
+def _written(base: Path) -> None:
+    """The same samples in every form."""
+    from safetensors.numpy import save_file
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 3)).astype("float32")
+    label = (x[:, 0] > 0).astype("int64")
+    np.save(base / "x.npy", x)
+    np.save(base / "y.npy", label)
+    np.savez(base / "d.npz", x=x, label=label)
+    save_file({"x": x, "label": label}, base / "d.safetensors")
+    rows = [",".join(repr(float(n)) for n in each) + f",c{k}" for each, k in zip(x, label, strict=True)]
+    (base / "t.csv").write_text("a,b,c,kind\n" + "\n".join(rows) + "\n")
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_the_same_samples_in_every_form_train_to_the_same_loss(
+    large: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if large:
+        monkeypatch.setattr(array_file, "IN_MEMORY", 0)
+    monkeypatch.chdir(tmp_path)
+    _written(tmp_path)
+    losses = []
+    for number, data in enumerate(
+        (
+            'NPY((x="x.npy", label="y.npy"))',
+            'NPZ("d.npz")',
+            'Safetensors("d.safetensors")',
+            'CSV("t.csv", "kind", features=["c"], columns=(x=["a", "b", "c"]))',
+        )
+    ):
+        (tmp_path / "net.nns").write_text(NET.replace("DATA", data))
+        with pytest.raises(SystemExit) as done:
+            cli.main(["run", "net.nns", "--name", f"r{number}", "-q"])
+        assert not done.value.code, capsys.readouterr()
+        lines = (tmp_path / "runs" / f"r{number}-1" / "metrics.jsonl").read_text().splitlines()
+        losses.append([value for line in lines for name, value in json.loads(line).items() if "loss" in name])
+    assert losses[0]
+    assert all(each == losses[0] for each in losses)
+
+
+def test_python_runs_only_where_it_is_allowed(
+    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = f'Python("{module}:Points", (x="float[N, 3]", label="int[N]"), (size=16))'
+    (tmp_path / "net.nns").write_text(NET.replace("DATA", data))
+
+    def ended(*arguments: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as done:
+            cli.main(list(arguments))
+        captured = capsys.readouterr()
+        return int(done.value.code or 0), captured.out + captured.err
+
+    code, said = ended("run", "net.nns")
+    assert (code, "error[NNS222]" in said) == (1, True)
+    assert ended("check", "net.nns")[0] == 1
+    assert module not in sys.modules
+    assert ended("check", "--allow-extern", "net.nns")[0] == 0
+    assert module not in sys.modules
+    assert ended("run", "--allow-extern", "net.nns")[0] == 0
+    assert module in sys.modules

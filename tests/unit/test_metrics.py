@@ -19,8 +19,8 @@ from nnspec.compiler import compile_text
 from nnspec.diagnostics import NnspecError
 from nnspec.layer import Example
 from nnspec.training.fault import Fault
-from nnspec.training.metric_cut import cut
 from nnspec.training.meters import Mean, Meter, higher_is_better, meters
+from nnspec.training.metric_cut import cut
 from nnspec.verify import verify
 from tests.zoo.libraries import is_there, torchvision
 
@@ -39,7 +39,7 @@ def functional() -> Any:
     if is_there("torchvision"):
         torchvision()
     torchmetrics = pytest.importorskip("torchmetrics")
-    for module in ("audio", "classification", "clustering", "image", "segmentation"):
+    for module in ("audio", "classification", "clustering", "image", "regression", "segmentation"):
         importlib.import_module(f"torchmetrics.functional.{module}")
     return torchmetrics.functional
 
@@ -68,7 +68,7 @@ def made(training: ir.Training) -> dict[str, Meter]:
 
 def taught(meter: Meter, data: Data, sizes: Sequence[int]) -> Meter:
     """The meter after these batches; the model's output, which the loss is made of, comes first."""
-    for batch in zip(*(column.split(list(sizes)) for column in data), strict=True):
+    for batch in zip(*(torch.split(column, list(sizes)) for column in data), strict=True):
         meter.update([torch.empty(0), *batch], len(batch[0]))
     return meter
 
@@ -78,7 +78,8 @@ def complain(metrics: str, **fields: str) -> str:
     with pytest.raises(NnspecError) as caught:
         compile_text(spec(metrics, fields), train=True)
     return "\n".join(
-        f"{d.code} {d.message} {d.labels} {d.helps} {[fix.title for fix in d.fixes]}" for d in caught.value.diagnostics
+        f"{d.code} {d.message} {d.labels} {d.notes} {d.helps} {[fix.title for fix in d.fixes]}"
+        for d in caught.value.diagnostics
     )
 
 
@@ -101,7 +102,9 @@ def drawn(example: Example, count: int, seed: int = 0) -> Data:
     generator = torch.Generator().manual_seed(seed)
     kinds = [kind for kind in example.inputs.values() if isinstance(kind, str)]
     shapes = [[int(s) for s in re.findall(r"\d+", sized(kind).partition("[")[2])] for kind in kinds]
-    yes_or_no = registry.find("metric", example.text.partition("(")[0]).__module__.endswith(("classification", "curves"))
+    yes_or_no = registry.find("metric", example.text.partition("(")[0]).__module__.endswith(
+        ("classification", "curves")
+    )
     first = torch.randn(count, *shapes[0], generator=generator)
     if kinds[1].startswith("int"):
         classes = 2 if len(shapes[1]) == len(shapes[0]) else shapes[0][-1 if "perplexity" in example.text else 0]
@@ -168,7 +171,10 @@ def called(functional: Any, name: str, arguments: dict[str, Any], preds: torch.T
         return getattr(getattr(functional, module), name)(preds, target, **arguments)
     if preds.ndim == 2 and preds.shape[1] == 1:
         preds, target = preds.squeeze(1), target.squeeze(1)
-    return getattr(functional, name)(preds, target, **arguments)
+    if name == "perplexity":
+        preds, target = preds.reshape(1, -1, preds.shape[-1]), target.reshape(1, -1)
+    module = functional.regression if home == "regression" else functional
+    return getattr(module, name)(preds, target, **arguments)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -273,7 +279,9 @@ def test_scores_of_any_size_are_ordered_as_scikit_learn_does(functional: Any) ->
 @pytest.mark.filterwarnings("ignore")
 def test_numbers_are_compared_as_scikit_learn_does(functional: Any) -> None:
     sklearn = pytest.importorskip("sklearn.metrics")
-    calls = "(r2=r2_score(preds, target), mse=mean_squared_error(preds, target), mae=mean_absolute_error(preds, target))"
+    calls = (
+        "(r2=r2_score(preds, target), mse=mean_squared_error(preds, target), mae=mean_absolute_error(preds, target))"
+    )
     training = followed(calls, preds="float[N, 2]", target="float[N, 2]")
     generator = torch.Generator().manual_seed(5)
     target = torch.randn(50, 2, generator=generator) * torch.tensor([1.0, 9.0]) + 1000
@@ -291,7 +299,9 @@ def test_numbers_are_compared_as_scikit_learn_does(functional: Any) -> None:
 
 
 def test_arithmetic_is_done_once_and_with_the_numbers_of_the_epoch() -> None:
-    calls = "(err=1 - accuracy(preds, target), rmse=sqrt(mean_squared_error(preds[:, 0], preds[:, 1])), part=mean(preds))"
+    calls = (
+        "(err=1 - accuracy(preds, target), rmse=sqrt(mean_squared_error(preds[:, 0], preds[:, 1])), part=mean(preds))"
+    )
     training = followed(calls, preds="float[N, 3]", target="int[N]")
     preds, target = torch.randn(10, 3), torch.randint(0, 3, (10,))
     found = {n: taught(m, [preds, target], [4, 4, 2]).compute() for n, m in made(training).items()}
@@ -301,7 +311,9 @@ def test_arithmetic_is_done_once_and_with_the_numbers_of_the_epoch() -> None:
 
 
 def test_a_mean_of_batches_stands_beside_a_metric() -> None:
-    training = followed("(both=accuracy(preds, target) - 0.5 * mean(preds * preds))", preds="float[N, 3]", target="int[N]")
+    training = followed(
+        "(both=accuracy(preds, target) - 0.5 * mean(preds * preds))", preds="float[N, 3]", target="int[N]"
+    )
     preds, target = torch.randn(10, 3), torch.randint(0, 3, (10,))
     value = taught(made(training)["both"], [preds, target], [3, 7]).compute()
     right = (preds.argmax(1) == target).double().mean()
@@ -323,10 +335,8 @@ def test_which_way_is_up_is_turned_round_by_signs() -> None:
     )
     training = followed(calls, preds="float[N, 3]", target="int[N]")
     ways = {metric.name: higher_is_better(metric) for metric in training.metrics}
-    assert ways == {
-        **{"a": True, "b": False, "c": True, "d": True, "e": False, "f": False, "g": None, "h": None, "i": True},
-        **{"j": None, "k": True},
-    }
+    assert [name for name, up in ways.items() if up] == ["a", "c", "d", "i", "k"]
+    assert [name for name, up in ways.items() if up is None] == ["g", "h", "j"]
 
 
 def test_a_binding_may_hold_a_metric_and_precision_is_a_metric_beside_the_setting() -> None:
@@ -355,11 +365,17 @@ def test_a_mean_is_weighed_by_samples_and_folds_what_it_keeps() -> None:
 
 def test_accuracy_waits_for_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tensor without values stands for a device: asking it for a number would fail."""
-    training = followed("[accuracy(preds, target), binary_accuracy(p, q)]",
-                        preds="float[N, 3]", target="int[N]", p="float[N]", q="float[N]")
+    training = followed(
+        "[accuracy(preds, target), binary_accuracy(p, q)]",
+        preds="float[N, 3]",
+        target="int[N]",
+        p="float[N]",
+        q="float[N]",
+    )
     names = [name for _, name in training.names]
-    like = {"preds": torch.empty(4, 3, device="meta"), "target": torch.empty(4, dtype=torch.int64, device="meta")}
-    like |= {"y": torch.empty(4, 1, device="meta"), "p": torch.empty(4, device="meta"), "q": torch.empty(4, device="meta")}
+    sizes = {"y": (4, 1), "preds": (4, 3), "target": (4,), "p": (4,), "q": (4,)}
+    like = {name: torch.empty(size, device="meta") for name, size in sizes.items()}
+    like["target"] = like["target"].long()
     for meter in made(training).values():
         meter.update([like[name] for name in names], 4)
 
@@ -415,6 +431,13 @@ def test_without_torchmetrics_there_is_a_word_about_what_to_install(monkeypatch:
     assert caught.value.helps == ('pip install "nnspec[metrics]"',)
 
 
+def test_an_old_torchmetrics_is_refused(monkeypatch: pytest.MonkeyPatch, functional: Any) -> None:
+    monkeypatch.setattr(sys.modules["torchmetrics"], "__version__", "1.8.2")
+    training = followed("[f1_score(preds, target)]", preds="float[N, 3]", target="int[N]")
+    with pytest.raises(Fault, match=r"needs torchmetrics 1\.9, and this is 1\.8\.2"):
+        made(training)
+
+
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 CLASSES = {"preds": "float[N, 10]", "target": "int[N]"}
@@ -424,7 +447,7 @@ REFUSED = (
     ("[F1(preds, target)]", CLASSES, "NNS201", "f1_score"),
     ("[acc(preds, target)]", CLASSES, "NNS201", "accuracy"),
     ("[top_k_accuracy(preds, target)]", CLASSES, "NNS201", "accuracy"),
-    ("[mse(preds, target)]", CLASSES, "NNS201", "mean_squared_error"),
+    ("[rmse(preds, target)]", CLASSES, "NNS201", "mean_squared_error"),
     ("[psnr(preds, target)]", CLASSES, "NNS201", "peak_signal_noise_ratio"),
     ("[f1_scor(preds, target)]", CLASSES, "NNS201", "f1_score"),
     ("[f1_score(preds, target, num_classes=10)]", CLASSES, "NNS301", "num_classes"),
@@ -440,6 +463,7 @@ REFUSED = (
     ("[accuracy(target, target)]", CLASSES, "NNS406", "needs a float tensor"),
     ("[accuracy(preds, to(target, float))]", CLASSES, "NNS406", "class numbers"),
     ("[accuracy(preds[:, :1], target)]", CLASSES, "NNS401", "single class"),
+    ("[accuracy(preds > 0, target)]", CLASSES, "NNS406", "needs a float tensor"),
     ("[accuracy(preds)]", CLASSES, "NNS", "target"),
     ('[f1_score(preds, target, average="none")]', CLASSES, "NNS612", "one float number"),
     ("[confusion_matrix(preds, target)]", CLASSES, "NNS612", "float[10, 10]"),

@@ -20,7 +20,7 @@ from nnspec.compiler import compile_text
 from nnspec.diagnostics import Diagnostic, NnspecError
 from nnspec.training import build as making
 from nnspec.training.fault import Fault
-from nnspec.training.run import train
+from nnspec.training.run import Wanted, train
 from nnspec.training.update import Update
 
 from ..measured_memory import optimizer
@@ -104,7 +104,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def trained(text: str, base: Path, steps: int = STEPS) -> tuple[dict[str, torch.Tensor], list[float]]:
     compiled = compile_text(text, "net.nns", train=True, base=base)
-    module, result = train(compiled.program, compiled.sources, base=base)
+    module, result = train(compiled.program, compiled.sources, Wanted(base))
     assert result.steps == steps
     return dict(module.state_dict()), [row.train["loss"] for row in result.rows]
 

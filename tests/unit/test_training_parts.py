@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import operator
 import os
 import stat
 import subprocess
@@ -21,7 +20,7 @@ import torch
 from nnspec import ir, registry
 from nnspec.dims import Size, symbol
 from nnspec.facts import Facts
-from nnspec.layer import Code, Function, Ref, ShapeError
+from nnspec.layer import Function, ShapeError
 from nnspec.proof import Proof
 from nnspec.training import build, device
 from nnspec.training.check import check_fields
@@ -91,7 +90,8 @@ def test_nesterov_needs_momentum() -> None:
 def test_optimizers_and_settings_are_checked_without_torch() -> None:
     program = (
         "import sys; from nnspec import registry; import nnspec.training.settings\n"
-        "[registry.find(k, n)() for k in ('optimizer', 'metric') for n in registry.index(k)]\n"
+        "[registry.find('optimizer', n)() for n in registry.index('optimizer')]\n"
+        "[registry.find('metric', n) for n in registry.index('metric')]\n"
         "print(*{'numpy', 'torch'} & set(sys.modules))\n"
     )
     command = [sys.executable, "-c", program]
@@ -121,45 +121,10 @@ def metric(name: str, **arguments: Any) -> Function:
     return made
 
 
-def computed(code: Any, values: dict[str, torch.Tensor]) -> Any:
-    """The value of a piece of torch code."""
-    if isinstance(code, Ref):
-        return values[code]
-    if not isinstance(code, Code):
-        return code
-    args = [computed(arg, values) for arg in code.args]
-    if code.kind == "infix":
-        return {"==": operator.eq, ">": operator.gt}[code.name](*args)
-    assert code.kind == "method"
-    return getattr(args[0], code.name)(*args[1:], **code.kwargs)
-
-
-def value_of(function: Function, scores: torch.Tensor, target: torch.Tensor) -> float:
-    types = [TensorType(str(x.dtype).removeprefix("torch."), tuple(x.shape)) for x in (scores, target)]
-    assert function.infer(Proof(Facts()), *types) == TensorType("float32", ())
-    value = computed(function.torch(Ref("s"), Ref("t")), {"s": scores, "t": target})
-    assert value.shape == ()
-    assert value.dtype == torch.float32
-    return float(value)
-
-
-def test_accuracy_counts_the_highest_scores() -> None:
-    scores = torch.tensor([[2.0, 1.0, 0.1], [0.5, 2.0, 0.3], [0.0, 1.0, 2.0], [3.0, 1.0, 2.0]])
-    assert value_of(metric("accuracy"), scores, torch.tensor([0, 1, 0, 2])) == 0.5
-    picture = torch.randn(2, 3, 4, 5)
-    assert value_of(metric("accuracy"), picture, picture.argmax(1)) == 1.0
-
-
-def test_binary_accuracy_has_a_threshold() -> None:
-    p, target = torch.tensor([[0.2], [0.6], [0.9], [0.4]]), torch.tensor([[0.0], [1.0], [0.0], [1.0]])
-    assert value_of(metric("binary_accuracy"), p, target) == 0.5
-    assert value_of(metric("binary_accuracy", threshold=0.0), torch.logit(p) - 2, target.long()) == 0.25
-
-
 @pytest.mark.parametrize(
     ("name", "scores", "target", "message"),
     [
-        ("accuracy", ("float32", 1), ("float32", 1), "needs a class number for each sample"),
+        ("accuracy", ("float32", 3), ("float32", 3), "cannot tell what is right or wrong"),
         ("accuracy", ("float32", 3), ("float32",), "needs class numbers"),
         ("accuracy", ("float32", 1), ("int64",), "finds a single class"),
         ("accuracy", ("int64", 3), ("int64",), "float"),
@@ -333,8 +298,8 @@ def test_optional_inputs_that_no_field_feeds_are_none() -> None:
     called = wiring.call(lambda *args: args, batch)  # type: ignore[arg-type]
     assert called == (batch["x"], None, batch["y"])
     outputs = (torch.ones(1), torch.zeros(1))
-    assert wiring.arguments(outputs, batch, training=True) == [batch["y"], outputs[1]]
-    assert wiring.arguments(outputs[0], batch, training=False) == [batch["y"], outputs[0]]
+    assert wiring.reader(training=True)(outputs, batch) == [batch["y"], outputs[1]]
+    assert wiring.reader(training=False)(outputs[0], batch) == [batch["y"], outputs[0]]
 
 
 def test_a_program_is_wired_by_its_names() -> None:
@@ -360,8 +325,27 @@ def test_devices_that_are_not_there_are_listed_against_those_that_are() -> None:
 def test_runs_are_numbered_after_those_that_are_there(tmp_path: Path) -> None:
     for name in ("net-2", "net-10", "net-x", "other-50", "net-3-old"):
         (tmp_path / name).mkdir()
-    assert RunDirectory.create(tmp_path, "net").path.name == "net-11"
-    assert RunDirectory.create(tmp_path / "new", "../a b").path == tmp_path / "new" / "a_b-1"
+    assert settled(tmp_path, "net").name == "net-11"
+    assert settled(tmp_path / "new", "../a b") == tmp_path / "new" / "a_b-1"
+
+
+def settled(root: Path, name: str) -> Path:
+    run = RunDirectory.create(root, name)
+    run.write_text("a", "")
+    run.settle()
+    assert (run.path / "a").exists()
+    return run.path
+
+
+def test_a_run_that_is_not_settled_leaves_nothing_behind(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, "net")
+    run.write_text("a", "")
+    run.forget()
+    assert not list(tmp_path.iterdir())
+    run = RunDirectory.create(tmp_path, "net")
+    os.utime(run.path, (0, 0))  # of a run that was killed, long ago
+    RunDirectory.create(tmp_path, "net").settle()
+    assert [path.name for path in tmp_path.iterdir()] == ["net-1"]
 
 
 def test_a_file_that_cannot_be_written_leaves_the_earlier_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

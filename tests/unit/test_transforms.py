@@ -1,7 +1,10 @@
-"""Transforms: the deterministic ones equal torchvision's, the random ones for the same draws; types say what comes out."""
+"""Transforms: those that draw nothing equal torchvision's, the random ones for the same draws, and types tell."""
 
 from __future__ import annotations
 
+import inspect
+import itertools
+import json
 import math
 import time
 from typing import Any
@@ -92,16 +95,12 @@ def test_what_draws_nothing_equals_torchvision(
     assert torch.equal(applied(made(name, *args, **kwargs), batch), expected)
 
 
-@pytest.mark.parametrize("name", sorted(registry.index("transform")))
+@pytest.mark.parametrize("name", sorted(n for n in registry.index("transform") if hasattr(vision, n)))
 def test_names_and_defaults_are_torchvisions(name: str) -> None:
-    import inspect
-
-    cls, original = registry.find("transform", name), getattr(vision, name, None)
-    if original is None:
-        pytest.skip("torchvision has none of that name")
+    cls = registry.find("transform", name)
     assert cls is not None
-    theirs = inspect.signature(original).parameters
-    ours = [n for n in cls.fields if n not in ("label",)]
+    theirs = inspect.signature(getattr(vision, name)).parameters
+    ours = list(cls.fields)
     assert [n for n in ours if n not in theirs] == []
     assert ours == [n for n in theirs if n in ours], "the order of the arguments"
     for field in ours:
@@ -115,7 +114,7 @@ def test_names_and_defaults_are_torchvisions(name: str) -> None:
             assert cls.fields[field].default == value, field
 
 
-# --- random ones, for the draws that they made -------------------------------------------------------------------------
+# --- random ones, for the draws that they made ----------------------------------------------------------------------
 
 
 def draws(seed: int = 0) -> torch.Generator:
@@ -224,9 +223,9 @@ def test_resized_crops_are_distributed_as_torchvisions() -> None:
 
     theirs = [RandomResizedCrop.get_params(torch.empty(1, 40, 60), [0.08, 1.0], [3 / 4, 4 / 3]) for _ in range(4000)]
     ours = torch.stack(list(boxes), dim=1).double()
-    for column, expected in zip(ours.T, torch.tensor(theirs).double().T, strict=True):
-        assert column.mean() == pytest.approx(expected.mean(), abs=0.8)
-        assert column.std() == pytest.approx(expected.std(), abs=0.8)
+    expected = torch.tensor(theirs).double()
+    assert ours.mean(0).tolist() == pytest.approx(expected.mean(0).tolist(), abs=0.8)
+    assert ours.std(0).tolist() == pytest.approx(expected.std(0).tolist(), abs=0.8)
 
 
 def test_the_piece_in_the_middle_is_taken_where_none_fits() -> None:
@@ -272,7 +271,11 @@ def test_each_jitter_equals_torchvisions_for_its_factors(argument: str, function
     y = applied(made("ColorJitter", **{argument: bounds}), x, seed=2)
     factors = _samples.drawn_between(draws(2), *bounds, 7).tolist()
     for image, factor, changed in zip(x, factors, y, strict=True):
-        wanted = image if channels == 1 and argument in ("hue", "saturation") else getattr(functional, function)(image, factor)
+        wanted = (
+            image
+            if channels == 1 and argument in ("hue", "saturation")
+            else getattr(functional, function)(image, factor)
+        )
         assert torch.allclose(changed, wanted, atol=1e-5)
 
 
@@ -280,8 +283,6 @@ def test_jitters_come_in_an_order_of_each_images_own() -> None:
     x = images(1).expand(64, 3, 17, 23).clone()
     amounts = {"brightness": (0.5, 0.5), "contrast": (1.8, 1.8), "saturation": (2.0, 2.0), "hue": (0.3, 0.3)}
     y = applied(made("ColorJitter", **amounts), x)
-    import itertools
-
     orders = []
     for order in itertools.permutations(amounts):
         wanted = x[:1]
@@ -305,9 +306,9 @@ def test_a_blur_equals_torchvisions_for_its_widths(kernel: int | tuple[int, int]
 @pytest.mark.parametrize(
     ("name", "args", "function"),
     [
-        ("RandomInvert", (), lambda x: functional.invert(x)),
+        ("RandomInvert", (), functional.invert),
         ("RandomSolarize", (0.6,), lambda x: functional.solarize(x, 0.6)),
-        ("RandomAutocontrast", (), lambda x: functional.autocontrast(x)),
+        ("RandomAutocontrast", (), functional.autocontrast),
         ("RandomAdjustSharpness", (1.7,), lambda x: functional.adjust_sharpness(x, 1.7)),
         ("RandomAdjustSharpness", (0.2,), lambda x: functional.adjust_sharpness(x, 0.2)),
         ("RandomGrayscale", (), lambda x: functional.rgb_to_grayscale(x, 3)),
@@ -344,8 +345,6 @@ def test_standardize_brings_each_column_or_channel_to_mean_0_and_deviation_1(sha
 
 
 def test_what_was_measured_is_plain_and_used_on_other_samples() -> None:
-    import json
-
     transform = made("Standardize")
     train, other = torch.tensor([[1.0, 5.0], [3.0, 5.0]]), torch.tensor([[5.0, 6.0]])
     state = json.loads(json.dumps(transform.fit(train)))
@@ -374,7 +373,8 @@ def test_one_hot_is_torchs_as_floats() -> None:
 def test_types_are_changed_and_scaled_as_torchvision_does() -> None:
     x = (images() * 255).to(torch.uint8)
     y = applied(made("ToDtype", "float32", True), x)
-    assert torch.equal(y, vision.ToDtype(torch.float32, scale=True)(x))
+    assert torch.equal(y, x / 255)
+    assert torch.allclose(y, vision.ToDtype(torch.float32, scale=True)(x))  # which multiplies by 1 / 255
     assert torch.equal(applied(made("ToDtype", "int64"), x), x.long())
 
 
@@ -591,7 +591,7 @@ def test_what_draws_says_so_and_nothing_else_does() -> None:
         cls = registry.find("transform", name)
         assert cls is not None
         required = {n: _filled(f.kind) for n, f in cls.fields.items() if f.required}
-        transform = cls(**required)
+        transform = cls(**required | ({"min": 0.5} if name == "Clamp" else {}))
         for batch in (x, torch.tensor([0, 1, 2]), sound, spectrogram):
             try:
                 transform.infer(typed(batch))

@@ -16,10 +16,10 @@ from nnspec.types import TensorType
 class NPY(Dataset):
     """Files written by `numpy.save`, an array each; each is a field, samples first.
 
-    `NPY((image="x.npy", label="y.npy"))` has the fields `image` and `label`; `NPY("pixels.npy")` has one, which is called
-    as the file is. All must have as many samples. Elements keep their type, but for float64, which becomes float32,
-    and uint16 and uint32, which become int64. Arrays of objects are refused: nothing is ever unpickled. A file of more
-    than 64 MiB is not read but mapped, so that it may be larger than memory. The format is numpy's NEP 1.
+    `NPY((image="x.npy", label="y.npy"))` has the fields `image` and `label`; `NPY("pixels.npy")` has one, which is
+    called as the file is. All must have as many samples. Elements keep their type, but for float64, which becomes
+    float32, and uint16 and uint32, which become int64. Arrays of objects are refused: nothing is ever unpickled. A file
+    of more than 64 MiB is not read but mapped, so that it may be larger than memory. The format is numpy's NEP 1.
     """
 
     path: str | dict[str, str] = arg(doc='the file, or one for each field: (image="x.npy", label="y.npy")')

@@ -32,7 +32,7 @@ class WAVFolder(Dataset):
     samples: int | None = arg(None, doc="numbers for each sound; none: as many as the longest has", ge=1)
     label: str | None = arg(
         None,
-        doc='where a name without .wav tells the class: "{}_*" is what stands before the first underscore',
+        doc='where a name without .wav tells the class: "(*)_*" is what stands before the first underscore',
         keyword=True,
     )
     channels: int = arg(1, doc="1, or as many as the files have", ge=1, le=64, keyword=True)
@@ -40,9 +40,9 @@ class WAVFolder(Dataset):
 
     def check(self) -> None:
         """Raise `SettingError` for a pattern that tells nothing."""
-        if self.label is not None and self.label.count("{}") != 1:
+        if self.label is not None and not re.fullmatch(r"[^()]*\([^()]+\)[^()]*", self.label):
             raise SettingError(
-                f"the pattern `{self.label}` must have one `{{}}`, which stands for the class", at="label"
+                f"the pattern `{self.label}` has no part in parentheses, or several: it is the class", at="label"
             )
 
     def types(self, base: Path) -> dict[str, TensorType]:
@@ -116,9 +116,8 @@ class WAVFolder(Dataset):
 
 def _by_name(found: Found, pattern: str) -> Found:
     """Classes told by the names of files."""
-    parts = re.split(r"(\{\}|\*|\?)", pattern)
-    wild = {"{}": "(.+?)", "*": ".*", "?": "."}
-    matcher = re.compile("".join(wild.get(part) or re.escape(part) for part in parts), re.DOTALL)
+    wild = {"(": "(", ")": ")", "*": ".*?", "?": "."}
+    matcher = re.compile("".join(wild.get(part) or re.escape(part) for part in pattern), re.DOTALL)
     words = []
     for file in found.files:
         match = matcher.fullmatch(file.stem)
@@ -126,7 +125,7 @@ def _by_name(found: Found, pattern: str) -> Found:
             raise DataError(
                 f"the name of {file.name} does not fit the pattern `{pattern}`",
                 at="label",
-                helps=("`{}` is the class, `*` anything, `?` one character; `.wav` is left out",),
+                helps=("`*` is anything, `?` one character, what is in parentheses the class; `.wav` is left out",),
             )
         words.append(match.group(1))
     classes = _sorted_words(set(words))

@@ -27,8 +27,9 @@ class CSV(Tabular):
     target's are never filled; a mean, median or most frequent value is that of all rows.
 
     Words of `one_hot` columns are looked for in the whole file when the spec is checked, unless `words` gives them; a
-    word that is none of those given is a fault. UTF-8, quoting as in RFC 4180. The table is read row by row and held in memory in the
-    types of its fields, at most 16 GiB; for more, write arrays: `NPY`, `Safetensors`.
+    word that is none of those given is a fault. UTF-8, quoting as in RFC 4180, packed if the name ends in .gz. It is
+    read some rows at a time and held in memory in the types of its fields, at most 16 GiB; for more, write arrays:
+    `NPY`, `Safetensors`.
     """
 
     delimiter: str | None = arg(None, doc='what splits columns; none: a tab for .tsv, else ","', keyword=True)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from nnspec.arguments import arg
 from nnspec.suggest import suggest
 from nnspec.training.dataset import Array, Dataset, Lazy, Loaded, check_size, field_type
-from nnspec.training.fault import DataError, MissingData
+from nnspec.training.fault import DataError, MissingData, SettingError
+from nnspec.training.pictures import need_pillow, to_array
 from nnspec.types import TensorType
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ _PIECE = 4096
 
 _ELEMENTS = {
     **{name: name for name in ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32")},
-    **{"uint16": "int64", "uint32": "int64", "float64": "float32"},
+    "uint16": "int64",
+    "uint32": "int64",
+    "float64": "float32",
 }
 """Element type of a field for that of a column."""
 
@@ -36,8 +39,9 @@ class HuggingFace(Dataset):
 
     Each column of numbers is a field of its name: numbers keep their type, but for float64, which becomes float32, and
     uint16 and uint32, which become int64; `ClassLabel` is int64 with the names of its classes; arrays and lists are
-    fields where their lengths are fixed. `columns` chooses some of them, and calls them as one likes. Text, pictures
-    and sound, and lists of any length, are left out, and a note says so.
+    fields where their lengths are fixed; pictures are [channels, height, width] from 0 to 1, by Pillow, of one size.
+    `columns` chooses some of them, and calls them as one likes. Text, sound, and lists of any length are left out, and
+    a note says so.
 
     Needs `datasets` (`pip install datasets`) to be loaded. The types of a folder's fields are in it, so that a spec is
     checked without; those of a name are known when it is loaded, which downloads it unless it is in the cache
@@ -49,6 +53,21 @@ class HuggingFace(Dataset):
     columns: dict[str, str] = arg({}, doc='the fields and their columns: (x="measures"); none: all columns')
     validation: str | None = arg(None, doc="the part that is validated on, if there is one", keyword=True)
     config: str | None = arg(None, doc="which of the data sets under a name", keyword=True)
+    size: int | tuple[int, int] | None = arg(
+        None,
+        doc="height and width that pictures are brought to; none: that of the first",
+        ge=1,
+        le=65_536,
+        keyword=True,
+    )
+    channels: int | None = arg(
+        None, doc="1 for grey pictures, 3 for red, green and blue; none: as the first", ge=1, le=4, keyword=True
+    )
+
+    def check(self) -> None:
+        """Raise `SettingError` for arguments that do not go together."""
+        if self.channels == 2:
+            raise SettingError("a picture has 1, 3 or 4 channels", at="channels")
 
     def schema(self, base: Path) -> dict[str, TensorType] | None:
         return super().schema(base) if self._folder(base) is not None else None
@@ -58,12 +77,12 @@ class HuggingFace(Dataset):
         features = _saved_features(folder, self.split) if folder is not None else None
         if features is None:
             features = _features_of(self._part(base, self.split))
-        return {name: type_ for name, (_, type_) in self._chosen(features)[0].items()}
+        return {name: type_ for name, (_, type_) in self._chosen(features, base)[0].items()}
 
     def load(self, base: Path) -> Loaded:
         part = self._part(base, self.split)
         features = _features_of(part)
-        chosen, left = self._chosen(features)
+        chosen, left = self._chosen(features, base)
         fields = self._fields(part, chosen)
         validation = None if self.validation is None else self._fields(self._part(base, self.validation), chosen)
         classes = {
@@ -74,19 +93,42 @@ class HuggingFace(Dataset):
         shown = ", ".join(f"`{name[:60]}`" for name in left[:20])
         notes = (f"left out of {self.path}: columns that no field can be ({shown})",) * bool(left)
         origins = {name: f"column `{column}` of {self.path}" for name, (column, _) in chosen.items()}
-        return Loaded(fields, notes, classes, origins, validation=validation)
+        divisor = {name: 255.0 for name, field in fields.items() if isinstance(field, _Pictures)}
+        return Loaded(fields, notes, classes, origins, divisor, validation)
 
     def _fields(self, part: Any, chosen: Mapping[str, tuple[str, TensorType]]) -> dict[str, Array]:
         fields: dict[str, Array] = {}
         for name, (column, type_) in chosen.items():
             if column not in part.column_names:
                 raise DataError(f"a part of {self.path} has no column `{column}`", at="validation")
-            fields[name] = _Rows(part, column, type_, self.path)
+            if part.features[column].__class__.__name__ == "Image":
+                fields[name] = _Pictures(part, column, type_, self.path, resized=self.size is not None)
+            else:
+                fields[name] = _Rows(part, column, type_, self.path)
         return fields
 
-    def _chosen(self, features: Mapping[str, Feature]) -> tuple[dict[str, tuple[str, TensorType]], list[str]]:
+    def _picture_type(self, column: str, base: Path) -> TensorType:
+        """What is not given is as the first picture has it."""
+        size = (self.size, self.size) if isinstance(self.size, int) else self.size
+        channels = self.channels
+        if size is None or channels is None:
+            need_pillow("HuggingFace")
+            part = self._part(base, self.split)
+            if not len(part) or part[0][column] is None:
+                raise DataError(f"column `{column}` of {self.path} does not begin with a picture", at="path")
+            first = part[0][column]
+            size = size or (first.height, first.width)
+            channels = channels or (1 if len(first.getbands()) == 1 and first.mode != "P" else 3)
+        return field_type("float32", channels, *size)
+
+    def _chosen(
+        self, features: Mapping[str, Feature], base: Path
+    ) -> tuple[dict[str, tuple[str, TensorType]], list[str]]:
         """Each field's column and type, and the columns that are left out."""
         types = {name: _type_of(feature) for name, feature in features.items()}
+        for name in self.columns.values() or types:
+            if features.get(name, {}).get("_type") == "Image":
+                types[name] = self._picture_type(name, base)
         for wanted in self.columns.values():
             if wanted not in types:
                 near = suggest(wanted, types)
@@ -162,7 +204,9 @@ class _Rows(Lazy):
         flat = column
         while True:
             if flat.null_count:
-                missing = next(i for i, value in zip(indices.tolist(), column.to_pylist(), strict=True) if _has_gap(value))
+                missing = next(
+                    i for i, value in zip(indices.tolist(), column.to_pylist(), strict=True) if _has_gap(value)
+                )
                 raise DataError(f"row {missing:,} (from 0) of {self.source} has no value in column `{self.column}`")
             if hasattr(flat, "storage"):
                 flat = flat.storage
@@ -175,6 +219,46 @@ class _Rows(Lazy):
             raise DataError(f"column `{self.column}` of {self.source} has rows of another shape than {self.shape[1:]}")
         with np.errstate(over="ignore"):  # what is infinite afterwards is reported with its sample
             return values.astype(self.dtype).reshape(len(indices), *self.shape[1:])
+
+
+class _Pictures(_Rows):
+    """A column of pictures, unpacked when they are asked for."""
+
+    def __init__(self, part: Any, column: str, type_: TensorType, source: str, *, resized: bool) -> None:
+        import numpy as np
+
+        super().__init__(part, column, type_, source)
+        self.resized = resized
+        self.part, self.dtype = part.select_columns([column]), np.dtype("uint8")
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        found = np.empty((len(indices), *self.shape[1:]), dtype=np.uint8)
+        for at, i in enumerate(indices.tolist()):
+            found[at] = self._picture(i)
+        return found
+
+    def _picture(self, i: int) -> np.ndarray:
+        _, channels, height, width = self.shape
+        try:
+            image = self.part[i][self.column]
+            if image is not None:
+                array = to_array(image, (height, width) if self.resized else None, channels, "stretch")
+        except Exception as fault:  # what Pillow and `datasets` raise for damaged pictures
+            raise DataError(
+                f"row {i:,} (from 0) of {self.source} is no picture that can be read", notes=(str(fault)[:200],)
+            ) from None
+        if image is None:
+            raise DataError(f"row {i:,} (from 0) of {self.source} has no picture in column `{self.column}`")
+        if array.shape != self.shape[1:]:
+            raise DataError(
+                f"the pictures in {self.source} are not of one size: the first is {height} x {width}, and that of row "
+                f"{i:,} is {array.shape[1]} x {array.shape[2]}",
+                at="path",
+                helps=(f"size=({height}, {width}) brings them to one",),
+            )
+        return array
 
 
 def _has_gap(value: Any) -> bool:

@@ -19,8 +19,8 @@ class Parquet(Tabular):
     what its value looks like: "3", "True".
 
     Needs pyarrow (`pip install pyarrow`) to read the rows; a spec is checked without it, unless words have to be
-    counted: for `one_hot` and a target that is text, where `words` does not give them. Rows are read some thousands at a time and held in
-    memory in the types of their fields.
+    counted: for `one_hot` and a target that is text, where `words` does not give them. Rows are read some thousands at
+    a time and held in memory in the types of their fields.
     """
 
     def table(self, base: Path) -> Table:

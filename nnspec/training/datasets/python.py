@@ -29,7 +29,7 @@ class Python(Dataset):
     PYTHONPATH.
     """
 
-    runs_code: ClassVar[bool] = True
+    runs_code: ClassVar[str] = "origin"
 
     origin: str = arg(doc='where the class is: "package.module:Class"')
     of: dict[str, str] = arg(doc='the types of its fields: (x="float[N, 3]", label="int[N]")')
@@ -67,7 +67,9 @@ class Python(Dataset):
                 f"Python finds no module `{fault.name}`",
                 code="NNS601",
                 at="origin",
-                notes=("it is looked for as `import` does: among installed packages, and in the folders of PYTHONPATH",),
+                notes=(
+                    "it is looked for as `import` does: among installed packages, and in the folders of PYTHONPATH",
+                ),
             ) from None
         except AttributeError:
             raise DataError(f"the Python module `{home}` has no `{name}`", at="origin") from None
@@ -134,8 +136,8 @@ class _Field(Lazy):
             found = np.asarray(value)
             if found.shape != self.shape[1:] or not np.can_cast(found.dtype, self.dtype, "same_kind"):
                 raise DataError(
-                    f"`{self.name}` of sample {i:,} of `{self.samples.origin}` is {found.dtype}{list(found.shape)}, and "
-                    f"the spec says {self.dtype}{list(self.shape[1:])}",
+                    f"`{self.name}` of sample {i:,} of `{self.samples.origin}` is {found.dtype}{list(found.shape)}, "
+                    f"and the spec says {self.dtype}{list(self.shape[1:])}",
                     code="NNS604",
                 )
             array[at] = found

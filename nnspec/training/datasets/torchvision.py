@@ -64,7 +64,7 @@ class Torchvision(Dataset):
         cls = _class(self.name)
         try:
             return cls(**self._arguments(cls, base))
-        except (RuntimeError, OSError) as error:
+        except (RuntimeError, OSError, ImportError) as error:
             helps = () if self.download else ("download=true fetches the files", "root=... says where they are")
             raise MissingData(
                 f"torchvision cannot open {self.name} in `{self.root}`",
@@ -112,6 +112,7 @@ def _class(name: str) -> type:
         for each in torchvision.datasets.__all__
         if inspect.isclass(cls := getattr(torchvision.datasets, each))
         and issubclass(cls, torchvision.datasets.VisionDataset)
+        and cls is not torchvision.datasets.VisionDataset
     }
     if name not in found:
         near = suggest(name, found)

@@ -51,6 +51,7 @@ class Comparison(Metric):
         if preds.dtype != "bool":
             preds = expect_float(self, preds)
         task = self._task(rules, preds, target)
+        preds = expect_float(self, preds) if task == "multiclass" else preds
         wanted = (preds.dims[0], *preds.dims[2:]) if task == "multiclass" else preds.dims
         _require_shape(self, rules, target, wanted)
         self._check_arguments(task, preds)
@@ -134,6 +135,12 @@ class Comparison(Metric):
         if types[0].dtype == "bool":
             return lambda p, t: (p.long(), target(t))
         return lambda p, t: ((p > threshold).long(), target(t))
+
+    def halves(self, types: Sequence[TensorType]) -> bool:
+        """As in `Metric`: a threshold that was left at its default."""
+        return (
+            self.task_of(types) != "multiclass" and "threshold" in self.fields and "threshold" not in dict(self.given())
+        )
 
     def meter(self, types: Sequence[TensorType], device: Any) -> Any:
         return self.counted(types, device)

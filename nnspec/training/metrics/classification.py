@@ -8,23 +8,23 @@ from typing import Any, ClassVar, Literal
 from nnspec.arguments import arg
 from nnspec.dims import Size
 from nnspec.layer import Example, Rules, ShapeError
-from nnspec.layers._expect import expect_float, expect_tensor
+from nnspec.training.metric import example
 from nnspec.training.metrics._tasks import Classified, Comparison
 from nnspec.types import TensorType
 
-_CLASSES = {"preds": "float[N, 10]", "target": "int[N]"}
-_PIXELS = {"preds": "float[N, 5, H, W]", "target": "int[N, H, W]"}
-_LABELS = {"preds": "float[N, 4]", "target": "int[N, 4]"}
-_YES = {"preds": "float[N, 1]", "target": "float[N, 1]"}
+_CLASSES = ("float[N, 10]", "int[N]")
+_PIXELS = ("float[N, 5, H, W]", "int[N, H, W]")
+_LABELS = ("float[N, 4]", "int[N, 4]")
+_YES = ("float[N, 1]", "float[N, 1]")
 
 
 def _examples(call: str, *more: Example) -> tuple[Example, ...]:
     """A call without arguments for one class of several, for each pixel, and for a yes or no."""
-    return tuple(Example(call, onnx=False, **types) for types in (_CLASSES, _PIXELS, _YES)) + more
+    return tuple(example(call, *types) for types in (_CLASSES, _PIXELS, _YES)) + more
 
 
 def _labels(call: str) -> Example:
-    return Example(call, onnx=False, **_LABELS)
+    return example(call, *_LABELS)
 
 
 class accuracy(Classified):
@@ -39,8 +39,8 @@ class accuracy(Classified):
     kind = "Accuracy"
     examples = _examples(
         "accuracy(preds, target)",
-        Example("accuracy(preds, target, top_k=5)", onnx=False, **_CLASSES),
-        Example('accuracy(preds, target, average="macro")', onnx=False, **_CLASSES),
+        example("accuracy(preds, target, top_k=5)", *_CLASSES),
+        example('accuracy(preds, target, average="macro")', *_CLASSES),
         _labels('accuracy(preds, target, task="multilabel")'),
     )
 
@@ -126,7 +126,7 @@ class precision(_Averaged):
     kind = "Precision"
     examples = _examples(
         "precision(preds, target)",
-        Example('precision(preds, target, average="macro", top_k=2)', onnx=False, **_CLASSES),
+        example('precision(preds, target, average="macro", top_k=2)', *_CLASSES),
         _labels('precision(preds, target, task="multilabel", average="macro")'),
     )
 
@@ -137,7 +137,7 @@ class recall(_Averaged):
     kind = "Recall"
     examples = _examples(
         "recall(preds, target)",
-        Example('recall(preds, target, average="weighted")', onnx=False, **_CLASSES),
+        example('recall(preds, target, average="weighted")', *_CLASSES),
         _labels('recall(preds, target, task="multilabel", average="none")[0]'),
     )
 
@@ -161,7 +161,9 @@ class hamming_distance(_Averaged):
 
     higher_is_better = False
     kind = "HammingDistance"
-    examples = _examples("hamming_distance(preds, target)", _labels('hamming_distance(preds, target, task="multilabel")'))
+    examples = _examples(
+        "hamming_distance(preds, target)", _labels('hamming_distance(preds, target, task="multilabel")')
+    )
 
 
 class f1_score(_Averaged):
@@ -172,7 +174,7 @@ class f1_score(_Averaged):
     kind = "F1Score"
     examples = _examples(
         "f1_score(preds, target)",
-        Example('f1_score(preds, target, average="macro")', onnx=False, **_CLASSES),
+        example('f1_score(preds, target, average="macro")', *_CLASSES),
         Example("f1_score(score, label, threshold=0)", score="float[N]", label="int[N]", onnx=False),
         _labels('f1_score(preds, target, task="multilabel", average="macro")'),
     )
@@ -213,7 +215,7 @@ class cohen_kappa(Classified):
     kind = "CohenKappa"
     examples = _examples(
         "cohen_kappa(preds, target)",
-        Example('cohen_kappa(preds, target, weights="quadratic")', onnx=False, **_CLASSES),
+        example('cohen_kappa(preds, target, weights="quadratic")', *_CLASSES),
     )
 
 
@@ -240,7 +242,7 @@ class exact_match(Classified):
     higher_is_better = True
     kind = "ExactMatch"
     examples = (
-        Example("exact_match(preds, target)", onnx=False, **_PIXELS),
+        example("exact_match(preds, target)", *_PIXELS),
         _labels('exact_match(preds, target, task="multilabel")'),
     )
 
@@ -262,8 +264,8 @@ class confusion_matrix(Classified):
     tasks = ("binary", "multiclass")
     kind = "ConfusionMatrix"
     examples = (
-        Example("confusion_matrix(preds, target)[0, 1]", onnx=False, **_CLASSES),
-        Example('confusion_matrix(preds, target, normalize="true")[1, 0]', onnx=False, **_YES),
+        example("confusion_matrix(preds, target)[0, 1]", *_CLASSES),
+        example('confusion_matrix(preds, target, normalize="true")[1, 0]', *_YES),
     )
 
     def _result(self, task: str, preds: TensorType) -> tuple[Size, ...]:

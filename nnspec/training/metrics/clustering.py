@@ -8,11 +8,11 @@ from typing import Any, Literal
 from nnspec.arguments import arg
 from nnspec.layer import Example, Rules, ShapeError
 from nnspec.layers._expect import expect_tensor
-from nnspec.training.metric import Metric
+from nnspec.training.metric import Metric, example
 from nnspec.training.metrics._tasks import whole_numbers
 from nnspec.types import TensorType, is_int
 
-_GROUPS = {"preds": "float[N, 4]", "target": "int[N]"}
+_GROUPS = ("float[N, 4]", "int[N]")
 
 
 class _Groups(Metric):
@@ -44,7 +44,7 @@ class _Groups(Metric):
 
 
 def _example(name: str) -> tuple[Example, ...]:
-    return (Example(f"{name}(argmax(preds, dim=1), target)", onnx=False, **_GROUPS),)
+    return (example(f"{name}(argmax(preds, dim=1), target)", *_GROUPS),)
 
 
 class rand_score(_Groups):

@@ -7,13 +7,13 @@ from typing import Any, Literal
 
 from nnspec.arguments import arg
 from nnspec.dims import Size
-from nnspec.layer import Example
+from nnspec.training.metric import example
 from nnspec.training.metrics._tasks import Classified
 from nnspec.types import TensorType
 
-_CLASSES = {"preds": "float[N, 10]", "target": "int[N]"}
-_LABELS = {"preds": "float[N, 4]", "target": "int[N, 4]"}
-_YES = {"preds": "float[N]", "target": "float[N]"}
+_CLASSES = ("float[N, 10]", "int[N]")
+_LABELS = ("float[N, 4]", "int[N, 4]")
+_YES = ("float[N]", "float[N]")
 
 
 class _Curve(Classified):
@@ -39,6 +39,10 @@ class _Curve(Classified):
         given = options.get("thresholds")
         return options | {"thresholds": list(given)} if isinstance(given, tuple) else options
 
+    def wants_probabilities(self, types: Sequence[TensorType]) -> bool:
+        """As in `Metric`: ranks do where there is only one yes, and no threshold."""
+        return self.thresholds is not None or self.task_of(types) == "multiclass"
+
     def meter(self, types: Sequence[TensorType], device: Any) -> Any:
         from nnspec.training.borrowed import Gathered
 
@@ -60,9 +64,9 @@ class auroc(_Curve):
 
     kind = "AUROC"
     examples = (
-        Example("auroc(preds, target)", onnx=False, **_YES),
-        Example("auroc(softmax(preds, dim=1), target)", onnx=False, **_CLASSES),
-        Example('auroc(preds, target, task="multilabel")', onnx=False, **_LABELS),
+        example("auroc(preds, target)", *_YES),
+        example("auroc(softmax(preds, dim=1), target)", *_CLASSES),
+        example('auroc(preds, target, task="multilabel")', *_LABELS),
     )
 
 
@@ -73,9 +77,9 @@ class average_precision(_Curve):
 
     kind = "AveragePrecision"
     examples = (
-        Example("average_precision(preds, target)", onnx=False, **_YES),
-        Example("average_precision(softmax(preds, dim=1), target, thresholds=100)", onnx=False, **_CLASSES),
-        Example('average_precision(preds, target, task="multilabel", average="micro")', onnx=False, **_LABELS),
+        example("average_precision(preds, target)", *_YES),
+        example("average_precision(softmax(preds, dim=1), target, thresholds=100)", *_CLASSES),
+        example('average_precision(preds, target, task="multilabel", average="micro")', *_LABELS),
     )
 
 
@@ -87,8 +91,8 @@ class logauc(_Curve):
 
     kind = "LogAUC"
     examples = (
-        Example("logauc(preds, target)", onnx=False, **_YES),
-        Example('logauc(softmax(preds, dim=1), target, average="macro")', onnx=False, **_CLASSES),
+        example("logauc(preds, target)", *_YES),
+        example('logauc(softmax(preds, dim=1), target, average="macro")', *_CLASSES),
     )
 
 
@@ -98,7 +102,7 @@ class eer(_Curve):
     higher_is_better = False
     tasks = ("binary", "multilabel")
     kind = "EER"
-    examples = (Example("eer(preds, target)", onnx=False, **_YES),)
+    examples = (example("eer(preds, target)", *_YES),)
 
     def _result(self, task: str, preds: TensorType) -> tuple[Size, ...]:
         return () if task == "binary" else (self._count(preds),)
@@ -115,14 +119,18 @@ class calibration_error(Classified):
     higher_is_better = False
     kind = "CalibrationError"
     examples = (
-        Example("calibration_error(sigmoid(preds), target)", onnx=False, **_YES),
-        Example('calibration_error(softmax(preds, dim=1), target, norm="max")', onnx=False, **_CLASSES),
+        example("calibration_error(sigmoid(preds), target)", *_YES),
+        example('calibration_error(softmax(preds, dim=1), target, norm="max")', *_CLASSES),
     )
 
     def prepare(self, types: Sequence[TensorType]) -> Callable[..., tuple[Any, Any]]:
         """Probabilities stay what they are."""
         of_target = super().prepare(types)
         return lambda p, t: (p.float(), of_target(p, t)[1])
+
+    def wants_probabilities(self, types: Sequence[TensorType]) -> bool:
+        """As in `Metric`."""
+        return True
 
     def meter(self, types: Sequence[TensorType], device: Any) -> Any:
         return self.counted(types, device, bounded=True)

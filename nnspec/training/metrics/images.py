@@ -8,10 +8,11 @@ from typing import Any, Literal
 from nnspec.arguments import arg
 from nnspec.dims import Size
 from nnspec.layer import Example, Rules, ShapeError
+from nnspec.training.metric import example
 from nnspec.training.metrics._pairs import Flat, Paired
 from nnspec.types import TensorType
 
-_IMAGES = {"preds": "float[N, 3, 32, 32]", "target": "float[N, 3, 32, 32]"}
+_IMAGES = ("float[N, 3, 32, 32]", "float[N, 3, 32, 32]")
 
 
 class peak_signal_noise_ratio(Flat):
@@ -23,7 +24,7 @@ class peak_signal_noise_ratio(Flat):
     module = "image"
     higher_is_better = True
     kind = "PeakSignalNoiseRatio"
-    examples = (Example("peak_signal_noise_ratio(preds, target, data_range=1.0)", onnx=False, **_IMAGES),)
+    examples = (example("peak_signal_noise_ratio(preds, target, data_range=1.0)", *_IMAGES),)
 
 
 class _Images(Paired):
@@ -63,9 +64,7 @@ class structural_similarity_index_measure(_Images):
     k1: float = arg(0.01, gt=0, doc="a small number for means")
     k2: float = arg(0.03, gt=0, doc="a small number for variances")
 
-    examples = (
-        Example("structural_similarity_index_measure(preds, target, data_range=1.0)", onnx=False, **_IMAGES),
-    )
+    examples = (example("structural_similarity_index_measure(preds, target, data_range=1.0)", *_IMAGES),)
 
     def infer(self, rules: Rules, preds: Any, target: Any) -> TensorType:
         result = super().infer(rules, preds, target)
@@ -111,7 +110,7 @@ class universal_image_quality_index(_Images):
     kernel_size: tuple[int, int] = arg((11, 11), ge=1, doc="height and width of a neighbourhood")
     sigma: tuple[float, float] = arg((1.5, 1.5), gt=0, doc="its deviation in either direction")
 
-    examples = (Example("universal_image_quality_index(preds, target)", onnx=False, **_IMAGES),)
+    examples = (example("universal_image_quality_index(preds, target)", *_IMAGES),)
 
     def infer(self, rules: Rules, preds: Any, target: Any) -> TensorType:
         result = super().infer(rules, preds, target)
@@ -123,7 +122,7 @@ class spectral_angle_mapper(_Images):
     """The angle between pixels as vectors of their channels."""
 
     higher_is_better = False
-    examples = (Example("spectral_angle_mapper(preds, target)", onnx=False, **_IMAGES),)
+    examples = (example("spectral_angle_mapper(preds, target)", *_IMAGES),)
 
 
 class error_relative_global_dimensionless_synthesis(_Images):
@@ -132,4 +131,4 @@ class error_relative_global_dimensionless_synthesis(_Images):
     ratio: float = arg(4.0, gt=0, doc="of the resolutions")
 
     higher_is_better = False
-    examples = (Example("error_relative_global_dimensionless_synthesis(preds, target)", onnx=False, **_IMAGES),)
+    examples = (example("error_relative_global_dimensionless_synthesis(preds, target)", *_IMAGES),)

@@ -8,20 +8,21 @@ from typing import Any, Literal
 from nnspec.arguments import arg
 from nnspec.dims import Size
 from nnspec.layer import Example, ShapeError
+from nnspec.training.metric import example
 from nnspec.training.metrics._pairs import Columns, Flat, Paired
 from nnspec.types import TensorType
 
-_VECTOR = {"preds": "float[N]", "target": "float[N]"}
-_COLUMNS = {"preds": "float[N, 3]", "target": "float[N, 3]"}
+_VECTOR = ("float[N]", "float[N]")
+_COLUMNS = ("float[N, 3]", "float[N, 3]")
 
 
 def _examples(call: str) -> tuple[Example, ...]:
-    return (Example(call, onnx=False, **_VECTOR),)
+    return (example(call, *_VECTOR),)
 
 
 def _of_columns(call: str) -> tuple[Example, ...]:
     """For one number a sample, and for several, each a metric of its own."""
-    return (*_examples(call), Example(f"{call}[0]", onnx=False, **_COLUMNS))
+    return (*_examples(call), example(f"{call}[0]", *_COLUMNS))
 
 
 class mean_squared_error(Flat):
@@ -32,7 +33,7 @@ class mean_squared_error(Flat):
     higher_is_better = False
     examples = (
         *_examples("mean_squared_error(preds, target)"),
-        Example("mean_squared_error(preds, target, squared=false)", onnx=False, **_COLUMNS),
+        example("mean_squared_error(preds, target, squared=false)", *_COLUMNS),
     )
 
     def meter(self, types: Sequence[TensorType], device: Any) -> Any:
@@ -116,7 +117,7 @@ class tweedie_deviance_score(Flat):
     kind = "TweedieDevianceScore"
     examples = (
         *_examples("tweedie_deviance_score(preds, target)"),
-        Example("tweedie_deviance_score(exp(preds), exp(target), power=2.0)", onnx=False, **_VECTOR),
+        example("tweedie_deviance_score(exp(preds), exp(target), power=2.0)", *_VECTOR),
     )
 
 
@@ -149,7 +150,7 @@ class relative_squared_error(Columns):
     kind = "RelativeSquaredError"
     examples = (
         *_examples("relative_squared_error(preds, target)"),
-        Example("relative_squared_error(preds, target)", onnx=False, **_COLUMNS),
+        example("relative_squared_error(preds, target)", *_COLUMNS),
     )
 
     def _result(self, preds: TensorType) -> tuple[Size, ...]:
@@ -180,8 +181,8 @@ class r2_score(_Explained):
     kind = "R2Score"
     examples = (
         *_examples("r2_score(preds, target)"),
-        Example('r2_score(preds, target, multioutput="variance_weighted")', onnx=False, **_COLUMNS),
-        Example('r2_score(preds, target, multioutput="raw_values")[2]', onnx=False, **_COLUMNS),
+        example('r2_score(preds, target, multioutput="variance_weighted")', *_COLUMNS),
+        example('r2_score(preds, target, multioutput="raw_values")[2]', *_COLUMNS),
     )
 
 
@@ -191,7 +192,7 @@ class explained_variance(_Explained):
     kind = "ExplainedVariance"
     examples = (
         *_examples("explained_variance(preds, target)"),
-        Example("explained_variance(preds, target)", onnx=False, **_COLUMNS),
+        example("explained_variance(preds, target)", *_COLUMNS),
     )
 
 
@@ -204,7 +205,7 @@ class pearson_corrcoef(Columns):
 
 
 class spearman_corrcoef(Columns):
-    """The correlation of the ranks of predictions and targets; all of an epoch are kept for it."""
+    """The correlation of the ranks of predictions and targets; all samples are kept."""
 
     higher_is_better = True
     kind = "SpearmanCorrCoef"
@@ -212,7 +213,7 @@ class spearman_corrcoef(Columns):
 
 
 class kendall_rank_corrcoef(Columns):
-    """How many pairs of samples are in the right order, less those in the wrong one; all of an epoch are kept for it."""
+    """How many pairs of samples are in the right order, less those in the wrong one; all samples are kept."""
 
     variant: Literal["a", "b", "c"] = arg("b", doc="how ties count")
 
@@ -256,13 +257,11 @@ class kl_divergence(_Divergence):
     """The Kullback-Leibler divergence of the second distribution from the first, in nats."""
 
     kind = "KLDivergence"
-    examples = (Example("kl_divergence(softmax(preds, dim=1), softmax(target, dim=1))", onnx=False, **_COLUMNS),)
+    examples = (example("kl_divergence(softmax(preds, dim=1), softmax(target, dim=1))", *_COLUMNS),)
 
 
 class jensen_shannon_divergence(_Divergence):
     """The Jensen-Shannon divergence of two distributions, in nats."""
 
     kind = "JensenShannonDivergence"
-    examples = (
-        Example("jensen_shannon_divergence(softmax(preds, dim=1), softmax(target, dim=1))", onnx=False, **_COLUMNS),
-    )
+    examples = (example("jensen_shannon_divergence(softmax(preds, dim=1), softmax(target, dim=1))", *_COLUMNS),)

@@ -7,11 +7,12 @@ from typing import Any, Literal
 
 from nnspec.arguments import arg
 from nnspec.dims import Size
-from nnspec.layer import Example, Rules, ShapeError
+from nnspec.layer import Rules, ShapeError
+from nnspec.training.metric import example
 from nnspec.training.metrics._tasks import Comparison
 from nnspec.types import TensorType
 
-_PIXELS = {"preds": "float[N, 5, 8, 8]", "target": "int[N, 8, 8]"}
+_PIXELS = ("float[N, 5, 8, 8]", "int[N, 8, 8]")
 
 
 class _Regions(Comparison):
@@ -50,8 +51,8 @@ class dice_score(_Regions):
 
     kind = "DiceScore"
     examples = (
-        Example("dice_score(preds, target)", onnx=False, **_PIXELS),
-        Example('dice_score(preds, target, aggregation_level="global")', onnx=False, **_PIXELS),
+        example("dice_score(preds, target)", *_PIXELS),
+        example('dice_score(preds, target, aggregation_level="global")', *_PIXELS),
     )
 
     def _result(self, task: str, preds: TensorType) -> tuple[Size, ...]:
@@ -65,7 +66,7 @@ class generalized_dice_score(_Regions):
     weight_type: Literal["square", "simple", "linear"] = arg("square", doc="how the size of a region counts")
 
     kind = "GeneralizedDiceScore"
-    examples = (Example("generalized_dice_score(preds, target)", onnx=False, **_PIXELS),)
+    examples = (example("generalized_dice_score(preds, target)", *_PIXELS),)
 
     def _result(self, task: str, preds: TensorType) -> tuple[Size, ...]:
         self._count(preds)
@@ -76,7 +77,7 @@ class mean_iou(_Regions):
     """The intersection over the union of both regions; the mean over classes and samples (`jaccard_index`: pixels)."""
 
     kind = "MeanIoU"
-    examples = (Example("mean_iou(preds, target)", onnx=False, **_PIXELS),)
+    examples = (example("mean_iou(preds, target)", *_PIXELS),)
 
     def _result(self, task: str, preds: TensorType) -> tuple[Size, ...]:
         self._count(preds)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nnspec.arguments import arg
-from nnspec.layer import Example
+from nnspec.training.metric import example
 from nnspec.training.metrics._pairs import Paired
 from nnspec.types import TensorType
 
-_SOUND = {"preds": "float[N, 1, 100]", "target": "float[N, 1, 100]"}
+_SOUND = ("float[N, 1, 100]", "float[N, 1, 100]")
 
 
 class _Sound(Paired):
@@ -29,14 +29,14 @@ class signal_noise_ratio(_Sound):
     zero_mean: bool = arg(False, doc="whether means are taken off first")
 
     kind = "SignalNoiseRatio"
-    examples = (Example("signal_noise_ratio(preds, target)", onnx=False, **_SOUND),)
+    examples = (example("signal_noise_ratio(preds, target)", *_SOUND),)
 
 
 class scale_invariant_signal_noise_ratio(_Sound):
     """The same, whatever the loudness of what was predicted, and without means."""
 
     kind = "ScaleInvariantSignalNoiseRatio"
-    examples = (Example("scale_invariant_signal_noise_ratio(preds, target)", onnx=False, **_SOUND),)
+    examples = (example("scale_invariant_signal_noise_ratio(preds, target)", *_SOUND),)
 
 
 class scale_invariant_signal_distortion_ratio(_Sound):
@@ -45,4 +45,4 @@ class scale_invariant_signal_distortion_ratio(_Sound):
     zero_mean: bool = arg(False, doc="whether means are taken off first")
 
     kind = "ScaleInvariantSignalDistortionRatio"
-    examples = (Example("scale_invariant_signal_distortion_ratio(preds, target)", onnx=False, **_SOUND),)
+    examples = (example("scale_invariant_signal_distortion_ratio(preds, target)", *_SOUND),)

@@ -26,7 +26,10 @@ def _range(value: float | tuple[float, ...], name: str) -> tuple[float, float]:
 
 
 class RandomRotation(Transform):
-    """Each image turned by an angle of its own; beyond its border is `fill`. As `torchvision.transforms.RandomRotation`."""
+    """Each image turned by an angle of its own; beyond its border is `fill`.
+
+    As `torchvision.transforms.RandomRotation`.
+    """
 
     random = True
 

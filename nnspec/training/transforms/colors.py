@@ -35,7 +35,7 @@ def _check_colours(name: str, type_: TensorType, *, grey_too: bool = True) -> in
 def grey(x: torch.Tensor) -> torch.Tensor:
     """One channel of light, weighed as the eye does."""
     red, green, blue = x.unbind(1)
-    return (0.2989 * red + 0.587 * green + 0.114 * blue).unsqueeze(1)
+    return red.mul(0.2989).add_(green, alpha=0.587).add_(blue, alpha=0.114).unsqueeze(1)
 
 
 def _blend(x: torch.Tensor, other: torch.Tensor | float, factor: torch.Tensor) -> torch.Tensor:

@@ -111,7 +111,7 @@ class RandomResizedCrop(Transform):
         """How much of each pixel of a row goes into each new one: [batch, wanted, size], as torch's kernels have it."""
         import torch
 
-        scale = (length / wanted).double()[:, None]
+        scale = (length / wanted)[:, None]
         wider = scale.clamp(min=1.0) if self.antialias else torch.ones_like(scale)
         reach = wider * (2 if self.interpolation == "bicubic" else 1)
         centre = (torch.arange(wanted) + 0.5) * scale
@@ -130,7 +130,7 @@ class RandomResizedCrop(Transform):
         if self.interpolation == "bilinear":
             place = place.clamp(min=0)
         base = place.floor()
-        shares = torch.zeros(*place.shape, at.shape[1], dtype=torch.float64)
+        shares = torch.zeros(*place.shape, at.shape[1])
         for step in (0, 1) if self.interpolation == "bilinear" else (-1, 0, 1, 2):
             pixel = (base + step).clamp(min=0).minimum((length - 1)[:, None])
             hit = at[:, None] == pixel[..., None]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnspec.arguments import arg
 from nnspec.training.fault import DataError, SettingError
-from nnspec.training.transform import Transform
+from nnspec.training.transform import Affine, Transform
 from nnspec.types import DType, TensorType, is_float, show_dtype
 
 if TYPE_CHECKING:
@@ -49,6 +49,9 @@ class Normalize(Transform):
                 raise SettingError(f"{len(value)} numbers are given, and the field has {has}", at=name)
         return type_
 
+    def affine(self, state: dict[str, Any]) -> Affine:
+        return Affine(self.mean, self.std)
+
     def apply(self, x: torch.Tensor, state: dict[str, Any], generator: torch.Generator | None) -> torch.Tensor:
         import torch
 
@@ -73,6 +76,9 @@ class Standardize(Transform):
         dims = [i for i in range(x.ndim) if i != 1]
         deviation, mean = torch.std_mean(x.double(), dim=dims, correction=0)
         return {"mean": mean.tolist(), "deviation": torch.where(deviation > 0, deviation, 1.0).tolist()}
+
+    def affine(self, state: dict[str, Any]) -> Affine:
+        return _measured(state)
 
     def apply(self, x: torch.Tensor, state: dict[str, Any], generator: torch.Generator | None) -> torch.Tensor:
         return _shifted(x, state["mean"], state["deviation"])
@@ -104,8 +110,16 @@ class MinMaxScale(Transform):
         width = torch.where(most > least, most - least, 1.0) / (self.high - self.low)
         return {"mean": (least - self.low * width).tolist(), "deviation": width.tolist()}
 
+    def affine(self, state: dict[str, Any]) -> Affine:
+        return _measured(state)
+
     def apply(self, x: torch.Tensor, state: dict[str, Any], generator: torch.Generator | None) -> torch.Tensor:
         return _shifted(x, state["mean"], state["deviation"])
+
+
+def _measured(state: dict[str, Any]) -> Affine:
+    mean, deviation = (tuple(v) if isinstance(v, list) else float(v) for v in (state["mean"], state["deviation"]))
+    return Affine(mean, deviation, "float64")
 
 
 def _shifted(x: torch.Tensor, mean: Any, deviation: Any) -> torch.Tensor:
