@@ -266,6 +266,8 @@ def _convert(kind: Kind, value: Any) -> Any:
             return tuple(_convert(inside[0], v) for v in value)
         if len(inside) == len(value):
             return tuple(_convert(k, v) for k, v in zip(inside, value, strict=True))
+    if word == "dict" and isinstance(value, (tuple, list)) and not value:
+        return {}  # `()` is an empty record as well
     if word == "dict" and isinstance(value, dict):
         return {name: _convert(inside[1], each) for name, each in value.items()}
     raise Misfit

@@ -8,7 +8,7 @@ body are applied after those of the bodies in it. A tied parameter goes by its c
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nnspec import ir
 
@@ -131,7 +131,8 @@ def trained(update: ir.Update, found: Found) -> Trained:
 
     A group that names an optimizer begins anew: what groups before it say was about another one.
     """
-    optimizer, settings, frozen, owner = update.optimizer, {}, False, None
+    optimizer, frozen, owner = update.optimizer, False, None
+    settings: dict[str, Any] = {}
     for number, group in enumerate(update.groups):
         if not applies(group, found):
             continue

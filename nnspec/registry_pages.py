@@ -158,6 +158,8 @@ def spell(value: Any) -> str:
         return f'"{value}"'
     if isinstance(value, tuple):
         return f"({', '.join(map(spell, value))}{',' if len(value) == 1 else ''})"
+    if isinstance(value, dict):
+        return f"({', '.join(f'{name}={spell(each)}' for name, each in value.items())})"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

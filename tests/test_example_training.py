@@ -14,6 +14,8 @@ from nnspec.compiler import Compiled, compile_text
 from nnspec.diagnostics import NnspecError
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+SHARED = EXAMPLES.parent.parent / "shared" / "data"
+"""Real data that may lie beside this checkout; tests that want it skip where it does not."""
 TRAINED = {
     "digits_cnn": ("val/accuracy", 0.95),
     "binary_classifier": ("val/binary_accuracy", 0.92),
@@ -71,6 +73,47 @@ def test_a_network_of_the_tutorial_learns_as_it_says(name: str, tmp_path: Path) 
 def test_the_autoencoder_paints_better_than_the_mean_digit(tmp_path: Path) -> None:
     _, result = compiler_run.train(compiled("autoencoder"), base=EXAMPLES, root=tmp_path)
     assert result.json()["best"]["val/loss"] < 0.03  # the mean digit is at 0.073
+
+
+def test_the_variational_autoencoder_paints_better_than_the_mean_digit(tmp_path: Path) -> None:
+    _, result = compiler_run.train(compiled("vae"), base=EXAMPLES, root=tmp_path)
+    best = result.json()["best"]
+    assert best["val/error"] < 0.035  # the mean digit is at 0.073
+    assert best["val/loss"] < 23.5
+
+
+REAL = {
+    "penguins": ("data/penguins.csv", "penguins.csv", 0.97),
+    "mnist_cnn": ("data/mnist", ".", 0.97),
+    "spoken_digits": ("data/fsdd", "fsdd", 0.90),
+}
+"""Where an example wants its files, where they lie in the shared folder, and the accuracy that it states."""
+
+
+def shared(wanted: str, given: str, folder: Path) -> None:
+    """Put shared files where an example looks for them, or skip the test."""
+    if not (SHARED / given).exists():
+        pytest.skip(f"{given} of the shared data is not beside this checkout")
+    place = folder / wanted
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(SHARED / given)
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_an_example_on_real_files_reaches_what_it_says(name: str, tmp_path: Path) -> None:
+    wanted, given, least = REAL[name]
+    shared(wanted, given, tmp_path)
+    _, result = compiler_run.train(compiled(name, tmp_path), base=tmp_path, root=tmp_path / "runs")
+    assert result.status == "finished"
+    assert result.json()["best"]["val/accuracy"] >= least
+
+
+@pytest.mark.slow
+def test_the_character_transformer_reads_shakespeare(tmp_path: Path) -> None:
+    shared("data/text.txt", "tinyshakespeare.txt", tmp_path)
+    _, result = compiler_run.train(compiled("char_transformer", tmp_path), base=tmp_path, root=tmp_path / "runs")
+    assert result.json()["best"]["val/loss"] < 1.8
+    assert result.seconds < 600
 
 
 def test_fashion_mnist_trains_on_files_of_its_format(tmp_path: Path) -> None:

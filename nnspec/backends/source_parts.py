@@ -1,4 +1,4 @@
-"""What a module computes besides its `forward`: several models that are trained have a method for each loss and metric."""
+"""What a module computes besides its `forward`: that of several models has a method for each loss and each metric."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nnspec.training.metric_cut import cut
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A Python method beside `forward`: what it is called, which of `Training.names` it takes, and its methods by mode."""
+    """A Python method beside `forward`: its name, which of `Training.names` it takes, and its methods by mode."""
 
     name: str
     takes: tuple[int, ...]
@@ -41,7 +41,9 @@ def with_parts(program: ir.Program, entry: ir.Entry) -> tuple[ir.Program, tuple[
             same = next((numbers[other] for other in numbers if graphs[other] is graph), None)
             if same is None:
                 same = len(methods)
-                methods.append(_method(training, entry, graph, takes, mode, single=len(set(map(id, graphs.values()))) < 2))
+                methods.append(
+                    _method(training, entry, graph, takes, mode, single=len(set(map(id, graphs.values()))) < 2)
+                )
             numbers[mode] = same
         parts.append(Part(name, takes, numbers))
     return replace(program, methods=tuple(methods)), tuple(parts)
@@ -62,7 +64,7 @@ def _names(training: ir.Training, module: ir.Module) -> list[str]:
 
 
 def _needed(training: ir.Training, graphs: Iterable[ir.Graph]) -> tuple[int, ...]:
-    """The positions in `names` that graphs use: values, the sizes that come with them, and the device of one of them."""
+    """The positions in `names` that graphs use: values, the sizes that come with them, and the device of one."""
     used: set[int] = set()
     for graph in graphs:
         nodes = [node for node in nodes_of(graph.nodes) if not isinstance(node, ir.Read)]
@@ -115,6 +117,4 @@ def _method(
     names = unique((training.names[at][1] for at in takes), set())
     whole = replace(graph, inputs=inputs)
     outputs = ("",) * len(graph.outputs)
-    return ir.Method(
-        entry.module, "both" if single else mode, tuple(names), outputs, tuple(found.values()), (), whole
-    )
+    return ir.Method(entry.module, "both" if single else mode, tuple(names), outputs, tuple(found.values()), (), whole)

@@ -65,10 +65,10 @@ CODES = (
         "NNS222",
         "Python code that was not allowed",
         """
-        An `extern block` names a class in Python. Building the model imports it, and whatever the module does happens
-        then, so it is refused unless the caller allows it: `--allow-extern` on the command line, `allow_extern=True`
-        in Python. Everything else in a spec is data, and never runs code. Checking, the summary and the emitted source
-        import nothing even then.
+        An `extern block` names a class in Python, and so does the data set `Python`. Building the model, or loading the
+        data, imports it, and whatever the module does happens then, so it is refused unless the
+        caller allows it: `--allow-extern` on the command line, `allow_extern=True` in Python. Everything else in a spec
+        is data, and never runs code. Checking, the summary and the emitted source import nothing even then.
         """,
         'extern block FeedForward(hidden) from "mine.layers:FeedForward" {\n'
         f"  input x: float[N, D]\n  output y: float[N, D]\n}}\n{_NET}",

@@ -58,7 +58,9 @@ train (G = Generator(), D = Critic()) {
 }
 """
 
-_AFRESH = _LATE.replace("loss      = mean(fake * fake)", "again     = randn(N, 4) -> G\n    loss      = mean(again * again)")
+_AFRESH = _LATE.replace(
+    "loss      = mean(fake * fake)", "again     = randn(N, 4) -> G\n    loss      = mean(again * again)"
+)
 
 CODES = (
     Code(

@@ -78,7 +78,8 @@ CODES = (
         "a package is not installed, or too old",
         """
         Some data sets come with packages that are installed apart: `pip install "nnspec[train]"` brings
-        scikit-learn, and `pip install "nnspec[metrics]"` torchmetrics, which works out most metrics. Some optimizers
+        scikit-learn, `nnspec[tables]` what reads Parquet files and `nnspec[hub]` Hugging Face's data sets, and
+        `pip install "nnspec[metrics]"` torchmetrics, which works out most metrics. Some optimizers
         came with a torch that is newer than the one nnspec needs; the message says which.
         """,
         _GOOD.replace("Moons()", "Digits()"),

@@ -152,12 +152,13 @@ def _check(
             if name != "freeze":
                 group.settings[name] = _checked(schedule, classes, name, each)
     update = ir.Update(_NO_GRAPH, optimizer, tuple(plain))
-    told = [(each, trained(update, each)) for each in found]
     used: dict[str, list[tuple[Found, Trained]]] = {}
-    for each, how in told:
+    for parameter in found:
+        how = trained(update, parameter)
         if not how.frozen:
-            used.setdefault(repr((how.group, how.optimizer.name, how.optimizer.arguments)), []).append((each, how))
-    if told and not used:
+            key = repr((how.group, how.optimizer.name, how.optimizer.arguments))
+            used.setdefault(key, []).append((parameter, how))
+    if found and not used:
         place = next(said["freeze"].target.span for _, said in reversed(groups) if "freeze" in said)
         raise Fault(error("NNS614", "no parameter is left to train", place, "freezes the last of them"))
     for part in used.values():
@@ -205,9 +206,9 @@ def _unknown(cls: type[Arguments], name: str, target: ast.Name) -> Any:
     known = ["freeze", "optimizer", *cls.fields]
     close = suggest(name, known)
     fixes = (Fix(f"write `{close}`", (Edit(target.span, close),)),) if close else ()
-    helps = () if close else (f"settings of parameters are {', '.join(f'`{n}`' for n in known)}",)
+    listed = [] if close else [f"settings of parameters are {', '.join(f'`{n}`' for n in known)}"]
     message = f"`{cls.__name__}` has no argument `{name}`"
-    return error("NNS301", message, target.span, "unknown setting", helps=helps, fixes=fixes)
+    return error("NNS301", message, target.span, "unknown setting", helps=listed, fixes=fixes)
 
 
 def _check_part(
@@ -236,7 +237,9 @@ def _check_part(
         message = f"`{cls.__name__}` trains all parameters in one way, and `params` tells some of them apart"
         helps = ("`freeze` is the one setting that goes with it",)
         raise Fault(error("NNS614", message, span, "another way for some", helps=helps))
-    shapes = [(each.path, each.member.type.dims) for each, _ in part if each.member.type is not None]
+    shapes: list[tuple[str, Any]] = [
+        (each.path, each.member.type.dims) for each, _ in part if each.member.type is not None
+    ]
     translated(section, path, lambda: made.check_parameters(shapes))
 
 

@@ -109,7 +109,7 @@ def _given(section: Section, name: str, cls: type[Arguments], node: ast.Expr) ->
     for key, each in value.items():
         item = items.get(key)
         if key not in cls.fields:
-            argument = item or ast.Argument(node.span, node, key)
+            argument = item or ast.Argument(node.span, key, node)
             raise unknown_argument(name, cls.fields, argument)
         place = item.value if item is not None else node
         section.spans[f"settings.{name}.{key}"] = place.span

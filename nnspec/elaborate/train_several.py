@@ -18,6 +18,7 @@ from nnspec.elaborate.session import Session
 from nnspec.elaborate.train import Given, read, training
 from nnspec.elaborate.train_graphs import CLOCK, Names, check_functions, graph_frame, loss_graph, metric_graphs
 from nnspec.elaborate.train_models import Models, Shared
+from nnspec.elaborate.train_objects import setting_object
 from nnspec.elaborate.train_optimizer import parameters
 from nnspec.elaborate.train_section import Section, is_given, written
 from nnspec.elaborate.train_updates import parts_of, prepare, update_of
@@ -119,35 +120,57 @@ class _Several:
         """All of the section; training comes first."""
         section, models = self.section, self.models
         if self.given.raw is None or not section.parts or models.failed:
-            section.frame.failed |= models.failed
+            self._look_at_objects()
             return None
+        self._check_names()
+        inputs = self._inputs()
         before = section.failed
         section.forgive()
         section.computed = True
-        inputs = self._inputs()
         shared = self._shared(inputs, "train")
         models.bound, outputs = self._bound(shared)
         names, types = self._names(outputs)
-        losses, modes = [], []
-        for part in self.parts:
-            losses.append(loss_graph(part, names, types))
-            modes.append(models.latest is not None and models.latest.uses_training)
+        losses = [self._loss(part, names, types) for part in self.parts]
         models.failed |= section.failed
         module = models.complete()
         section.frame.failed |= models.failed or before
         if module is None:
+            self._look_at_objects()
             return None
-        held = [loss_graph(p, names, types, "infer") if m else None for p, m in zip(self.parts, modes, strict=True)]
+        held = [
+            loss_graph(p, names, types, "infer") if m else None for p, (_, m) in zip(self.parts, losses, strict=True)
+        ]
         section.bindings = []
         metrics = metric_graphs(section, names, types)
         methods = self._methods(inputs, shared, outputs)
         entry = ir.Entry(models.title, module, methods, span=section.head)
         models.check_kept("infer")
         section.frame.failed |= models.failed
-        updates = self._updates(entry, losses, held)
+        updates = self._updates(entry, [loss for loss, _ in losses], held)
         self._check_order(names, updates, section.session.methods[methods.get("train", methods["infer"])])
         made = training(section, self.given, {n: n for n in inputs if n in self.fields}, names, updates, metrics)
         return None if made is None or section.failed else (made, entry)
+
+    def _loss(self, part: Section, names: Names, types: list[TensorType]) -> tuple[ir.Graph | None, bool]:
+        """The loss of an update in training, and whether it is another one in inference."""
+        self.models.latest = None
+        loss = loss_graph(part, names, types)
+        frame = self.models.latest
+        return loss, frame is not None and frame.uses_training
+
+    def _look_at_objects(self) -> None:
+        """Where no graphs can be made: optimizers and schedules are looked at all the same."""
+        for part in self.section.parts:
+            for name in ("optimizer", "schedule"):
+                setting_object(part, name)
+
+    def _check_names(self) -> None:
+        """Refuse a model that is called like a field: a name means one thing."""
+        for name in self.models.recipes:
+            if name in self.fields:
+                message = f"`{name}` is a model here, and a field of the data"
+                helps = ("give the model another name",)
+                self.section.fail(Fault(error("NNS606", message, self.section.head, "which one?", helps=helps)))
 
     # --- names ---
 
@@ -254,7 +277,7 @@ class _Several:
                     break
             if own and not reached:
                 part.fail(Fault(_without_effect(part, update)))
-            changed |= {member: update.name for member in own}
+            changed |= dict.fromkeys(own, update.name)
 
 
 def _without_effect(part: Section, update: ir.Update) -> Diagnostic:

@@ -120,7 +120,9 @@ def check_validation(
     section: Section, fields: dict[str, TensorType], other: dict[str, TensorType] | None, used: Iterable[str]
 ) -> None:
     """Report a field in use that the data to validate on lacks, or that is of another type there."""
-    for name in used if other is not None else ():
+    if other is None:
+        return
+    for name in used:
         type_, found = fields[name], other.get(name)
         if found == type_:
             continue

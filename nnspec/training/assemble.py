@@ -24,8 +24,10 @@ from nnspec.training.meters import Measure, Meter, higher_is_better
 from nnspec.training.objective import Clock, Objective, Single
 from nnspec.training.objective_several import InTurn, Several
 from nnspec.training.precision import Precision
+from nnspec.training.spread import Spread
 from nnspec.training.update import Update
 from nnspec.training.wiring import wire
+from nnspec.training.world import ALONE, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ def assemble(
     *,
     standardized: Sequence[str] = (),
     kinds: Mapping[str, Within] | None = None,
-    share: Share | None = None,
+    spread: Spread | None = None,
+    world: World = ALONE,
 ) -> Assembled:
     """A loop over an objective whose module is on the device; the data has been checked.
 
@@ -58,7 +61,7 @@ def assemble(
     seed = settings.get("seed", 0)
     order = torch.Generator().manual_seed(seed)
     parts = split(training, data[0], standardized, order, data[1])
-    feed: dict[str, Any] = {"share": share, "workers": settings.get("workers")}
+    feed: dict[str, Any] = {"share": Share(world.rank, world.size), "workers": settings.get("workers")}
     size, accumulate = settings.get("batch_size", 32), settings.get("accumulate") or 1
     train = Batches(parts.train, parts.pipelines, size, device, **feed)
     held = None if parts.validation is None else Batches(parts.validation, parts.pipelines, size, device, **feed)
@@ -72,7 +75,7 @@ def assemble(
             {**settings, **update.settings},
             own(update, parameters),
             device,
-            steps_per_epoch=-(-steps_per_epoch // update.every),
+            steps_per_epoch=steps_per_epoch,
             kinds=kinds or {},
             average=training.average,
             rising=rising,
@@ -82,7 +85,7 @@ def assemble(
     average = average_of(
         training.average, parameters, objective.module, steps_per_epoch=steps_per_epoch, settings=settings
     )
-    torch.manual_seed(seed)
+    torch.manual_seed(seed + world.rank)
     loop = Loop(
         objective,
         updates,
@@ -92,23 +95,27 @@ def assemble(
         listener,
         Clock(device),
         order,
-        torch.Generator().manual_seed(seed),
+        torch.Generator().manual_seed(seed + world.rank),
         lasts["step"],
         Precision(settings.get("precision", "32"), device),
         average,
+        spread or Spread(objective.module),
         accumulate,
         _patience(training),
+        world,
     )
     return Assembled(loop, parts, lasts["epoch"])
 
 
-def objective_of(program: ir.Program, training: ir.Training, module: nn.Module) -> tuple[Objective, dict[str, Measure]]:
+def objective_of(
+    program: ir.Program, training: ir.Training, module: nn.Module, spread: Spread
+) -> tuple[Objective, dict[str, Measure]]:
     """What is computed from a batch, and the functions that metrics are gathered by."""
     if training.models:
         several = Several(program, module, torch.compile if training.settings.get("compile") else None)
         return several, several.measures()
     losses, measures = training_functions(training)
-    wiring, call = wire(training, program), _compiled(module, training.settings)
+    wiring, call = wire(training, program), _compiled(spread.call, training.settings)
     if training.updates[0].name:
         return InTurn(training, module, wiring, losses, call), measures
     return Single(module, wiring, losses[0], call), measures
@@ -150,9 +157,9 @@ def _patience(training: ir.Training) -> Patience | None:
     return Patience(judged, wanted["patience"], wanted.get("min_delta") or 0.0)
 
 
-def _compiled(module: nn.Module, settings: Mapping[str, Any]) -> nn.Module | None:
+def _compiled(module: nn.Module, settings: Mapping[str, Any]) -> nn.Module:
     if not settings.get("compile"):
-        return None
+        return module
     found: Any = torch.compile(module)
     return found  # type: ignore[no-any-return]
 

@@ -18,7 +18,7 @@ from nnspec.training.fault import Fault
 from nnspec.training.meters import Mean, Meter, State, Tensors
 
 OLDEST = (1, 9)
-"""The first version whose objects and functions agree in all that is counted here (see `tests/unit/test_metrics.py`)."""
+"""The first version whose objects and functions agree in all that is counted here (tests/unit/test_metrics.py)."""
 
 Prepare = Callable[..., Sequence[torch.Tensor]]
 """What becomes of a metric's tensors before they are counted."""
@@ -62,15 +62,16 @@ class _Range:
         self.reset()
 
     def reset(self) -> None:
-        self._outside: torch.Tensor | None = None
+        """Nothing came by."""
+        self.outside: torch.Tensor = torch.tensor(False)
 
     def look(self, values: torch.Tensor) -> None:
-        outside = ((values < 0) | (values > 1)).any()
-        self._outside = outside if self._outside is None else self._outside | outside
+        """More values come by."""
+        self.outside = self.outside.to(values.device) | ((values < 0) | (values > 1)).any()
 
     def check(self) -> None:
         """Raise a `Fault` if there was one outside."""
-        if self._outside is not None and self._outside.item():
+        if self.outside.item():
             message = f"`{self._metric}` takes probabilities, and some values are not between 0 and 1"
             helps = ("make probabilities of scores: `softmax(scores, dim=1)`, or `sigmoid(scores)`",)
             raise Fault(message, code="NNS604", at=f"metrics.{self._metric}", helps=helps)
@@ -103,6 +104,23 @@ class _Checked(Meter):
         if self._range is not None:
             self._range.reset()
         self._forget()
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """As in `Meter`."""
+        return self._state() | ({} if self._range is None else {"outside": self._range.outside.cpu()})
+
+    def merge(self, states: Sequence[State]) -> None:
+        """As in `Meter`."""
+        self.reset()
+        if self._range is not None:
+            self._range.outside = torch.stack([state["outside"] for state in states]).any()
+        self._merge([{name: kept for name, kept in state.items() if name != "outside"} for state in states])
+
+    def _state(self) -> dict[str, torch.Tensor]:
+        raise NotImplementedError
+
+    def _merge(self, states: Sequence[State]) -> None:
+        raise NotImplementedError
 
     def _add(self, values: Tensors, size: int) -> None:
         raise NotImplementedError
@@ -162,15 +180,12 @@ class Borrowed(_Checked):
         self._metric.reset()
         self._samples = 0
 
-    def state(self) -> dict[str, torch.Tensor]:
-        """As in `Meter`."""
+    def _state(self) -> dict[str, torch.Tensor]:
         kept = {name: _whole(getattr(self._metric, name)) for name in self._metric._defaults}
         found = {name: value.detach().to("cpu", copy=True) for name, value in kept.items() if value is not None}
         return {**found, "samples": torch.tensor(self._samples)}
 
-    def merge(self, states: Sequence[State]) -> None:
-        """As in `Meter`."""
-        self.reset()
+    def _merge(self, states: Sequence[State]) -> None:
         self._samples = sum(int(state["samples"].item()) for state in states)
         states = [state for state in states if state["samples"].item()]
         self._metric._update_count = len(states)
@@ -243,13 +258,10 @@ class Gathered(_Checked):
     def _forget(self) -> None:
         self._kept = []
 
-    def state(self) -> dict[str, torch.Tensor]:
-        """As in `Meter`."""
+    def _state(self) -> dict[str, torch.Tensor]:
         return {str(i): column.to("cpu", copy=True) for i, column in enumerate(self._columns())}
 
-    def merge(self, states: Sequence[State]) -> None:
-        """As in `Meter`."""
-        self.reset()
+    def _merge(self, states: Sequence[State]) -> None:
         self._kept = [tuple(state[str(i)].to(self._device) for i in range(len(state))) for state in states if state]
 
 

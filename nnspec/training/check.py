@@ -12,7 +12,7 @@ from nnspec.functions.classification import ClassLoss
 from nnspec.training import build
 from nnspec.training.dataset import Array, Lazy, Loaded, field_type
 from nnspec.training.fault import DataError
-from nnspec.training.inputs import index_bounds
+from nnspec.training.inputs import graph_bounds, index_bounds
 from nnspec.types import TensorType
 
 
@@ -42,6 +42,19 @@ def check_fields(training: ir.Training, loaded: Loaded, program: ir.Program | No
         _check_range(loaded, name, classes, reason, "the model's last layer", ignored)
     for field, bound in _index_fields(training, program):
         _check_range(loaded, field, bound, f"the model looks it up in {bound:,} rows", "the embedding")
+
+
+def check_classes(training: ir.Training, loaded: Loaded, validation: Loaded) -> None:
+    """Raise `DataError` for a class that has another number in the data to validate on."""
+    for name in used_fields(training):
+        here, there = loaded.classes.get(name), validation.classes.get(name)
+        if here != there and here is not None and there is not None:
+            shown = (", ".join(f"`{word}`" for word in words[:20]) for words in (here, there))
+            raise DataError(
+                f"the classes of `{name}` are others in the data to validate on",
+                code="NNS604",
+                notes=tuple(map("{}: {}".format, ("trained on", "validated on"), shown)),
+            )
 
 
 def _named(loaded: Loaded, name: str) -> str:
@@ -102,6 +115,12 @@ def _index_fields(training: ir.Training, program: ir.Program | None) -> Iterator
     for name, bound in index_bounds(program, program.entries[training.entry]).items():
         if name in training.inputs:
             yield training.inputs[name], bound
+    method = program.methods[program.entries[training.entry].methods["infer"]]
+    for update in training.updates if training.models else ():
+        for position, bound in graph_bounds(program, method, update.loss).items():
+            kind, name = training.names[position]
+            if kind == "data":
+                yield name, bound
 
 
 def _values(array: Array) -> np.ndarray:

@@ -116,6 +116,15 @@ class Dataset(Arguments):
         """The same, read as the `first` one is where it does not say otherwise: as what is validated on beside it."""
         return self
 
+    def as_settled(self, first: Dataset, base: Path, names: Iterable[str]) -> Self:
+        """For `following`: those of these arguments that are not said here, as the `first` one has them, settled."""
+        said = dict(self.given())
+        wanted = [name for name in names if name not in said]
+        if type(first) is not type(self) or not wanted:
+            return self
+        settled = first.settled(base)
+        return self.replace(**{name: getattr(settled, name) for name in wanted})
+
     def elsewhere(self, path: str, fields: Collection[str]) -> Self | None:
         """A settled data set's like at another path, for new samples of which only these fields are asked.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from nnspec.suggest import suggest
@@ -18,6 +20,14 @@ def available() -> tuple[str, ...]:
     if torch.cuda.is_available():
         devices += [f"cuda:{i}" for i in range(torch.cuda.device_count())]
     return tuple(devices)
+
+
+def own(device: torch.device) -> torch.device:
+    """The device of this process, among several that were started on a machine: each has a card of its own."""
+    local = os.environ.get("LOCAL_RANK", "")
+    if device.type != "cuda" or device.index is not None or not local.isdecimal():
+        return device
+    return resolve(f"cuda:{local}")
 
 
 def resolve(name: str) -> torch.device:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from nnspec.training.objective import Clock
 from nnspec.training.precision import Precision
 from nnspec.training.preparation import Preparation
 from nnspec.training.runs import RunError
+from nnspec.training.spread import Spread
 from nnspec.training.tabular import Tabular
 from nnspec.training.tally import Tally
 
@@ -86,7 +87,9 @@ def _own(program: ir.Program, training: ir.Training, archive: Archive, part: str
     base = archive.preparation.base
     source = build.dataset(training.data)
     loaded = source.load(base)
-    held = None if training.validation is None else build.dataset(training.validation).load(base)
+    held = (
+        None if training.validation is None else build.dataset(training.validation).following(source, base).load(base)
+    )
     check_fields(training, loaded, program)
     order = torch.Generator().manual_seed(training.settings.get("seed", 0))
     parts = split(training, loaded, source.standardized(), order, held)
@@ -110,16 +113,17 @@ def _other(training: ir.Training, preparation: Preparation, data: str | ir.Recor
                 helps=("write a data set, such as `--data 'NPZ(\"test.npz\")'`",),
             )
         return source.load(Path())
-    source = _as_before(build.dataset(data), known, training)
+    source = _as_before(build.dataset(data), known)
     return _renumbered(source.load(Path()), preparation.classes)
 
 
-def _as_before(source: Dataset, known: Dataset, training: ir.Training) -> Dataset:
-    """A table is read with the words and the columns of the one that was trained on."""
-    if not isinstance(source, Tabular) or not isinstance(known, Tabular):
+def _as_before(source: Dataset, known: Dataset) -> Dataset:
+    """The same, read as what was trained on where it does not say otherwise: that is settled, and need not be there."""
+    tables = isinstance(source, Tabular) and isinstance(known, Tabular)
+    if type(source) is not type(known) and not tables:
         return source
-    said = dict(source.given())
-    return source.replace(**{name: getattr(known, name) for name in Tabular.fields if name not in said})
+    said, names = dict(source.given()), Tabular.fields if tables else source.fields
+    return source.replace(**{name: getattr(known, name) for name in names if name not in said})
 
 
 def _renumbered(loaded: Loaded, classes: Mapping[str, tuple[str, ...]]) -> Loaded:
@@ -140,7 +144,8 @@ def _renumbered(loaded: Loaded, classes: Mapping[str, tuple[str, ...]]) -> Loade
 def _measured(
     program: ir.Program, training: ir.Training, module: nn.Module, batches: Batches, clock: Clock
 ) -> dict[str, float]:
-    objective, measures = objective_of(program, training, module)
+    plain = replace(training, settings=training.settings | {"compile": False})
+    objective, measures = objective_of(program, plain, module, Spread(module))
     tally = Tally(objective.names, meters(training, measures, batches.device))
     precision = Precision(training.settings.get("precision", "32"), batches.device)
     with precision.applied():

@@ -29,7 +29,7 @@ def fit(
     """Train until the end, or until it is asked to stop. Raises `Fault` when it cannot go on: checkpoints are kept."""
     loop = made.loop
     checkpoints = None if run is None else Checkpoints(run, policy(training).keep)
-    keeper = Keeper(checkpoints, loop.capture, policy(training), best(training), listener.checkpoint)
+    keeper = Keeper(checkpoints, loop.capture, policy(training), best(training), listener.checkpoint, loop.world)
     for row in loop.rows:
         keeper.best.see(row)
     keeper.begin(loop.step)

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnspec.suggest import closest
-from nnspec.training.fault import DataError, MissingData
+from nnspec.training.fault import DataError, MissingData, SettingError
 
 _MOST_FILES = 20_000_000
+_SHOWN = 20
+"""Names that a message lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,23 @@ def _find(folder: Path, suffixes: tuple[str, ...], what: str, at: str) -> Found:
     files = tuple(file for name in classes for file in groups[name])
     labels = tuple(i for i, name in enumerate(classes) for _ in groups[name])
     return Found(files, labels, tuple(classes), tuple(notes))
+
+
+def numbered(found: Found, classes: tuple[str, ...], folder: str) -> Found:
+    """The same with the classes numbered as a list says, of which some may be absent."""
+    twice = next((name for name in classes if classes.count(name) > 1), None)
+    if twice is not None:
+        raise SettingError(f"`{twice}` is there twice", at="classes")
+    other = next((name for name in found.classes if name not in classes), None)
+    if other is not None:
+        listed = ", ".join(f"`{name}`" for name in classes[:_SHOWN]) + (", ..." if len(classes) > _SHOWN else "")
+        raise DataError(
+            f"the folder `{other}` in `{folder}` is none of the classes", at="classes", notes=(f"these are {listed}",)
+        )
+    if found.labels is None:
+        return found
+    place = [classes.index(name) for name in found.classes]
+    return Found(found.files, tuple(place[label] for label in found.labels), classes, found.notes)
 
 
 def _below(folder: str, suffixes: tuple[str, ...]) -> list[Path]:

@@ -78,6 +78,11 @@ def index_bounds(program: ir.Program, entry: ir.Entry) -> dict[str, int]:
     return {method.input_names[i]: bound for i, bound in found.items()}
 
 
+def graph_bounds(program: ir.Program, method: ir.Method, graph: ir.Graph) -> dict[int, int]:
+    """The same for a graph that calls layers of a method's module, by the position of its inputs."""
+    return _bounds_in(program, method, graph, {})
+
+
 def _bounds(program: ir.Program, number: int, known: dict[int, dict[int, int]]) -> dict[int, int]:
     """The same for a method, by the position of its inputs."""
     if number in known:

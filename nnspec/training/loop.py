@@ -23,6 +23,7 @@ from nnspec.training.meters import Meter
 from nnspec.training.objective import Clock, Objective
 from nnspec.training.precision import Precision
 from nnspec.training.result import Status
+from nnspec.training.spread import Spread
 from nnspec.training.stop import Stopper
 from nnspec.training.tally import Tally
 from nnspec.training.update import Update
@@ -56,6 +57,7 @@ class Loop:
     """How many there are to do."""
     precision: Precision
     average: Averaging
+    spread: Spread
     accumulate: int = 1
     patience: Patience | None = None
     world: World = ALONE
@@ -143,16 +145,18 @@ class Loop:
                 continue
             if begins:
                 update.zero_grad()
-            with self.precision.autocast():
-                loss, arguments = self.objective.loss(index, batch.fields, self.clock)
-            known = loss.detach()
-            if self._check_every == 1 and not isfinite(known.item()):
-                raise self._not_finite(index, known.item(), batch.fields, tally.before(index))
-            tally.loss(index, known, len(batch))
-            if not loss.requires_grad:
-                raise nothing_to_learn()
-            self._backward(index, loss, batch)
+            with self.spread.between(ends):
+                with self.precision.autocast():
+                    loss, arguments = self.objective.loss(index, batch.fields, self.clock)
+                known = loss.detach()
+                if self._check_every == 1 and not isfinite(known.item()):
+                    raise self._not_finite(index, known.item(), batch.fields, tally.before(index))
+                tally.loss(index, known, len(batch))
+                if not loss.requires_grad:
+                    raise nothing_to_learn()
+                self._backward(index, loss, batch)
             if ends:
+                self.spread.exchange(update.trained)
                 stepped |= update.step(loss, partial(self._again, index, batch))
         if stepped:
             self.average.step()
@@ -172,6 +176,7 @@ class Loop:
         with self.precision.autocast():
             loss, _ = self.objective.loss(index, batch.fields, self.clock)
         self._backward(index, loss, batch)
+        self.spread.exchange(self.updates[index].trained)
         return loss
 
     def _share(self, batch: Batch) -> float:

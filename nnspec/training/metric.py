@@ -23,7 +23,7 @@ class Metric(Function):
         return False
 
     def halves(self, types: Sequence[TensorType]) -> bool:
-        """Whether the first of inputs of these types is a yes above one half, which the author has not said otherwise."""
+        """Whether the first of inputs of these types is a yes above one half, since the author says nothing else."""
         return False
 
     def meter(self, types: Sequence[TensorType], device: Any) -> Any:

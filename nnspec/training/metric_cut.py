@@ -7,8 +7,8 @@ difference once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from nnspec import ir, registry
@@ -86,66 +86,76 @@ def metric_class(node: ir.Node) -> type[Any] | None:
 
 def metrics_in(graph: ir.Graph) -> Iterator[ir.Op]:
     """The metrics that the output of a graph is made of."""
-    for node in _live(graph):
+    for node in _live(graph.nodes, graph.outputs):
         if isinstance(node, ir.Op) and metric_class(node) is not None:
             yield node
 
 
 def cut(graph: ir.Graph) -> Cut:
     """Cut the graph of a metric; raises `NotCut` where that cannot be done."""
-    live = _live(graph)
-    late = _late(graph, live)
+    live = _live(graph.nodes, graph.outputs)
+    late = _late(live)
     output = graph.outputs[0]
     assert isinstance(output, ir.Ref)
     if output.id not in late:
         part = Part(None, output.id, (graph.values[output.id].type,))
-        return Cut(graph, (part,), None)
-    closed = _closed(graph, live)
+        return Cut(_gather(graph, (output,)), (part,), None)
+    closed = _closed(live)
     parts: dict[int, Part] = {}
     for node in live:
         _add_parts(graph, node, late, closed, parts)
-    operands = tuple(o for part in parts.values() for o in _operands(part))
-    after = [n for n in live if metric_class(n) is None and not (late | closed).isdisjoint(ir.flat(n.outputs))]
-    gather = replace(graph, outputs=operands)
-    plain = output.id in parts and len(parts) == 1
-    return Cut(gather, tuple(parts.values()), None if plain else _finish(graph, list(parts), after, output))
+    gather = _gather(graph, tuple(operand for part in parts.values() for operand in _operands(part)))
+    if output.id in parts and len(parts) == 1:
+        return Cut(gather, tuple(parts.values()), None)
+    after = [node for node in live if metric_class(node) is None and not (late | closed).isdisjoint(_made(node))]
+    finish = _part_of(graph, tuple(parts), _live(after, (output,)), (output,))
+    return Cut(gather, tuple(parts.values()), finish)
+
+
+def _gather(graph: ir.Graph, outputs: tuple[ir.Ref, ...]) -> ir.Graph:
+    """The graph of these values, with the inputs of the whole one."""
+    return _part_of(graph, tuple(ir.flat(graph.inputs)), _live(graph.nodes, outputs), outputs)
 
 
 def _operands(part: Part) -> tuple[ir.Ref, ...]:
     return (ir.Ref(part.value),) if part.node is None else tuple(o for o in part.node.inputs if isinstance(o, ir.Ref))
 
 
-def _live(graph: ir.Graph) -> list[ir.Node]:
-    """The nodes that the output needs, in order."""
-    needed = set(ir.refs(graph.outputs))
+def _live(nodes: Sequence[ir.Node], outputs: tuple[ir.Operand, ...]) -> list[ir.Node]:
+    """The nodes that these values need, in order."""
+    needed = set(ir.refs(outputs))
     kept = []
-    for node in reversed(graph.nodes):
-        if not needed.isdisjoint(ir.flat(node.outputs)):
+    for node in reversed(nodes):
+        if not needed.isdisjoint(_made(node)):
             kept.append(node)
             needed.update(_used(node))
     return kept[::-1]
+
+
+def _made(node: ir.Node) -> tuple[int, ...]:
+    return tuple(ir.flat(node.outputs))
 
 
 def _used(node: ir.Node) -> tuple[int, ...]:
     return () if isinstance(node, ir.Read) else tuple(ir.refs(node.inputs))
 
 
-def _late(graph: ir.Graph, live: list[ir.Node]) -> set[int]:
+def _late(live: list[ir.Node]) -> set[int]:
     """Values that are known at the end only: those of metrics, and what is made of them."""
     late: set[int] = set()
     for node in live:
         if metric_class(node) is not None or not late.isdisjoint(_used(node)):
-            late.update(ir.flat(node.outputs))
+            late.update(_made(node))
     return late
 
 
-def _closed(graph: ir.Graph, live: list[ir.Node]) -> set[int]:
+def _closed(live: list[ir.Node]) -> set[int]:
     """Values that are made of numbers alone, and so are the same for each batch and at the end."""
     closed: set[int] = set()
     for node in live:
         is_metric = metric_class(node) is not None
         if isinstance(node, ir.Op) and not is_metric and closed.issuperset(_used(node)) and not _sized(node):
-            closed.update(ir.flat(node.outputs))
+            closed.update(_made(node))
     return closed
 
 
@@ -166,11 +176,11 @@ def _add_parts(graph: ir.Graph, node: ir.Node, late: set[int], closed: set[int],
         if not late.isdisjoint(used):
             message = f"`{node.function}` takes what a metric gives, which is known at the end of an epoch only"
             raise NotCut(message, "needs tensors of a batch", node.span)
-        (value,) = ir.flat(node.outputs)
+        (value,) = _made(node)
         types = tuple(graph.values[i].type for i in used)
         parts[value] = Part(node, value, types, graph.values[value].type.dims)
         return
-    if late.isdisjoint(ir.flat(node.outputs)):
+    if late.isdisjoint(_made(node)):
         return
     if not isinstance(node, ir.Op) or _sized(node):
         raise NotCut(
@@ -186,16 +196,16 @@ def _add_parts(graph: ir.Graph, node: ir.Node, late: set[int], closed: set[int],
         parts[number] = Part(None, number, (kind,))
 
 
-def _finish(graph: ir.Graph, inputs: list[int], nodes: list[ir.Node], output: ir.Ref) -> ir.Graph:
-    """The graph from the parts' numbers to the result, numbered anew."""
-    numbers = {old: new for new, old in enumerate([*inputs, *(v for node in nodes for v in ir.flat(node.outputs))])}
-    values = tuple(graph.values[old] for old in numbers)
+def _part_of(graph: ir.Graph, inputs: Sequence[int], nodes: Sequence[ir.Node], outputs: Sequence[ir.Ref]) -> ir.Graph:
+    """The graph that these nodes are by themselves, numbered anew."""
+    made = (value for node in nodes for value in ir.flat(node.outputs))
+    numbers = {old: new for new, old in enumerate([*inputs, *made])}
     place = numbers.__getitem__
     return ir.Graph(
-        tuple(range(len(inputs))),
-        values,
+        tuple(map(place, inputs)),
+        tuple(graph.values[old] for old in numbers),
         tuple(renumbered(node, place) for node in nodes),
-        (moved(output, place),),
+        tuple(moved(output, place) for output in outputs),
     )
 
 

@@ -63,7 +63,7 @@ class Single:
     def __init__(self, module: nn.Module, wiring: Wiring, loss: Loss, call: nn.Module | None = None) -> None:
         self.module = module
         self.call = call or module
-        """What computes the outputs: the module itself, or as it was compiled or spread over processes."""
+        """What computes the outputs in training: the module itself, or as it was compiled or spread over processes."""
         self._wiring = wiring
         self._loss = loss
         self._train, self._infer = (wiring.reader(training=training) for training in (True, False))
@@ -76,5 +76,5 @@ class Single:
         return False
 
     def evaluate(self, fields: Fields, clock: Clock) -> tuple[Sequence[torch.Tensor], Sequence[torch.Tensor]]:
-        arguments = self._infer(self._wiring.call(self.call, fields), fields, clock)
+        arguments = self._infer(self._wiring.call(self.module, fields), fields, clock)
         return (self._loss(*arguments),), arguments

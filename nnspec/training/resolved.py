@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from nnspec import ir, registry
 from nnspec.arguments import OBJECTS, Arguments
 from nnspec.diagnostics import Sink, Span
+from nnspec.elaborate.expressions import target_names
 from nnspec.syntax import ast
 from nnspec.syntax.parse import parse
 from nnspec.training.settings import Settings
@@ -179,10 +180,7 @@ def _setting(statements: Iterable[ast.Statement], name: str) -> ast.Assign | Non
 
 
 def _targets(node: ast.Assign) -> list[str]:
-    target = node.target
-    if isinstance(target, ast.Name):
-        return [target.id]
-    return [n.id for n in target.items if isinstance(n, ast.Name)] if isinstance(target, ast.Targets) else []
+    return [name.id for name in target_names(node.target)]
 
 
 def _words(text: str) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ from nnspec.backends.torch import WeightsError, build, load_weights
 from nnspec.diagnostics import NnspecError, Sources
 from nnspec.training import build as making
 from nnspec.training.assemble import Assembled, assemble, kinds_of, objective_of
-from nnspec.training.check import check_fields
+from nnspec.training.check import check_classes, check_fields
 from nnspec.training.checkpoint import read_state, read_weights
-from nnspec.training.device import resolve
+from nnspec.training.device import own, resolve
 from nnspec.training.documents import deciding, describe, document, now
 from nnspec.training.fault import DataError, Fault
 from nnspec.training.fit import explained, fit
@@ -29,6 +29,8 @@ from nnspec.training.meters import meters, place_of
 from nnspec.training.result import Result
 from nnspec.training.resume import Resumed, check_same, find
 from nnspec.training.rundir import RunDirectory
+from nnspec.training.spread import spread_of
+from nnspec.training.world import ALONE, World, is_launched, joined
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,22 @@ def _train(
     program: ir.Program, training: ir.Training, sources: Sources, wanted: Wanted
 ) -> tuple[nn.Module, Result]:
     device = resolve(wanted.device)
+    if not is_launched():
+        return _trained(program, training, sources, wanted, device, ALONE)
+    device = own(device)
+    with joined(device) as world:
+        if not world.main:
+            wanted = replace(wanted, listener=None)
+        try:
+            return _trained(program, training, sources, wanted, device, world)
+        except Fault as fault:
+            fault.notes += (f"in process {world.rank} of {world.size}, counted from 0",)
+            raise
+
+
+def _trained(
+    program: ir.Program, training: ir.Training, sources: Sources, wanted: Wanted, device: torch.device, world: World
+) -> tuple[nn.Module, Result]:
     resumed, papers = _resumed(program, training, wanted)
     data = making.dataset(training.data)
     loaded = data.load(wanted.base)
@@ -99,10 +117,11 @@ def _train(
     module = _module(program, training, wanted.base)
     module.to(device)
     entry = program.entries[training.entry]
-    listeners = [History()] if wanted.root is not None else []
-    listener = Listeners([*listeners, *([wanted.listener] if wanted.listener is not None else [])])
+    keeps = wanted.root is not None and world.main
+    listener = Listeners([*([History()] if keeps else []), *([wanted.listener] if wanted.listener is not None else [])])
     with _numerics(training):
-        objective, measures = objective_of(program, training, module)
+        spread = spread_of(program, training, module, device, world)
+        objective, measures = objective_of(program, training, module, spread)
         made = assemble(
             training,
             objective,
@@ -112,9 +131,12 @@ def _train(
             listener,
             standardized=data.standardized(),
             kinds=kinds_of(program, training),
+            spread=spread,
+            world=world,
         )
-        run = resumed.run if resumed else None
-        if run is None and wanted.root is not None:
+        run = resumed.run if resumed and keeps else None
+        if run is None and keeps:
+            assert wanted.root is not None
             run = RunDirectory.create(wanted.root, wanted.name or entry.name)
         with explained(run, made.loop), made.loop.precision.applied():
             if run is not None:
@@ -122,6 +144,8 @@ def _train(
                 run.write_json("data.json", describe(made.parts, loaded, training, wanted.base))
             if resumed is not None:
                 _restore(made.loop, resumed)
+                if run is not None:
+                    run.append("resumed.jsonl", {"time": now(), "checkpoint": resumed.checkpoint.name})
             title = f"{entry.name} on {training.data.name}"
             return module, fit(made, training, listener, run, _headline(title, made, module), loaded.notes)
 
@@ -153,7 +177,6 @@ def _restore(loop: Loop, resumed: Resumed) -> None:
             notes=(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}",),
             helps=("`weights = ...` starts a new run from its weights alone",),
         ) from None
-    resumed.run.append("resumed.jsonl", {"time": now(), "checkpoint": resumed.checkpoint.name})
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def find_run(where: str | Path, root: Path = Path("runs")) -> tuple[Path, str | 
         if place.exists():
             raise RunError(f"`{where}` is a file, and a run is a directory")
     except OSError as error:  # a name that is too long
-        raise RunError(f"`{where}` cannot be looked for: {(error.strerror or str(error)).lower()}") from None
+        raise RunError(f"`{str(where)[:80]}` cannot be looked for: {(error.strerror or str(error)).lower()}") from None
     if len(place.parts) == 1:
         if is_run(root / place):
             return root / place, None

@@ -89,7 +89,7 @@ class Settings(Arguments):
         if self.fold is not None:
             values["split"] = 0.0
         if self.checkpoint is None:
-            values["checkpoint"] = dict(Checkpoint().__dict__)
+            values["checkpoint"] = {name: field.default for name, field in Checkpoint.fields.items()}
         return values
 
 

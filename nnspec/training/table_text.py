@@ -160,8 +160,8 @@ class _Column:
 
 def open_table(path: Path, delimiter: str | None, header: bool) -> TextTable:
     """Read the names and the first rows of a file."""
-    kinds = {suffix.lower() for suffix in path.suffixes}
-    delimiter = delimiter or ("\t" if kinds & {".tsv", ".tab"} else ",")
+    tabbed = any(suffix.lower() in (".tsv", ".tab") for suffix in path.suffixes)
+    delimiter = delimiter or ("\t" if tabbed else ",")
     with _reader(path, delimiter) as lines:
         first = list(islice(lines, SAMPLE + 1))
     if not first:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnspec.arguments import arg
-from nnspec.training.dataset import Dataset, Loaded, check_size, field_type
+from nnspec.training.dataset import Dataset, Loaded
 from nnspec.training.fault import DataError
 from nnspec.training.table import DATE_HELP, KINDS, Cells, Table, Use, Wanted
 from nnspec.training.table_gaps import Gaps
+from nnspec.training.tabular_fields import FieldPlan, Part, field_array, listed, origin_of, sorted_words, words_of
 from nnspec.types import TensorType
 
 if TYPE_CHECKING:
-    import numpy as np
     from typing_extensions import Self
 
     from nnspec.training.dataset import Array
@@ -25,39 +25,13 @@ MAX_ONE_HOT = 1_000
 
 _NUMBERS = ("number", "bool")
 _Given = Mapping[int, "tuple[str, ...]"]
-_SHOWN = 20
 _HINTED = 5
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A column in a field: its numbers, its classes (`words`, or as the file has them), or a column for each word."""
-
-    column: int
-    use: Use
-    words: tuple[str, ...] | None = None
-    one_hot: bool = False
-
-    @property
-    def width(self) -> int:
-        return len(self.words or ()) if self.one_hot else 1
-
-
-@dataclass(frozen=True, slots=True)
-class _FieldPlan:
-    parts: tuple[_Part, ...]
-    dtype: str
-    flat: bool
-    """Whether it is a single column without a dimension of its own: [batch]."""
-
-    def type(self) -> TensorType:
-        return field_type(self.dtype, *(() if self.flat else (sum(part.width for part in self.parts),)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
     table: Table
-    fields: dict[str, _FieldPlan]
+    fields: dict[str, FieldPlan]
     notes: tuple[str, ...]
     targets: tuple[int, ...]
     """Columns that are predicted, whose gaps nothing can fill."""
@@ -103,15 +77,15 @@ class Tabular(Dataset):
         plan = self._plan(base)
         cells, notes, _ = self._read(plan)
         table = plan.table
-        fields: dict[str, Array] = {name: _array(table, field, cells) for name, field in plan.fields.items()}
+        fields: dict[str, Array] = {name: field_array(table, field, cells) for name, field in plan.fields.items()}
         classes = {
-            name: _words(field.parts[0], cells)
+            name: words_of(field.parts[0], cells)
             for name, field in plan.fields.items()
             if field.dtype == "int64" and len(field.parts) == 1 and field.parts[0].use == "category"
         }
         if "target" in fields and len(classes.get("label", ())) > 2:  # a third one, behind the rows that were looked at
             del fields["target"]
-        origins = {name: _origin(table, field.parts) for name, field in plan.fields.items()}
+        origins = {name: origin_of(table, field.parts) for name, field in plan.fields.items()}
         return Loaded(fields, (*plan.notes, *notes), classes, origins)
 
     def standardized(self) -> tuple[str, ...]:
@@ -144,7 +118,7 @@ class Tabular(Dataset):
             changes |= {"target": titles(plan.targets[0]), "classes": "label" in parts}
         if counted or self.fill is not None:
             cells, _, values = self._read(plan, deciding=True)
-            words = {titles(part.column): _words(part, cells) for part in counted}
+            words = {titles(part.column): words_of(part, cells) for part in counted}
             changes |= {"words": words, "fill": values or self.fill}
         return self.replace(**changes)
 
@@ -204,8 +178,8 @@ class Tabular(Dataset):
         taken = {*targets, *(part.column for field in further.values() for part in field.parts)}
         taken |= {part.column for part in one_hot}
         features, notes = self._features(table, targets, taken)
-        parts = (*(_Part(i, "number") for i in features), *one_hot)
-        fields = {"features": _FieldPlan(parts, "float32", False)} if parts else {}
+        parts = (*(Part(i, "number") for i in features), *one_hot)
+        fields = {"features": FieldPlan(parts, "float32", False)} if parts else {}
         fields |= self._target(table, targets, words)
         clash = next((name for name in further if name in fields), None)
         if clash is not None:
@@ -237,7 +211,7 @@ class Tabular(Dataset):
         """Whether a column without any values is filled with a number all the same."""
         return isinstance(Gaps(table, self.fill, self.drop_missing).strategy((column, "number")), float)
 
-    def _one_hot(self, table: Table, targets: tuple[int, ...], words: _Given) -> tuple[_Part, ...]:
+    def _one_hot(self, table: Table, targets: tuple[int, ...], words: _Given) -> tuple[Part, ...]:
         parts = []
         for name in self.one_hot:
             column = table.column(name, "one_hot")
@@ -252,36 +226,36 @@ class Tabular(Dataset):
                     at="one_hot",
                     helps=(f'as numbers for an Embedding: columns=(words="{name}")',),
                 )
-            parts.append(_Part(column, "category", known, one_hot=True))
+            parts.append(Part(column, "category", known, one_hot=True))
         return tuple(parts)
 
     def _words_of(self, table: Table, column: int) -> tuple[str, ...]:
         """The words of a column, sorted, with the one that stands for missing values."""
         whole: Wanted = (column, "category")
         cells = table.read([whole], frozenset([whole]))[whole]
-        return _sorted_words((*cells.words, *Gaps(table, self.fill, False).added_word(column, cells)))
+        return sorted_words((*cells.words, *Gaps(table, self.fill, False).added_word(column, cells)))
 
-    def _target(self, table: Table, targets: tuple[int, ...], words: _Given) -> dict[str, _FieldPlan]:
+    def _target(self, table: Table, targets: tuple[int, ...], words: _Given) -> dict[str, FieldPlan]:
         if not targets:
             return {}
         if len(targets) > 1:
             for i in targets:
                 helps = (f'a class is a field of its own: columns=(kind="{table.names[i]}")',)
                 _check_number(table, i, "target", helps if table.kinds[i] == "text" else ())
-            return {"target": _FieldPlan(tuple(_Part(i, "number") for i in targets), "float32", False)}
+            return {"target": FieldPlan(tuple(Part(i, "number") for i in targets), "float32", False)}
         column, kind = targets[0], table.kinds[targets[0]]
         text = kind in ("text", "bool")
         if kind in ("empty", "date", "other") or (text and self.classes is False):
             _check_number(table, column, "target")
         if not (text if self.classes is None else self.classes):
-            return {"target": _FieldPlan((_Part(column, "number"),), "float32", False)}
-        part = _Part(column, "category", words.get(column))
-        fields = {"label": _FieldPlan((part,), "int64", True)}
+            return {"target": FieldPlan((Part(column, "number"),), "float32", False)}
+        part = Part(column, "category", words.get(column))
+        fields = {"label": FieldPlan((part,), "int64", True)}
         if len(part.words or table.sample_words(column)) == 2:
-            fields["target"] = _FieldPlan((part,), "float32", False)
+            fields["target"] = FieldPlan((part,), "float32", False)
         return fields
 
-    def _further(self, table: Table, words: _Given) -> dict[str, _FieldPlan]:
+    def _further(self, table: Table, words: _Given) -> dict[str, FieldPlan]:
         unknown = next((name for name in self.integers if name not in self.columns), None)
         if unknown is not None:
             raise DataError(f"`{unknown}` is no field of `columns`", at="integers")
@@ -305,68 +279,9 @@ class Tabular(Dataset):
             for i in chosen:
                 if not text:
                     _check_number(table, i, "columns")
-            parts = tuple(_Part(i, use, words.get(i)) for i in chosen)
-            fields[name] = _FieldPlan(parts, "float32" if use == "number" else "int64", flat)
+            parts = tuple(Part(i, use, words.get(i)) for i in chosen)
+            fields[name] = FieldPlan(parts, "float32" if use == "number" else "int64", flat)
         return fields
-
-
-def _array(table: Table, field: _FieldPlan, cells: Mapping[Wanted, Cells]) -> np.ndarray:
-    """A field's columns side by side."""
-    import numpy as np
-
-    first = field.parts[0]
-    rows = len(cells[first.column, first.use].values)
-    width = sum(part.width for part in field.parts)
-    check_size((rows, width), 4 if field.dtype == "float32" else 8, table.name, "path")
-    array = np.zeros((rows, width), dtype=field.dtype)
-    at = 0
-    for part in field.parts:
-        values = cells[part.column, part.use].values
-        if part.use == "category":
-            values = _numbered(table, part, cells)
-        if part.one_hot:
-            array[np.arange(rows), at + values] = 1
-        else:
-            array[:, at] = values
-        at += part.width
-    return array[:, 0].copy() if field.flat else array
-
-
-def _numbered(table: Table, part: _Part, cells: Mapping[Wanted, Cells]) -> np.ndarray:
-    """The classes of a column by their positions among its words."""
-    import numpy as np
-
-    found, words = cells[part.column, part.use], _words(part, cells)
-    position = {word: i for i, word in enumerate(words)}
-    numbers = np.array([position.get(word, -1) for word in found.words], dtype="int64")
-    array: np.ndarray = numbers[found.values] if len(numbers) else found.values
-    if (array < 0).any():
-        row = int((array < 0).argmax())
-        column = table.names[part.column]
-        raise DataError(
-            f"`{found.words[found.values[row]][:40]}` in column `{column}` of {table.name} is none of the words that "
-            "are given",
-            at="words" if part.words is not None else None,
-            notes=(f"they are {_listed(words)}",),
-        )
-    return array
-
-
-def _words(part: _Part, cells: Mapping[Wanted, Cells]) -> tuple[str, ...]:
-    """The classes of a column: those given, or those that the rows in use have, in order."""
-    if part.words is not None:
-        return part.words
-    found = cells[part.column, part.use]
-    return _sorted_words(found.words[i] for i in set(found.values.tolist()))
-
-
-def _sorted_words(words: Iterable[str]) -> tuple[str, ...]:
-    """The distinct words; as numbers where all of them are."""
-    distinct = set(words)
-    try:
-        return tuple(sorted(distinct, key=lambda word: (float(word), word)))
-    except ValueError:
-        return tuple(sorted(distinct))
 
 
 def _check_number(table: Table, column: int, at: str, helps: tuple[str, ...] = ()) -> None:
@@ -394,21 +309,10 @@ def _left_out(table: Table, columns: list[int]) -> tuple[str, ...]:
         return ()
     texts = [f'"{table.title(i)}"' for i in columns if table.kinds[i] == "text"]
     hint = f"; one_hot=[{', '.join(texts)}] makes columns of 0 and 1 of text" if 0 < len(texts) <= _HINTED else ""
-    names = _listed(table.names[i] for i in columns)
+    names = listed(table.names[i] for i in columns)
     return (f"left out of {table.name}: columns that are no numbers ({names}){hint}",)
 
 
 def _text_help(table: Table) -> tuple[str, ...]:
     texts = [f'"{table.title(i)}"' for i, kind in enumerate(table.kinds) if kind == "text"][:_HINTED]
     return (f"one_hot=[{', '.join(texts)}] makes columns of 0 and 1 of text",) if texts else ()
-
-
-def _origin(table: Table, parts: tuple[_Part, ...]) -> str:
-    if len(parts) == 1 and not parts[0].one_hot:
-        return f"column `{table.names[parts[0].column]}` of {table.name}"
-    return f"{sum(part.width for part in parts)} columns of {table.name}"
-
-
-def _listed(names: Iterable[str]) -> str:
-    shown = [f"`{name[:40]}`" for name in names]
-    return ", ".join(shown[:_SHOWN]) + (f" and {len(shown) - _SHOWN:,} more" if len(shown) > _SHOWN else "")

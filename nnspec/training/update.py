@@ -20,7 +20,7 @@ from nnspec.training.groups import Chosen, choose
 from nnspec.training.optimizer_state import OptimizerState
 from nnspec.training.precision import Precision
 from nnspec.training.schedule import Schedule
-from nnspec.training.scheduler import Scheduler, scheduler, unit_of
+from nnspec.training.scheduler import Scheduler, Unit, scheduler, unit_of
 
 Again = Callable[[], torch.Tensor]
 """Computes the loss of a batch once more, and its gradients."""
@@ -47,6 +47,8 @@ class Update:
     ) -> None:
         """`kinds` has the layers around each parameter, for patterns; of the metrics that are `rising`, more is better.
 
+        The run has `steps_per_epoch`, and makes an update in each of them, or in every so many.
+
         Parameters that are frozen lose `requires_grad`. Raises `Fault` for what cannot be trained.
         """
         schedule = None if update.schedule is None else scheduler(update.schedule)
@@ -68,7 +70,9 @@ class Update:
         self._value: float | None = settings.get("clip_grad_value")
         self._clips = self._norm is not None or self._value is not None
         self._scaler = Precision(settings.get("precision") or "32", device).scaler()
-        self._schedule = self._scheduled(schedule, settings, steps_per_epoch, average, rising)
+        length = lengths(settings, steps_per_epoch)
+        length["step"] = max(length["step"] // update.every, 1)
+        self._schedule = self._scheduled(schedule, settings, length, average, rising)
         self._by_step = self._schedule is not None and self._schedule.by_step
         self._state = OptimizerState(self.optimizers, self._parameters)
         self._watched = self._by_step or average is not None
@@ -84,7 +88,7 @@ class Update:
         self,
         schedule: Scheduler | None,
         settings: Mapping[str, Any],
-        steps_per_epoch: int,
+        length: Mapping[Unit, int],
         average: ir.Record | None,
         rising: Collection[str],
     ) -> Schedule | None:
@@ -94,7 +98,7 @@ class Update:
             return None
         unit = "epoch" if schedule is None else unit_of(schedule, settings)
         trained = list(zip(self._chosen, self.optimizers, strict=True))
-        return Schedule(schedule, unit, trained, lengths(settings, steps_per_epoch), swa, rising)
+        return Schedule(schedule, unit, trained, length, swa, rising)
 
     def _check_search(self) -> None:
         """What looks at a loss several times looks at one batch, and with its true gradients."""

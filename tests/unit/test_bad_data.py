@@ -352,6 +352,33 @@ def test_bad_data_is_reported(
     assert all((run / "result.json").exists() for run in (tmp_path / "runs").glob("*"))
 
 
+def _validated(tmp_path: Path, other: str, data: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """A run that validates on a table of its own."""
+    (tmp_path / "t.csv").write_text(GOOD)
+    (tmp_path / "u.csv").write_text(other)
+    spec = Case("", {}, data, "", ()).spec()
+    other_data = data.replace("t.csv", "u.csv")
+    (tmp_path / "net.nns").write_text(spec.replace("  loss", f"  validation = {other_data}\n  loss"))
+    return _run("run", "net.nns", capsys=capsys)
+
+
+def test_what_is_validated_on_has_the_classes_of_what_is_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from nnspec.training.datasets.csv import CSV as Table
+
+    monkeypatch.chdir(tmp_path)
+    code, said = _validated(tmp_path, "b,kind,a\n1,y,2\n3,z,4\n", CSV, capsys)
+    assert code == 0, said
+    first: Any = Table
+    other = first("u.csv", target="kind").following(first("t.csv", target="kind"), tmp_path).load(tmp_path)
+    assert other.fields["label"].tolist() == [1, 2]
+    assert other.fields["features"].tolist() == [[2, 1], [4, 3]]
+    code, said = _validated(tmp_path, "a,b,kind\n1,2,y\n3,4,q\n", CSV, capsys)
+    assert code == 1
+    assert "`q` in column `kind` of u.csv is none of the words that are given" in said
+
+
 def test_data_that_may_not_be_read_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

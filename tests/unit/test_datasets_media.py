@@ -1,4 +1,4 @@
-"""Pictures, sounds and texts: read as other readers read them, of the types they say, sample by sample or all at once."""
+"""Pictures, sounds and texts: read as other readers read them, of the types they say, one by one or all at once."""
 
 from __future__ import annotations
 
@@ -134,16 +134,18 @@ def test_an_unpacked_file_stays_on_the_disk_until_it_is_used(tmp_path: Path) -> 
 COARSE = "coarse_labels"
 
 
-def write_cifar(folder: Path, kind: int, binary: bool, protocol: int = 2) -> dict[str, dict[str, Any]]:
+def write_cifar(
+    folder: Path, kind: int, binary: bool, protocol: int = 2, draw: np.random.Generator = RNG
+) -> dict[str, dict[str, Any]]:
     """The files of CIFAR-10 or CIFAR-100, of a few random images each."""
     folder.mkdir(parents=True, exist_ok=True)
     names = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"] if kind == 10 else ["train", "test"]
     made = {}
     for name in names:
-        held: dict[str, Any] = {"data": RNG.integers(0, 256, (3, 3072)).astype("uint8")}
-        held["labels" if kind == 10 else "fine_labels"] = RNG.integers(0, kind, 3).tolist()
+        held: dict[str, Any] = {"data": draw.integers(0, 256, (3, 3072)).astype("uint8")}
+        held["labels" if kind == 10 else "fine_labels"] = draw.integers(0, kind, 3).tolist()
         if kind == 100:
-            held[COARSE] = RNG.integers(0, 20, 3).tolist()
+            held[COARSE] = draw.integers(0, 20, 3).tolist()
         made[name] = held
         labels = [held[COARSE], held["fine_labels"]] if kind == 100 else [held["labels"]]
         rows = np.concatenate([np.array(labels, "uint8").T, held["data"]], axis=1)
@@ -182,14 +184,14 @@ def test_cifar_for_python_is_what_torchvision_reads(
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("kind", [10, 100])
 def test_both_forms_of_cifar_hold_the_same_unpacked_or_not(kind: int, packed: bool, tmp_path: Path) -> None:
-    global RNG
     found = []
     for binary in (False, True):
-        RNG = np.random.default_rng(3)
         root = tmp_path / f"{binary}"
-        stem = {(10, False): "batches-py", (10, True): "batches-bin"}.get((kind, binary), "binary" if binary else "python")
+        stem = {(10, False): "batches-py", (10, True): "batches-bin"}.get(
+            (kind, binary), "binary" if binary else "python"
+        )
         folder = root / f"cifar-{kind}-{stem}"
-        made = write_cifar(folder, kind, binary)
+        made = write_cifar(folder, kind, binary, draw=np.random.default_rng(3))
         if packed:
             with tarfile.open(root / f"cifar-{kind}-{'binary' if binary else 'python'}.tar.gz", "w:gz") as archive:
                 archive.add(folder, folder.name)
@@ -273,7 +275,9 @@ def test_sub_folders_are_classes_as_torchvision_has_them(tmp_path: Path) -> None
     (tmp_path / "dogs" / "notes.txt").write_text("no picture")
     loaded = checked("ImageFolder", ".", base=tmp_path)
     original = torchvision("torchvision.datasets").ImageFolder(
-        tmp_path, is_valid_file=lambda path: path.lower().endswith(("png", "jpg")) and "/." not in path, allow_empty=True
+        tmp_path,
+        is_valid_file=lambda path: path.lower().endswith(("png", "jpg")) and "/." not in path,
+        allow_empty=True,
     )
     assert loaded.classes == {"label": ("cats", "dogs")}
     # Torchvision counts the hidden folder among the classes.
@@ -371,7 +375,9 @@ def write_wav(place: Path, content: np.ndarray, rate: int = 8000) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-@pytest.mark.parametrize(("dtype", "scale"), [("uint8", 128), ("int16", 2**15), ("int32", 2**31), ("float32", 1), ("float64", 1)])
+@pytest.mark.parametrize(
+    ("dtype", "scale"), [("uint8", 128), ("int16", 2**15), ("int32", 2**31), ("float32", 1), ("float64", 1)]
+)
 def test_sounds_are_read_as_scipy_reads_them(dtype: str, scale: int, channels: int, tmp_path: Path) -> None:
     from scipy.io import wavfile
 
@@ -404,7 +410,13 @@ def test_24_bits_and_odd_chunks_are_read_as_the_standard_library_has_them(tmp_pa
     assert np.allclose(array(checked("WAVFolder", ".", base=tmp_path).fields["audio"])[0], values / 2**23)
     extensible = whole.replace(
         whole[12:36],
-        b"fmt " + (40).to_bytes(4, "little") + b"\xfe\xff" + whole[22:36] + b"\x16\0\x18\0\0\0\0\0" + b"\1\0" + bytes(14),
+        b"fmt "
+        + (40).to_bytes(4, "little")
+        + b"\xfe\xff"
+        + whole[22:36]
+        + b"\x16\0\x18\0\0\0\0\0"
+        + b"\1\0"
+        + bytes(14),
     )
     (tmp_path / "a.wav").write_bytes(extensible)
     assert np.allclose(array(checked("WAVFolder", ".", base=tmp_path).fields["audio"])[0], values / 2**23)
@@ -493,8 +505,7 @@ def test_many_windows_take_no_memory(tmp_path: Path) -> None:
     loaded = data("Text", str(SHARED / "tinyshakespeare.txt"), 256, "character", stride=1).load(tmp_path)
     tokens = loaded.fields["tokens"]
     assert isinstance(tokens, Lazy)
-    assert tokens.shape == (1_115_394 - 256, 256)
-    assert tokens.bounds == (0, 64)
+    assert (len(tokens), tokens.bounds) == (1_115_394 - 256, (0, 64))
     assert len(pickle.dumps(tokens)) < 5_000_000
     assert decoded(loaded, take(tokens, np.array([0]))[0].numpy()).startswith("First Citizen:\nBefore we")
 
@@ -634,15 +645,18 @@ def test_faults_of_torchvisions_data_sets(name: str, arguments: dict[str, Any], 
 def test_folders_that_are_not_there_say_what_is(tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     (tmp_path / "file").write_text("")
+
+    def said(name: str, path: str) -> DataError:
+        return fault(lambda: data(name, path).load(tmp_path))
+
     for name in ("ImageFolder", "WAVFolder"):
-        dataset = data(name, "picture")
-        assert dataset.schema(tmp_path) is None
-        found = fault(lambda dataset=dataset: dataset.load(tmp_path))  # type: ignore[misc]
+        assert data(name, "picture").schema(tmp_path) is None
+        found = said(name, "picture")
         assert isinstance(found, MissingData)
         assert found.notes == (f"looked for {tmp_path / 'picture'}",)
         assert "`pictures`" in found.helps[0]
-        assert fault(lambda name=name: data(name, "file").load(tmp_path)).message == "`file` is a file, and a folder is needed"  # type: ignore[misc]
-        assert isinstance(fault(lambda name=name: data(name, "x" * 5000).load(tmp_path)), MissingData)  # type: ignore[misc]
+        assert said(name, "file").message == "`file` is a file, and a folder is needed"
+        assert isinstance(said(name, "x" * 5000), MissingData)
 
 
 def test_every_data_set_is_found_by_its_name() -> None:
@@ -651,3 +665,45 @@ def test_every_data_set_is_found_by_its_name() -> None:
         cls = registry.find("dataset", name)
         assert cls is not None
         assert cls.__doc__
+
+
+def test_what_is_validated_on_is_numbered_as_what_is_trained_on(tmp_path: Path) -> None:
+    for name in ("a/cat/1.png", "a/dog/1.png", "a/owl/1.png", "b/owl/1.png", "b/dog/1.png"):
+        picture(tmp_path / name, 7, 5)
+    for name in ("s/1_x.wav", "s/2_x.wav", "t/2_y.wav"):
+        write_wav(tmp_path / name, np.ones(9 if name == "s/1_x.wav" else 4, "int16"))
+    (tmp_path / "a.txt").write_text("abcd\nefg\n")
+    (tmp_path / "b.txt").write_text("dc\nba\n")
+    for first, second, field, expected in (
+        (data("ImageFolder", "a"), data("ImageFolder", "b"), "label", [1, 2]),
+        (data("WAVFolder", "s", label="(*)_*"), data("WAVFolder", "t"), "label", [1]),
+        (data("Text", "a.txt", 3, "character"), data("Text", "b.txt", 3), "tokens", [[4, 3, 0]]),
+        (data("Lines", "a.txt"), data("Lines", "b.txt"), "tokens", [[0, 4, 3, 0, 0], [0, 2, 1, 0, 0]]),
+    ):
+        held = second.following(first, tmp_path)
+        assert array(held.load(tmp_path).fields[field]).tolist() == expected
+        assert held.load(tmp_path).classes == first.load(tmp_path).classes
+        assert held.types(tmp_path) == first.types(tmp_path)
+        settled = first.settled(tmp_path)
+        assert settled.load(tmp_path).classes == first.load(tmp_path).classes
+        assert settled.settled(tmp_path) == settled
+        assert second.following(data("Moons"), tmp_path) == second
+
+
+def test_new_samples_need_no_labels(tmp_path: Path) -> None:
+    picture(tmp_path / "a" / "cat" / "1.png", 7, 5)
+    picture(tmp_path / "new" / "1.png", 9, 9)
+    write_wav(tmp_path / "s" / "1_x.wav", np.ones(9, "int16"))
+    write_wav(tmp_path / "new" / "any.wav", np.ones(4, "int16"))
+    (tmp_path / "i").write_bytes(idx(np.zeros((3, 4, 5), "uint8")))
+    for dataset, path, field, shape in (
+        (data("ImageFolder", "a"), "new", "image", (1, 3, 7, 5)),
+        (data("WAVFolder", "s", label="(*)_*"), "new", "audio", (1, 9)),
+        (data("IDX", "i", "l"), "i", "image", (3, 1, 4, 5)),
+    ):
+        other = dataset.settled(tmp_path).elsewhere(path, [field])
+        assert other is not None
+        loaded = other.load(tmp_path)
+        assert "label" not in loaded.fields
+        assert loaded.fields[field].shape == shape
+    assert data("IDX", "i", "l").elsewhere("j", ["image", "label"]) is None

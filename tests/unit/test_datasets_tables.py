@@ -27,8 +27,6 @@ CSV, HuggingFace, NPY, NPZ, Parquet, Python, Random, Safetensors = CLASSES
 PENGUINS = Path(__file__).parents[3] / "shared" / "data" / "penguins.csv"
 MEASURES = ("bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g")
 
-has_penguins = pytest.mark.skipif(not PENGUINS.exists(), reason=f"{PENGUINS.name} is not there")
-
 
 def samples(loaded: Loaded, name: str) -> np.ndarray:
     array = loaded.fields[name]
@@ -70,42 +68,64 @@ def pandas() -> Any:
     return pytest.importorskip("pandas", reason="pandas is the oracle")
 
 
-@has_penguins
+@pytest.fixture(params=["penguins", "made"])
+def birds(request: pytest.FixtureRequest, pandas: Any) -> Any:
+    """344 penguins with gaps, or as many that nobody has seen."""
+    if request.param == "penguins":
+        if not PENGUINS.exists():
+            pytest.skip(f"{PENGUINS.name} is not there")
+        return pandas.read_csv(PENGUINS)
+    rng, count = np.random.default_rng(0), 301
+    measures = {name: np.round(rng.gamma(2, 20, count), 1) for name in MEASURES}
+    frame = pandas.DataFrame(measures).mask(rng.random((count, 4)) < 0.1)
+    frame["species"] = rng.choice(["Puffin", "Auk", "Gull"], count)
+    frame["island"] = rng.choice(["North", "East", "South"], count)
+    frame["sex"] = pandas.Series(rng.choice(["male", "female"], count)).mask(rng.random(count) < 0.1)
+    frame["year"] = rng.integers(2000, 2010, count)
+    return frame
+
+
 @pytest.mark.parametrize("strategy", ["mean", "median", "most_frequent"])
-def test_missing_numbers_are_filled_as_scikit_learn_does(strategy: str, pandas: Any, tmp_path: Path) -> None:
+def test_missing_numbers_are_filled_as_scikit_learn_does(
+    strategy: str, pandas: Any, birds: Any, tmp_path: Path
+) -> None:
     from sklearn.impute import SimpleImputer
 
-    frame = pandas.read_csv(PENGUINS)
-    expected = SimpleImputer(strategy=strategy).fit_transform(frame[list(MEASURES)])
-    for loaded in both(pandas, frame, tmp_path, target="species", features=MEASURES, fill=strategy):
+    expected = SimpleImputer(strategy=strategy).fit_transform(birds[list(MEASURES)])
+    for loaded in both(pandas, birds, tmp_path, target="species", features=MEASURES, fill=strategy):
         assert samples(loaded, "features") == pytest.approx(expected, rel=1e-6)
-        assert samples(loaded, "label").tolist() == frame.species.astype("category").cat.codes.tolist()
-        assert loaded.classes["label"] == tuple(sorted(set(frame.species)))
-        assert "2 of `bill_length_mm`" in loaded.notes[-1]
+        assert samples(loaded, "label").tolist() == birds.species.astype("category").cat.codes.tolist()
+        assert loaded.classes["label"] == tuple(sorted(set(birds.species)))
+        assert f"{birds.bill_length_mm.isna().sum()} of `bill_length_mm`" in loaded.notes[-1]
 
 
-@has_penguins
-def test_rows_with_missing_values_are_left_out_as_pandas_does(pandas: Any, tmp_path: Path) -> None:
-    frame = pandas.read_csv(PENGUINS)
-    kept = frame.dropna(subset=["sex", *MEASURES])
-    for loaded in both(pandas, frame, tmp_path, target="sex", features=MEASURES, drop_missing=True):
+def test_rows_with_missing_values_are_left_out_as_pandas_does(pandas: Any, birds: Any, tmp_path: Path) -> None:
+    kept = birds.dropna(subset=["sex", *MEASURES])
+    for loaded in both(pandas, birds, tmp_path, target="sex", features=MEASURES, drop_missing=True):
         assert (samples(loaded, "features") == kept[list(MEASURES)].to_numpy("float32")).all()
         assert samples(loaded, "label").tolist() == (kept.sex == "male").astype(int).tolist()
         assert (samples(loaded, "target")[:, 0] == samples(loaded, "label")).all()
-        assert f"{len(frame) - len(kept)} rows" in loaded.notes[-1]
+        assert f"{len(birds) - len(kept)} rows" in loaded.notes[-1]
 
 
-@has_penguins
-def test_words_become_columns_as_pandas_makes_dummies(pandas: Any, tmp_path: Path) -> None:
-    frame = pandas.read_csv(PENGUINS)
-    expected = pandas.get_dummies(frame[["year", "island", "sex"]], columns=["island", "sex"]).to_numpy("float32")
+def test_words_become_columns_as_pandas_makes_dummies(pandas: Any, birds: Any, tmp_path: Path) -> None:
+    expected = pandas.get_dummies(birds[["year", "island", "sex"]], columns=["island", "sex"]).to_numpy("float32")
     given = {"features": ("year",), "one_hot": ("island", "sex"), "fill": {"sex": "nobody"}}
-    for loaded in both(pandas, frame, tmp_path, **given):
+    for loaded in both(pandas, birds, tmp_path, **given):
         found = samples(loaded, "features")
-        gaps = frame.sex.isna().to_numpy()
-        assert found.shape == (344, 1 + 3 + 3)  # female, male, nobody
+        gaps = birds.sex.isna().to_numpy()
+        assert found.shape == (len(birds), 1 + 3 + 3)  # female, male, nobody
         assert (found[~gaps][:, [0, 1, 2, 3, 4, 5]] == expected[~gaps]).all()
         assert (found[gaps][:, 4:] == [0, 0, 1]).all()
+
+
+def test_missing_words_are_filled_with_the_most_frequent_of_them(pandas: Any, birds: Any, tmp_path: Path) -> None:
+    expected = birds.sex.fillna(birds.sex.mode()[0]).astype("category").cat.codes
+    for loaded in both(pandas, birds, tmp_path, columns={"sex": "sex"}, features=("year",), fill="most_frequent"):
+        assert samples(loaded, "sex").tolist() == expected.tolist()
+    tie = pandas.DataFrame({"w": ["b", "a", "b", "a", None, "c"], "x": [1, 2, 3, 4, 5, 6]})
+    for loaded in both(pandas, tie, tmp_path, columns={"w": "w"}, fill="most_frequent"):
+        assert samples(loaded, "w").tolist() == [1, 0, 1, 0, 0, 2]
 
 
 @pytest.mark.parametrize("seed", range(6))

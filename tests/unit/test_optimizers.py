@@ -129,12 +129,11 @@ def by_hand(
     torch.manual_seed(SEED)
     generator = torch.Generator().manual_seed(SEED)
     data = {key: torch.from_numpy(array) for key, array in np.load(base / "data.npz").items()}
-    first = torch.randperm(COUNT, generator=generator)
     losses: list[float] = []
     module.train()
     size = int(text.partition("batch_size = ")[2].split()[0])
     for _ in range(steps // (COUNT // size)):
-        order, of_epoch = first[torch.randperm(COUNT, generator=generator)], []
+        order, of_epoch = torch.randperm(COUNT, generator=generator), []
         for start in range(0, COUNT, size):
             picked = order[start : start + size]
 

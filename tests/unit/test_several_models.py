@@ -17,7 +17,7 @@ from torch import nn
 from nnspec import ir, ir_json
 from nnspec.backends.source import emit
 from nnspec.backends.torch import build
-from nnspec.compiler import check, compile_text
+from nnspec.compiler import compile_text
 from nnspec.elaborate.overrides import Written
 from nnspec.training.assemble import Assembled, assemble, kinds_of, objective_of
 from nnspec.training.build import dataset

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -316,7 +316,9 @@ def test_a_wrong_name_from_outside_is_refused(path: str, value: str) -> None:
 # --- written out -----------------------------------------------------------------------------------------------------
 
 
-def again(text: str, base: Path | None = None, **overrides: Any) -> tuple[ir.Program, ir.Program]:
+def again(
+    text: str, base: Path | None = None, overrides: Mapping[str, Any] | None = None
+) -> tuple[ir.Program, ir.Program]:
     """A spec's program, and that of its resolved form."""
     first = compile_text(text, train=True, base=base, overrides=overrides).program
     return first, compile_text(resolved(first), train=True, base=base).program
@@ -382,15 +384,30 @@ train (G = Generator(width=6), D = Discriminator()) {
 
 
 def test_updates_are_written_out() -> None:
-    first, second = again(SEVERAL, **{"train.critic.optimizer.lr": "0.5", "train.generator.schedule.gamma": "0.5"})
+    first, second = again(
+        SEVERAL, overrides={"train.critic.optimizer.lr": "0.5", "train.generator.schedule.gamma": "0.5"}
+    )
     assert bare(first.training) == bare(second.training)
     assert "lr=0.5" in resolved(first)
     assert "gamma=0.5" in resolved(first)
 
 
+def test_records_among_arguments_are_written_out(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y,kind,place\n" + "1,2,a,p\n3,4,b,q\n" * 4, "utf-8")
+    given = 'CSV("a.csv", target="kind", features=["x", "y"], columns=(where="place"))'
+    for data in (given, 'CSV("a.csv", target="kind", features=["x", "y"])'):
+        text = spec().replace("Iris()", data).replace("float[N, 4]", "float[N, 2]").replace("Linear(3)", "Linear(2)")
+        first, second = again(text.replace("float[N, 3]", "float[N, 2]"), tmp_path)
+        assert bare(first.training) == bare(second.training)
+
+
 def test_what_was_set_from_outside_is_written_out() -> None:
-    settings = {"train.optimizer.lr": "0.5", "train.loss": "cross_entropy(scores, label) * 2 + kl", "width": Written("5")}
-    first, second = again(EVERYTHING, **settings)
+    settings = {
+        "train.optimizer.lr": "0.5",
+        "train.loss": "cross_entropy(scores, label) * 2 + kl",
+        "width": Written("5"),
+    }
+    first, second = again(EVERYTHING, overrides=settings)
     assert bare(first.training) == bare(second.training)
     assert bare(first.modules) == bare(second.modules)
     assert "train Net(width=5)" in resolved(first)

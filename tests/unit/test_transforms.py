@@ -133,9 +133,9 @@ def test_a_random_crop_is_a_piece_of_the_padded_image(mode: str, batch: torch.Te
 def test_random_crops_come_from_everywhere_each_image_by_itself() -> None:
     x = torch.arange(6 * 6.0).reshape(1, 1, 6, 6).expand(2000, 1, 6, 6)
     corner = applied(made("RandomCrop", 4), x)[:, 0, 0, 0]
-    values, counts = corner.unique(return_counts=True)
-    assert values.tolist() == [0, 1, 2, 6, 7, 8, 12, 13, 14]
-    assert counts.min() > 150
+    counts = corner.long().bincount()
+    assert counts.nonzero()[:, 0].tolist() == [0, 1, 2, 6, 7, 8, 12, 13, 14]
+    assert counts[counts > 0].min() > 150
     assert not torch.equal(applied(made("RandomCrop", 4), x, seed=1)[:, 0, 0, 0], corner)
     assert torch.equal(applied(made("RandomCrop", 4), x, seed=0)[:, 0, 0, 0], corner)
 
@@ -180,7 +180,8 @@ def test_rotations_equal_torchvisions_for_their_angles(
 def test_an_affine_map_equals_torchvisions(interpolation: str, values: tuple[float, ...]) -> None:
     x = images(2)
     angle, dx, dy, scale, shear_x, shear_y = values
-    matrix = affine.inverse_matrix(*(torch.full((2,), v, dtype=torch.float64) for v in values), (0.0, 0.0))
+    a, b, c, d, e, f = (torch.full((2,), v, dtype=torch.float64) for v in values)
+    matrix = affine.inverse_matrix(a, b, c, d, e, f, (0.0, 0.0))
     y = affine.moved(x, matrix, interpolation, 0.25)
     mode = vision.InterpolationMode(interpolation)
     wanted = functional.affine(x, angle, [int(dx), int(dy)], scale, [shear_x, shear_y], mode, fill=[0.25])

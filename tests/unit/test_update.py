@@ -117,7 +117,7 @@ def test_of_each_setting_the_last_pattern_that_says_it_counts() -> None:
     mine, theirs = net(), net()
     groups = (group("*.bias", weight_decay=0.0, lr=0.2), group("Linear.bias", lr=0.05), group("3.*", eps=1e-4))
     update = update_of(mine, record("AdamW", lr=0.01, weight_decay=0.1), *groups)
-    parts = [
+    parts: list[dict[str, Any]] = [
         {"params": [theirs[0].weight, theirs[1].weight]},
         {"params": [theirs[0].bias], "weight_decay": 0.0, "lr": 0.05},
         {"params": [theirs[1].bias], "weight_decay": 0.0, "lr": 0.2},
@@ -147,7 +147,7 @@ def test_another_optimizer_trains_what_its_pattern_means() -> None:
         schedule=record("ExponentialLR", gamma=0.9),
     )
     matrices = [theirs[0].weight, theirs[3].weight]
-    rest = [
+    rest: list[dict[str, Any]] = [
         {"params": [theirs[0].bias, theirs[1].bias, theirs[3].bias]},
         {"params": [theirs[1].weight], "weight_decay": 0.3},
     ]
@@ -236,7 +236,10 @@ def test_gradients_are_clipped_as_torch_does(norm: float | None, value: float | 
     update = update_of(
         mine, record("SGD", lr=0.1), *groups, settings={"clip_grad_norm": norm, "clip_grad_value": value}
     )
-    parts = [{"params": [theirs[1].weight]}, {"params": [theirs[0].bias, theirs[1].bias, theirs[3].bias], "lr": 0.3}]
+    parts: list[dict[str, Any]] = [
+        {"params": [theirs[1].weight]},
+        {"params": [theirs[0].bias, theirs[1].bias, theirs[3].bias], "lr": 0.3},
+    ]
     two = (
         torch.optim.SGD(parts, lr=0.1, fused=True),
         torch.optim.Adam([theirs[0].weight, theirs[3].weight], 0.01, fused=True),
@@ -303,7 +306,7 @@ def test_without_shares_all_batches_of_a_step_count_alike() -> None:
     for batch in batches(2):
         update.backward(loss_of(mine, batch))
         (loss_of(theirs, batch) / 2).backward()  # type: ignore[no-untyped-call]
-    assert all(torch.equal(a.grad, b.grad) for a, b in zip(mine.parameters(), theirs.parameters(), strict=True))  # type: ignore[arg-type]
+    assert all(torch.equal(a.grad, b.grad) for a, b in zip(mine.parameters(), theirs.parameters(), strict=True))
 
 
 def test_how_long_a_run_is() -> None:
@@ -383,7 +386,7 @@ def test_tf32_is_for_the_run_only() -> None:
 def test_a_device_without_a_precision_says_so() -> None:
     for name in ("16-mixed", "bf16-mixed"):
         with pytest.raises(SettingError, match=f"meta cannot train in `{name}`") as caught:
-            Precision(name, torch.device("meta"))  # type: ignore[arg-type]
+            Precision(name, torch.device("meta"))
         assert caught.value.at == "precision"
 
 
@@ -396,9 +399,10 @@ def averaging(module: nn.Module, average: ir.Record, epochs: int = 6) -> Averagi
 
 def test_a_running_average_is_torchs() -> None:
     mine, theirs = net(), net()
-    update, average = update_of(mine, record("SGD", lr=0.5), group("0.*", freeze=True)), None
+    update = update_of(mine, record("SGD", lr=0.5), group("0.*", freeze=True))
     average = averaging(mine, record("EMA", decay=0.8))
-    assert not average.active
+    with average.applied(never):  # there is none yet
+        assert equal(weights(mine), weights(theirs))
     theirs[0].requires_grad_(False)
     copy = AveragedModel(theirs, multi_avg_fn=get_ema_multi_avg_fn(0.8))  # type: ignore[no-untyped-call]
     optimizer = torch.optim.SGD(theirs.parameters(), lr=0.5, fused=True)

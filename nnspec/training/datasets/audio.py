@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnspec.arguments import arg
-from nnspec.training.dataset import Dataset, Lazy, Loaded, check_size, field_type
+from nnspec.training.dataset import Array, Dataset, Lazy, Loaded, check_size, field_type
 from nnspec.training.fault import DataError, SettingError
-from nnspec.training.folders import Found, find_folder, find_samples
+from nnspec.training.folders import Found, find_folder, find_samples, numbered
 from nnspec.training.wav import Sound, read_header, read_sound
 from nnspec.types import TensorType
 
 if TYPE_CHECKING:
     import numpy as np
+    from typing_extensions import Self
 
 
 class WAVFolder(Dataset):
@@ -37,6 +38,9 @@ class WAVFolder(Dataset):
     )
     channels: int = arg(1, doc="1, or as many as the files have", ge=1, le=64, keyword=True)
     sample_rate: int | None = arg(None, doc="the rate that the files must have; none: any, but one", ge=1, keyword=True)
+    classes: tuple[str, ...] | None = arg(
+        None, doc="the classes by number; none: those there are, sorted", keyword=True
+    )
 
     def check(self) -> None:
         """Raise `SettingError` for a pattern that tells nothing."""
@@ -69,15 +73,29 @@ class WAVFolder(Dataset):
             return Loaded({"audio": audio, "length": lengths}, notes, origins=origins)
         label = np.array(found.labels, dtype="int64")
         origins["label"] = f"names in {self.path}"
-        fields = {"audio": audio, "length": lengths, "label": label}
+        fields: dict[str, Array] = {"audio": audio, "length": lengths, "label": label}
         return Loaded(fields, notes, {"label": found.classes}, origins)
+
+    def settled(self, base: Path) -> Self:
+        found = self._found(base)
+        sounds = self._sounds(found)
+        samples = self.samples or max(sound.frames for sound in sounds)
+        return self.replace(samples=samples, sample_rate=sounds[0].rate, classes=found.classes or None)
+
+    def following(self, first: Dataset, base: Path) -> Dataset:
+        return self.as_settled(first, base, ("samples", "label", "channels", "sample_rate", "classes"))
+
+    def elsewhere(self, path: str, fields: Collection[str]) -> Self | None:
+        label = self.label if "label" in fields else None
+        return self.replace(path=path, label=label)
 
     def _shape(self, samples: int) -> tuple[int, ...]:
         return (samples,) if self.channels == 1 else (self.channels, samples)
 
     def _found(self, base: Path) -> Found:
         found = find_samples(find_folder(base, self.path, "path"), (".wav", ".wave"), "sounds", "path")
-        return found if self.label is None else _by_name(found, self.label)
+        named = found if self.label is None else _by_name(found, self.label)
+        return named if self.classes is None else numbered(named, self.classes, self.path)
 
     def _sounds(self, found: Found) -> list[Sound]:
         """The headers of all files; of the longest nothing is known before."""

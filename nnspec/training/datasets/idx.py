@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -14,6 +15,7 @@ from nnspec.types import TensorType
 
 if TYPE_CHECKING:
     import numpy as np
+    from typing_extensions import Self
 
 _PREFIX = {"train": "train", "test": "t10k"}
 
@@ -60,6 +62,9 @@ class IDX(Dataset):
         image, label = _read(images, labels, "images", "labels")
         origins["label"] = labels.name
         return Loaded({"image": image, "label": label}, origins=origins, divisor=_divisor(image))
+
+    def elsewhere(self, path: str, fields: Collection[str]) -> Self | None:
+        return None if "label" in fields else self.replace(images=path, labels=None)
 
 
 class _Mnist(Halves):

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from nnspec.arguments import arg
-from nnspec.training.dataset import Dataset, Lazy, Loaded, check_size, field_type
+from nnspec.training.dataset import Array, Dataset, Lazy, Loaded, check_size, field_type
 from nnspec.training.fault import DataError, SettingError
-from nnspec.training.folders import Found, find_folder, find_samples
+from nnspec.training.folders import Found, find_folder, find_samples, numbered
 from nnspec.training.pictures import SUFFIXES, Fit, need_pillow, picture_size, read_picture
 from nnspec.types import TensorType
 
 if TYPE_CHECKING:
     import numpy as np
+    from typing_extensions import Self
 
 
 class ImageFolder(Dataset):
@@ -35,6 +36,9 @@ class ImageFolder(Dataset):
     channels: int = arg(3, doc="1 for grey, 3 for red, green and blue, 4 with opacity", ge=1, le=4)
     fit: Literal["stretch", "crop", "pad"] = arg(
         "stretch", doc="a picture of another form is stretched, cut at its longer sides, or put on black", keyword=True
+    )
+    classes: tuple[str, ...] | None = arg(
+        None, doc="the classes by number; none: those there are, sorted", keyword=True
     )
 
     def check(self) -> None:
@@ -60,11 +64,19 @@ class ImageFolder(Dataset):
         origins = {"image": f"{len(found.files):,} files in {self.path}", "label": f"folders in {self.path}"}
         if found.labels is None:
             return Loaded({"image": pictures}, found.notes, {}, origins, {"image": 255.0})
-        fields = {"image": pictures, "label": np.array(found.labels, dtype="int64")}
+        fields: dict[str, Array] = {"image": pictures, "label": np.array(found.labels, dtype="int64")}
         return Loaded(fields, found.notes, {"label": found.classes}, origins, {"image": 255.0})
 
+    def settled(self, base: Path) -> Self:
+        found = self._found(base)
+        return self.replace(size=self._size(found), classes=found.classes or None)
+
+    def following(self, first: Dataset, base: Path) -> Dataset:
+        return self.as_settled(first, base, ("size", "channels", "fit", "classes"))
+
     def _found(self, base: Path) -> Found:
-        return find_samples(find_folder(base, self.path, "path"), SUFFIXES, "pictures", "path")
+        found = find_samples(find_folder(base, self.path, "path"), SUFFIXES, "pictures", "path")
+        return found if self.classes is None else numbered(found, self.classes, self.path)
 
     def _size(self, found: Found) -> tuple[int, int]:
         if isinstance(self.size, tuple):

@@ -13,6 +13,7 @@ from nnspec.types import TensorType
 
 if TYPE_CHECKING:
     import numpy as np
+    from typing_extensions import Self
 
 _ENDING = "\n"
 """What token 0 of `Lines` stands for."""
@@ -30,9 +31,8 @@ class Text(Dataset):
     word that fits is taken. What the numbers stand for is written into the run's directory.
 
     Windows begin `stride` tokens apart, and are made when they are needed; what is left over at the end of the file is
-    not used. The last windows are what is validated on, and those that reach into them are left out. Two files that
-    belong together (a `validation = Text(...)`) need the same numbers: bytes have them, a tokenizer's file too, and
-    characters by the same `alphabet`.
+    not used. The last windows are what is validated on, and those that reach into them are left out. A file of its own
+    to validate on (`validation = Text(...)`) is numbered as the one that is trained on.
     """
 
     path: str = arg(doc="the file, relative to the spec")
@@ -66,6 +66,14 @@ class Text(Dataset):
             overlap=-(-self.context // stride) - 1,
         )
 
+    def settled(self, base: Path) -> Self:
+        if self.tokenizer != "character" or self.alphabet is not None:
+            return self
+        return self.replace(alphabet="".join(encode(base, self.path, self.tokenizer, None).vocabulary))
+
+    def following(self, first: Dataset, base: Path) -> Dataset:
+        return self.as_settled(first, base, ("tokenizer", "alphabet"))
+
 
 class _Windows(Lazy):
     """Pieces of a row of numbers, cut out when they are asked for."""
@@ -84,7 +92,8 @@ class _Windows(Lazy):
         import numpy as np
 
         view = np.lib.stride_tricks.sliding_window_view(self.ids, self.shape[1])
-        return view[np.asarray(indices) * self.stride].astype(np.int64)
+        pieces: np.ndarray = view[np.asarray(indices) * self.stride].astype(np.int64)
+        return pieces
 
 
 class Lines(Dataset):
@@ -128,6 +137,14 @@ class Lines(Dataset):
         vocabulary = (_ENDING, *characters)
         origins = dict.fromkeys(fields, f"lines of {name}")
         return Loaded(dict(fields), classes=dict.fromkeys(fields, vocabulary), origins=origins)
+
+    def settled(self, base: Path) -> Self:
+        lines = self._lines(base)
+        alphabet = "".join(sorted(set("".join(lines)))) if self.alphabet is None else self.alphabet
+        return self.replace(length=self.length or self._longest(lines) + 1, alphabet=alphabet)
+
+    def following(self, first: Dataset, base: Path) -> Dataset:
+        return self.as_settled(first, base, ("length", "alphabet"))
 
     def _lines(self, base: Path) -> list[str]:
         place = locate(base, self.path, "path")

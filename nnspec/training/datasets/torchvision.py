@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nnspec.arguments import arg
 from nnspec.suggest import suggest
-from nnspec.training.dataset import Dataset, Lazy, Loaded, field_type
+from nnspec.training.dataset import Array, Dataset, Lazy, Loaded, field_type
 from nnspec.training.fault import DataError, MissingData, SettingError
 from nnspec.training.pictures import Fit, need_pillow, to_array
 from nnspec.types import TensorType
@@ -53,7 +53,7 @@ class Torchvision(Dataset):
         plain = isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)
         classes = {"label": tuple(names)} if plain and names else {}
         origins = dict.fromkeys(("image", "label"), f"torchvision's {self.name}")
-        fields = {"image": _Items(items, self._shape(), self.fit), "label": label}
+        fields: dict[str, Array] = {"image": _Items(items, self._shape(), self.fit), "label": label}
         return Loaded(fields, classes=classes, origins=origins, divisor={"image": 255.0})
 
     def _shape(self) -> tuple[int, int, int]:
@@ -107,20 +107,17 @@ def _class(name: str) -> type:
             notes=(str(error)[:200],),
             helps=("pip install torchvision",),
         ) from None
-    found = {
-        each: cls
-        for each in torchvision.datasets.__all__
-        if inspect.isclass(cls := getattr(torchvision.datasets, each))
-        and issubclass(cls, torchvision.datasets.VisionDataset)
-        and cls is not torchvision.datasets.VisionDataset
+    base = torchvision.datasets.VisionDataset
+    offered = {each: getattr(torchvision.datasets, each) for each in torchvision.datasets.__all__}
+    found: dict[str, type] = {
+        each: cls for each, cls in offered.items() if inspect.isclass(cls) and issubclass(cls, base) and cls is not base
     }
     if name not in found:
         near = suggest(name, found)
         raise DataError(
             f"torchvision has no data set `{name}`", at="name", helps=(f"did you mean `{near}`?",) if near else ()
         )
-    cls: type = found[name]
-    return cls
+    return found[name]
 
 
 def _targets(items: Any) -> Any:

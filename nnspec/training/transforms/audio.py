@@ -187,7 +187,7 @@ def _cosines(terms: int, size: int) -> torch.Tensor:
     import torch
 
     term, place = torch.arange(terms, dtype=torch.float64)[:, None], torch.arange(size, dtype=torch.float64)
-    waves = (pi / size * (place + 0.5) * term).cos() * (2 / size) ** 0.5
+    waves: torch.Tensor = (pi / size * (place + 0.5) * term).cos() * (2 / size) ** 0.5
     waves[0] /= 2**0.5
     return waves
 
@@ -219,14 +219,18 @@ class Vol(Transform):
     def check(self) -> None:
         if self.gain_type != "db" and self.gain < 0:
             raise SettingError("a factor of loudness is not below 0", at="gain")
+        if self.gain_type == "db" and abs(self.gain) > 1000:
+            raise SettingError(f"{self.gain:g} decibels are beyond what numbers can hold", at="gain")
 
     def infer(self, type_: TensorType) -> TensorType:
         _samples("Vol", type_)
         return type_
 
     def apply(self, x: torch.Tensor, state: dict[str, Any], generator: torch.Generator | None) -> torch.Tensor:
-        factor = {"amplitude": self.gain, "db": 10.0 ** (self.gain / 20.0)}.get(self.gain_type)
-        return (x * (self.gain**0.5 if factor is None else factor)).clamp(-1, 1)
+        factor = self.gain
+        if self.gain_type != "amplitude":
+            factor = self.gain**0.5 if self.gain_type == "power" else float(10.0 ** (self.gain / 20.0))
+        return (x * factor).clamp(-1, 1)
 
 
 class Resample(Transform):

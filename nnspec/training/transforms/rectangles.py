@@ -84,9 +84,10 @@ class RandomResizedCrop(Transform):
         return resized(type_, *pair(self.size))
 
     def apply(self, x: torch.Tensor, state: dict[str, Any], generator: torch.Generator | None) -> torch.Tensor:
-        box = self._boxes(len(x), *x.shape[2:], generator)
-        rows = self._shares(box.top, box.height, x.shape[2], pair(self.size)[0]).to(x.device, x.dtype)
-        columns = self._shares(box.left, box.width, x.shape[3], pair(self.size)[1]).to(x.device, x.dtype)
+        height, width = x.shape[2:]
+        box = self._boxes(len(x), height, width, generator)
+        rows = self._shares(box.top, box.height, height, pair(self.size)[0]).to(x.device, x.dtype)
+        columns = self._shares(box.left, box.width, width, pair(self.size)[1]).to(x.device, x.dtype)
         return rows[:, None] @ (x @ columns[:, None].mT)
 
     def _boxes(self, count: int, height: int, width: int, generator: torch.Generator | None) -> _Boxes:
@@ -177,8 +178,9 @@ class RandomErasing(Transform):
             filling = torch.randn(x.shape, generator=generator).to(x.device, x.dtype)
         else:
             filling = torch.as_tensor(self.value, dtype=x.dtype, device=x.device).reshape(-1, 1, 1)
-        box, found = self._boxes(len(x), *x.shape[2:], generator)
-        row, column = torch.arange(x.shape[2], device=x.device)[:, None], torch.arange(x.shape[3], device=x.device)
+        rows, columns = x.shape[2:]
+        box, found = self._boxes(len(x), rows, columns, generator)
+        row, column = torch.arange(rows, device=x.device)[:, None], torch.arange(columns, device=x.device)
         top, left, height, width = (per_sample(each, x) for each in box)
         inside = (row >= top) & (row < top + height) & (column >= left) & (column < left + width)
         return torch.where(inside & erased & per_sample(found, x), filling, x)
