@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from nnspec.training.outcome import Outcome
+    from nnspec.compiler_outcome import Outcome
 
 __all__ = [
     "Callback",
@@ -178,6 +178,7 @@ def train(
         resume=None if resume is None else str(resume),
         accept_changes=accept_changes,
         progress=progress,
+        allow_extern=allow_extern,
     )
 
 
@@ -205,7 +206,7 @@ def predict(
     """
     from nnspec.compiler_trained import open_run, predict
 
-    trained = open_run(run, checkpoint=checkpoint, allow_extern=allow_extern)
+    trained = open_run(Path(run), checkpoint=checkpoint, allow_extern=allow_extern)
     return predict(trained, samples, device=str(device), batch_size=batch_size)
 
 
@@ -229,7 +230,9 @@ def evaluate(
     """
     from nnspec.compiler_trained import open_run
 
-    return open_run(run, checkpoint=checkpoint, allow_extern=allow_extern).evaluate(part, data, str(device)).values
+    return (
+        open_run(Path(run), checkpoint=checkpoint, allow_extern=allow_extern).evaluate(part, data, str(device)).values
+    )
 
 
 def source(
@@ -316,11 +319,12 @@ def _of_run(
     trained = open_run(path, allow_extern=allow_extern)
     compiled = trained.chosen(model)
     place = None if device is None else str(device)
-    file = trained.archive.weights_path if weights is None else Path(weights)
-    if optimize:
-        module: nn.Module = _served(compiled, optimize).module(device=place, weights=file)
-        return module
-    return build_module(compiled, device=place, weights=file).eval()
+    with trained.weights(model) as own:
+        file = own if weights is None else Path(weights)
+        if optimize:
+            module: nn.Module = _served(compiled, optimize).module(device=place, weights=file)
+            return module
+        return build_module(compiled, device=place, weights=file).eval()
 
 
 def _written(name: str, value: Any) -> str:

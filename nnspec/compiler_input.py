@@ -140,8 +140,8 @@ def _in_python(program: ir.Program) -> str | None:
             return module.name
     training = program.training
     for data in () if training is None else (training.data, training.validation):
-        cls = None if data is None else registry.find("dataset", data.name)
-        if cls is not None and cls.runs_code:
+        cls = registry.find("dataset", data.name) if data is not None else None
+        if data is not None and cls is not None and cls.runs_code:
             return str(data.arguments.get(cls.runs_code))
     return None
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnspec.compiler import Compiled
+from nnspec.compiler_outcome import Outcome
 from nnspec.compiler_output import foreign_code, installed
 from nnspec.diagnostics import NnspecError, error
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from nnspec.training.listener import Listener
-    from nnspec.training.outcome import Outcome
     from nnspec.training.result import Result
     from nnspec.training.trial import Trial
 
@@ -65,6 +65,7 @@ def train_spec(
     resume: str | None,
     accept_changes: bool,
     progress: bool,
+    allow_extern: bool,
 ) -> Outcome:
     """As `train`, from Python: who hears of it, and the outcome as one object."""
     if compiled.program.training is None:
@@ -73,7 +74,6 @@ def train_spec(
     with installed():
         from nnspec.training.bar import progress_on
         from nnspec.training.listener import Listeners
-        from nnspec.training.outcome import Outcome
 
         heard = [*logger_listeners(loggers), progress_on(sys.stderr, quiet=not progress), *callbacks]
     module, result = train(
@@ -87,7 +87,7 @@ def train_spec(
         resume=resume,
         accept_changes=accept_changes,
     )
-    return Outcome(module, result)
+    return Outcome(module, result, allow_extern)
 
 
 def logger_listeners(names: Sequence[str]) -> list[Listener]:
@@ -98,5 +98,30 @@ def logger_listeners(names: Sequence[str]) -> list[Listener]:
 
         try:
             return [logger(name) for name in names]
+        except Fault as fault:
+            raise NnspecError([fault.diagnostic(None)]) from None
+
+
+def launch(
+    work: Callable[[list[str]], object],
+    arguments: Sequence[str],
+    folder: str,
+    *,
+    processes: int,
+    nodes: int = 1,
+    rendezvous: str | None = None,
+) -> tuple[int, str]:
+    """Call `work` in several processes that train together: see `nnspec.training.launch`.
+
+    Raises `NnspecError` for a process that died without a word.
+    """
+    with installed():
+        from nnspec.training import launch as launching
+        from nnspec.training.fault import Fault
+
+        try:
+            return launching.launch(
+                work, arguments, folder, processes=processes, nodes=nodes, rendezvous=rendezvous
+            )
         except Fault as fault:
             raise NnspecError([fault.diagnostic(None)]) from None

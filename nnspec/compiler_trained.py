@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from nnspec import ir
@@ -43,13 +44,38 @@ class Trained:
     archive: Archive
     compiled: Compiled
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models of which each can be asked for by itself, where several were trained."""
+        program = self.compiled.program
+        names = program.training.models if program.training is not None else ()
+        return tuple(entry.name for entry in program.entries if entry.name in names)
+
     def chosen(self, model: str | None) -> Compiled:
-        """The program; only the model that was trained can be asked for."""
-        name = self.compiled.program.main.name
-        if model not in (None, name):
-            message = f"`{self.archive.path}` trained `{name}`, and no model `{model}`"
+        """The program: that of what was trained, or of one of several models."""
+        program = self.compiled.program
+        name = program.main.name
+        if model in (None, name):
+            return self.compiled
+        if model not in self.models:
+            trained = f"`{name}`" if not self.models else " and ".join(f"`{each}`" for each in self.models)
+            message = f"`{self.archive.path}` trained {trained}, and no model `{model}`"
             raise NnspecError([error("NNS210", message, None)])
-        return self.compiled
+        entry = next(entry for entry in program.entries if entry.name == model)
+        return replace(self.compiled, program=replace(program, entries=(entry,), training=None))
+
+    @contextmanager
+    def weights(self, model: str | None) -> Iterator[Path]:
+        """A file of the weights of what `chosen` gives."""
+        if model is None or model not in self.models:
+            yield self.archive.weights_path
+            return
+        with explained(self.compiled.sources):
+            state = self.archive.weights()
+        with TemporaryDirectory() as folder:
+            start, place = f"{model}.", Path(folder, f"{model}.safetensors")
+            write_tensors({n.removeprefix(start): t for n, t in state.items() if n.startswith(start)}, place)
+            yield place
 
     def module(self, device: str | None = None) -> nn.Module:
         """The model with the weights of the checkpoint, in eval mode."""

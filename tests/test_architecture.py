@@ -103,6 +103,8 @@ LATE = {
     ("nnspec", "nnspec.compiler_input"): "as above",
     ("nnspec", "nnspec.compiler_optimize"): "as above",
     ("nnspec", "nnspec.compiler_output"): "as above",
+    ("nnspec", "nnspec.compiler_run"): "as above",
+    ("nnspec", "nnspec.compiler_trained"): "as above",
     ("nnspec.cli", "nnspec"): "a command loads what it needs and no more",
     ("nnspec.backends", "onnx"): "sources and weights are written without it",
     ("nnspec.backends", "onnxruntime"): "`--verify` alone needs it",

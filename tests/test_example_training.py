@@ -112,7 +112,7 @@ def test_an_example_on_real_files_reaches_what_it_says(name: str, tmp_path: Path
 def test_the_character_transformer_reads_shakespeare(tmp_path: Path) -> None:
     shared("data/text.txt", "tinyshakespeare.txt", tmp_path)
     _, result = compiler_run.train(compiled("char_transformer", tmp_path), base=tmp_path, root=tmp_path / "runs")
-    assert result.json()["best"]["val/loss"] < 1.8
+    assert result.json()["best"]["val/loss"] < 1.9
     assert result.seconds < 600
 
 

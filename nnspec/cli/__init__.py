@@ -72,7 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _run(arguments: Sequence[str] | None) -> int:
     """The exit code of a command line."""
     try:
-        code = nnspec.main(args=arguments, prog_name="nnspec", standalone_mode=False)
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        code = nnspec.main(args=given, prog_name="nnspec", standalone_mode=False, obj=given)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as done:

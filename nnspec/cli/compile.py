@@ -107,10 +107,15 @@ def command(file: str, output: str | None, form: str | None, output_format: str,
         warn(compiled, output_format)
         _write(compiled, output, form, options)
         return
+    if trained.models and options["model"] is None:
+        names = " and ".join(f"`{name}`" for name in trained.models)
+        raise click.UsageError(f"this run trained {names}: say which one by --model")
     compiled = trained.chosen(options["model"])
-    weights = Path(options["weights"] or trained.archive.weights_path)
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, trained.weights(options["model"]) as own:
+        weights = Path(options["weights"] or own)
         if options["preprocessing"]:
+            if trained.models:
+                raise click.UsageError("--with-preprocessing is for one model, whose inputs are fields of the data")
             compiled, weights = trained.with_preprocessing(weights, Path(folder))
         _write(compiled, output, form, options | {"weights": str(weights)}, of_run=True)
     note(f"the weights are those of `{trained.archive.path}` after {trained.archive.done[0]:,} steps")

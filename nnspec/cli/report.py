@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -11,6 +12,7 @@ from typing import Any, TextIO
 
 import click
 
+from nnspec.cli.processes import is_main, left
 from nnspec.compiler import Compiled
 from nnspec.diagnostics import Diagnostic, NnspecError, Sources
 from nnspec.render import as_json, concise, render, tally
@@ -29,6 +31,12 @@ def use_color(stream: TextIO) -> bool:
 
 def show(reports: Iterable[Report], form: str = "text", stream: TextIO | None = None) -> None:
     """Print what was said about some inputs, and how many errors and warnings there were."""
+    if stream is None and "RANK" in os.environ:
+        text = io.StringIO()
+        show(reports, form, text)
+        if not left(text.getvalue()):
+            print(text.getvalue(), end="", file=sys.stderr)
+        return
     stream = stream or sys.stderr
     pairs = [(diagnostic, sources) for diagnostics, sources in reports for diagnostic in diagnostics]
     if form == "json":
@@ -53,7 +61,7 @@ def _joined(pairs: list[tuple[Diagnostic, Sources]]) -> str:
 
 def warn(compiled: Compiled, form: str) -> None:
     """Print the warnings about what was compiled, if there are any."""
-    if compiled.diagnostics:
+    if compiled.diagnostics and is_main():
         show([(compiled.diagnostics, compiled.sources)], form)
 
 

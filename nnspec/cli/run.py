@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nnspec.cli.options import Sizes, device_option, extern_option, file_argument, format_option, merged, model_options
+from nnspec.cli.processes import FAULTS, without_own, work
 from nnspec.cli.report import reported, warn
 from nnspec.compiler import Compiled
 from nnspec.compiler_input import Input, compile_input, read_input
-from nnspec.compiler_run import logger_listeners, train, try_out
+from nnspec.compiler_run import launch, logger_listeners, train, try_out
 
 if TYPE_CHECKING:
     from nnspec.training.listener import Listener
@@ -52,6 +53,9 @@ def _complete_logger(ctx: click.Context, param: click.Parameter, incomplete: str
     shell_complete=_complete_logger,
     help="Log to tensorboard, wandb or mlflow as well; repeatable.",
 )
+@click.option("--nproc", metavar="K", type=click.IntRange(1, 1024), default=1, help="Train in K processes together.")
+@click.option("--nnodes", metavar="K", type=click.IntRange(1, 1024), default=1, help="... on each of K machines.")
+@click.option("--rdzv", metavar="HOST:PORT", help="Where the machines meet: the first of them, and a free port.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress, only how it ended.")
 @extern_option
 @format_option("text", "json")
@@ -63,6 +67,9 @@ def command(file: str, output_format: str, **options: Any) -> None:
     nnspec run digits.nns --device auto
     nnspec run digits.nns --set hidden=256 --set train.epochs=3 --set train.optimizer.lr=0.01
     """
+    if options["nproc"] * options["nnodes"] > 1:
+        launched(options)
+        return
     given = read_input(file)
     written = dict(options["settings"])
     compiled = compile_input(
@@ -76,6 +83,19 @@ def command(file: str, output_format: str, **options: Any) -> None:
     if options["sizes"]:
         raise click.UsageError("--size is for a spec without a train section: the data decides the sizes")
     _train(compiled, given, written, output_format, options)
+
+
+def launched(options: Mapping[str, Any]) -> None:
+    """The same command in several processes."""
+    if options["nnodes"] > 1 and options["rdzv"] is None:
+        raise click.UsageError("--nnodes needs --rdzv HOST:PORT, where the machines meet")
+    arguments = without_own(click.get_current_context().obj or [])
+    code, report = launch(
+        work, arguments, FAULTS, processes=options["nproc"], nodes=options["nnodes"], rendezvous=options["rdzv"]
+    )
+    click.echo(report, nl=False, err=True)
+    if code:
+        raise click.exceptions.Exit(code)
 
 
 def _train(

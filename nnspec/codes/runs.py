@@ -44,6 +44,18 @@ CODES = (
         "run",
     ),
     Code(
+        "NNS650",
+        "a process of the run died",
+        """
+        A run of several processes ends when one of them does. What a process has to say of its end is shown; this one
+        was ended from outside, most often by the system, for want of memory. Checkpoints are as they were: `--resume`
+        goes on from the last one.
+        """,
+        _SPEC,
+        _SPEC,
+        "run",
+    ),
+    Code(
         "NNS640",
         "a run cannot be used",
         """

@@ -21,6 +21,9 @@ def _spec(*lines: str, loss: str = "cross_entropy(scores, label)", model: str = 
 _ONE = _MODEL.replace("3", "1").replace("scores: float[N, 1]", "scores")
 _AMOUNT = _ONE.replace("features -> fc: Linear(1)", "flatten(features -> fc: Linear(1), 0)")
 
+_SIGMOID = _AMOUNT.replace("Linear(1)", "Linear(1) -> Sigmoid")
+_FAR = "mse_loss(scores, label)"
+
 CODES = (
     Code(
         "NNS613",
@@ -75,5 +78,16 @@ CODES = (
         """,
         _spec(model=_ONE),
         _spec(),
+    ),
+    Code(
+        "NNS634",
+        "an activation at the end that targets lie outside of",
+        """
+        A model that ends in a sigmoid never says -1, and targets that were brought to mean 0 and deviation 1 are
+        negative half of the time. A single ReLU at the end is 0 for all negative scores, where its gradient is 0 too:
+        when it has come there for all samples, nothing is learned any more. This is a warning.
+        """,
+        _spec("transform = (label=[ToDtype(dtype=float), Standardize()])", loss=_FAR, model=_SIGMOID),
+        _spec("transform = (label=[ToDtype(dtype=float), Standardize()])", loss=_FAR, model=_AMOUNT),
     ),
 )

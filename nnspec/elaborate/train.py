@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,16 +23,16 @@ from nnspec.elaborate.train_objects import (
     setting_object,
 )
 from nnspec.elaborate.train_optimizer import parameters
-from nnspec.elaborate.train_section import Section, translated, written
+from nnspec.elaborate.train_section import Section, written
 from nnspec.elaborate.train_settings import check_monitored, plain_settings
 from nnspec.elaborate.train_statements import check_bindings, check_complete, check_overrides, check_used, collect
+from nnspec.elaborate.train_together import check_together
 from nnspec.elaborate.train_transforms import Transforms, check_validation, field_transforms
 from nnspec.elaborate.train_updates import parts_of, prepare, update_of
 from nnspec.elaborate.values import BlockRecipe, Fault, Record, Silent
 from nnspec.syntax import ast
 from nnspec.training.average import Average
 from nnspec.training.dataset import Dataset
-from nnspec.training.scheduler import scheduler, unit_of
 from nnspec.training.settings import Settings
 from nnspec.types import TensorType
 
@@ -163,8 +162,10 @@ def training(
         check_validation(section, given.raw, given.known, used)
     if not section.failed:
         check_used(section)
-    _check_units(section, given.settings, updates)
     made = [update for update in updates if update is not None]
+    parts = {part.node.name.id: part for part in section.parts if isinstance(part.node, ast.Update)}
+    placed = [(parts.get(update.name, section), update) for update in made]
+    check_together(section, given.settings, placed, metrics, given.average)
     if len(made) < len(updates) or section.failed or given.data is None:
         return None
     return ir.Training(
@@ -183,22 +184,6 @@ def training(
         average=None if given.average is None else record(section, "average", given.average),
         models=() if section.models is None else tuple(section.models.recipes),
     )
-
-
-def _check_units(section: Section, settings: dict[str, Any], updates: Sequence[ir.Update | None]) -> None:
-    """Refuse a schedule that counts something else than is said."""
-    parts = {part.node.name.id: part for part in section.parts if isinstance(part.node, ast.Update)}
-    for update in updates:
-        if update is not None and update.schedule is not None:
-            part, schedule, told = (
-                parts.get(update.name, section),
-                scheduler(update.schedule),
-                settings | update.settings,
-            )
-            said = part.spans.get("settings.schedule_unit") or section.spans.get("settings.schedule_unit")
-            if said is not None:
-                part.spans["schedule.schedule_unit"] = said
-            translated(part, "schedule", partial(unit_of, schedule, told))
 
 
 def _tensors(

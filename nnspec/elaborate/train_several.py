@@ -153,10 +153,9 @@ class _Several:
 
     def _loss(self, part: Section, names: Names, types: list[TensorType]) -> tuple[ir.Graph | None, bool]:
         """The loss of an update in training, and whether it is another one in inference."""
-        self.models.latest = None
         loss = loss_graph(part, names, types)
         frame = self.models.latest
-        return loss, frame is not None and frame.uses_training
+        return loss, loss is not None and frame is not None and frame.uses_training
 
     def _look_at_objects(self) -> None:
         """Where no graphs can be made: optimizers and schedules are looked at all the same."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,9 +12,9 @@ from nnspec.elaborate.train_section import Section, translated
 from nnspec.elaborate.values import Fault
 from nnspec.suggest import suggest
 from nnspec.training.average import Average
+from nnspec.training.fault import Fault as TrainingFault
 from nnspec.training.optimizer import Optimizer
 from nnspec.training.scheduler import scheduler, unit_of
-from nnspec.training.settings import Settings
 
 
 def check_together(
@@ -30,9 +30,9 @@ def check_together(
     for part, update in updates:
         told = {**settings, **update.settings}
         for optimizer in _optimizers(update):
-            _with_places(part, section, optimizer.check_settings, told)
+            _asked(part, section, "optimizer", partial(optimizer.check_settings, told))
         if update.schedule is not None:
-            _with_places(part, section, partial(unit_of, scheduler(update.schedule)), told)
+            _asked(part, section, "schedule", partial(unit_of, scheduler(update.schedule), told))
             _check_watched(part, update.schedule, metrics, [each.name or "loss" for _, each in updates])
 
 
@@ -44,15 +44,17 @@ def _optimizers(update: ir.Update) -> Iterator[Optimizer]:
             yield cls(**record.arguments)
 
 
-def _with_places(part: Section, section: Section, check: Any, settings: Mapping[str, Any]) -> None:
-    """A fault is about the setting that it names, which stands in the update or in the section around it."""
-    here = any(f"settings.{name}" in part.spans for name in Settings.fields)
-    translated(part if here else section, "settings", partial(check, settings))
+def _asked(part: Section, section: Section, name: str, check: Callable[[], object]) -> None:
+    """A fault is about the setting that it names, in the update or in the section around it, or about the object."""
+    try:
+        check()
+    except TrainingFault as fault:
+        place = f"settings.{fault.at}"
+        span = part.spans.get(place) or section.spans.get(place) or part.spans.get(name) or part.head
+        raise Fault(fault.diagnostic(span)) from None
 
 
-def _check_watched(
-    part: Section, schedule: ir.Record, metrics: Sequence[ir.Metric], losses: Sequence[str]
-) -> None:
+def _check_watched(part: Section, schedule: ir.Record, metrics: Sequence[ir.Metric], losses: Sequence[str]) -> None:
     """A schedule that goes by a number goes by one that there is."""
     number = schedule.arguments.get("monitor")
     known = [*losses, *(metric.name for metric in metrics)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nnspec import ir
-from nnspec.diagnostics import Diagnostic, error
+from nnspec.diagnostics import Diagnostic, Label, Span, error
 from nnspec.types import TensorType
 
 _DISTANCES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
@@ -13,6 +13,10 @@ _DISTANCES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 
 _CLASSES = ("cross_entropy", "nll_loss")
 """Losses over the classes in dimension 1."""
+
+
+_REACHES = {"sigmoid": "from 0 to 1", "softmax": "from 0 to 1", "tanh": "from -1 to 1", "relu": "of at least 0"}
+"""The values that an activation gives."""
 
 
 def target_warnings(program: ir.Program, training: ir.Training, graph: ir.Graph) -> Iterator[Diagnostic]:
@@ -58,4 +62,38 @@ def _single_class(node: ir.Op, scores: TensorType) -> Iterator[Diagnostic]:
             "there is nothing to learn",
             severity="warning",
             helps=("`binary_cross_entropy_with_logits` takes one score a sample, and targets of 0 and 1",),
+        )
+
+
+def end_warnings(
+    training: ir.Training, graph: ir.Graph, node: ir.Op, end: tuple[str, Span | None]
+) -> Iterator[Diagnostic]:
+    """Warnings about a distance to targets that the model's last activation, and where it is, cannot come to."""
+    kind, place = end
+    if node.function not in _DISTANCES or kind not in _REACHES:
+        return
+    others = (Label(place, f"{kind} here"),) if place is not None else ()
+    target, scores = node.inputs[1], node.inputs[0]
+    fields = {number: name for number, (_, name) in zip(graph.inputs, training.names, strict=False)}
+    field = fields.get(target.id, "") if isinstance(target, ir.Ref) else ""
+    last = training.transforms.get(field, ())[-1:]
+    if last and last[0].name == "Standardize":
+        yield error(
+            "NNS634",
+            f"the field `{field}` has mean 0 and deviation 1, and the model ends in values {_REACHES[kind]}",
+            node.span,
+            "part of the targets is out of reach",
+            severity="warning",
+            others=others,
+            helps=("leave out the last activation",),
+        )
+    elif kind == "relu" and isinstance(scores, ir.Ref) and graph.values[scores.id].type.dims[1:] in ((), (1,)):
+        yield error(
+            "NNS634",
+            f"`{node.function}` gets the one number of a ReLU, which learns nothing where it is 0",
+            node.span,
+            "stays at 0 once it is there",
+            severity="warning",
+            others=others,
+            helps=("leave out the last activation; `Softplus` is one that is above 0 everywhere",),
         )

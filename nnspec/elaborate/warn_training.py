@@ -8,7 +8,7 @@ from dataclasses import replace
 from nnspec import ir
 from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, Span, error
 from nnspec.elaborate.session import Session
-from nnspec.elaborate.warn_targets import target_warnings
+from nnspec.elaborate.warn_targets import end_warnings, target_warnings
 from nnspec.elaborate.warn_updates import update_warnings
 from nnspec.training.metric import Metric
 from nnspec.training.metric_cut import metric_class
@@ -93,6 +93,7 @@ def _graph_warnings(
 ) -> Iterator[Diagnostic]:
     for node, origin in _origins(program, training, graph):
         yield from _judge(session, node, origin)
+        yield from end_warnings(training, graph, node, origin)
 
 
 def _origins(program: ir.Program, training: ir.Training, graph: ir.Graph) -> Iterator[tuple[ir.Op, _Origin]]:

@@ -1,4 +1,4 @@
-"""What an average of the weights is: typed arguments; how it is taken, `nnspec.training.averages` says."""
+"""What an average of the weights is: typed arguments; how it is taken, `nnspec.training.averaging` says."""
 
 from __future__ import annotations
 
@@ -10,3 +10,6 @@ class Average(Arguments):
 
     def check(self) -> None:
         """Raise `SettingError` for arguments that do not go together."""
+
+    def check_length(self, epochs: int) -> None:
+        """Raise `SettingError` for a run of so many epochs if there would be no average in it."""

@@ -40,10 +40,12 @@ class SWA(Average):
             message = f"`start` is {self.start}: a number with a point is a share of the epochs, and must be below 1"
             raise SettingError(message, at="start", helps=(f"write start={int(self.start)} for epochs",))
 
-    def first(self, epochs: int) -> int:
-        """How many of a run's epochs come before those that are averaged. Raises `SettingError` if all of them do."""
-        start = int(self.start * epochs) if isinstance(self.start, float) else self.start
+    def check_length(self, epochs: int) -> None:
+        start = self.first(epochs)
         if start >= epochs:
             message = f"`SWA` averages after {start:,} epochs, and the run has {epochs:,}"
-            raise SettingError(message, at="average", helps=("leave out start: it is three quarters of the run then",))
-        return start
+            raise SettingError(message, at="start", helps=("leave out start: it is three quarters of the run then",))
+
+    def first(self, epochs: int) -> int:
+        """How many of a run's epochs come before those that are averaged."""
+        return int(self.start * epochs) if isinstance(self.start, float) else self.start

@@ -221,6 +221,8 @@ def average_of(
     cls = registry.find("average", record.name)
     assert cls is not None, f"there is no average {record.name}"
     described = cls(**record.arguments)
+    epochs = lengths(settings, steps_per_epoch)["epoch"]
+    described.check_length(epochs)
     if isinstance(described, SWA):
-        return _Swa(described, parameters, module, lengths(settings, steps_per_epoch)["epoch"])
+        return _Swa(described, parameters, module, epochs)
     return _Ema(described, parameters, module)

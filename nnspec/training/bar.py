@@ -49,8 +49,8 @@ class Bar(Lines):
     def start(self, outline: Outline) -> None:
         super().start(outline)
         first = min(outline.done // max(outline.steps_per_epoch, 1) + 1, outline.epochs)
-        fields = {"epoch": f"{first}/{outline.epochs}", "text": ""}
-        self.task = self.bar.add_task("", total=outline.steps, completed=outline.done, **fields)
+        epoch = f"{first}/{outline.epochs}"
+        self.task = self.bar.add_task("", total=outline.steps, completed=outline.done, epoch=epoch, text="")
         self.bar.start()
 
     def step(self, now: Step) -> None:

@@ -194,7 +194,8 @@ class Borrowed(_Checked):
             if isinstance(default, list):
                 setattr(self._metric, name, parts)
             else:
-                setattr(self._metric, name, _reduced(self._metric._reductions[name], parts))
+                reduction = self._metric._reductions[name]
+                setattr(self._metric, name, parts[0] if len(parts) == 1 else reduction(torch.stack(parts)))
 
 
 def _whole(kept: Any) -> torch.Tensor | None:
@@ -202,14 +203,6 @@ def _whole(kept: Any) -> torch.Tensor | None:
     if isinstance(kept, torch.Tensor):
         return kept
     return torch.cat([each.reshape(1) if each.dim() == 0 else each for each in kept]) if kept else None
-
-
-def _reduced(reduction: Callable[[torch.Tensor], torch.Tensor] | None, parts: Sequence[torch.Tensor]) -> torch.Tensor:
-    """One state of several; without a reduction they stay beside each other, for `compute` to bring together."""
-    if len(parts) == 1:
-        return parts[0]
-    stacked = torch.stack(tuple(parts))
-    return stacked if reduction is None else reduction(stacked)
 
 
 class Gathered(_Checked):

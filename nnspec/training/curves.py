@@ -131,10 +131,10 @@ def _drawn_panel(panel: _Panel, best: int | None) -> Iterator[str]:
 
 def _legend(kinds: Sequence[str]) -> Iterator[str]:
     """From right to left: the name of each line, with a piece of it."""
-    right = _WIDTH - _RIGHT
+    right = float(_WIDTH - _RIGHT)
     for kind in reversed(kinds):
         word = {"train": "training", "val": "validation"}[kind]
-        yield f'<text x="{right}" y="20" text-anchor="end">{word}</text>'
+        yield f'<text x="{_short(right)}" y="20" text-anchor="end">{word}</text>'
         right -= 6.2 * len(word) + 8
         yield f'<path class="{kind}" d="M{_short(right - 18)} 16H{_short(right)}"/>'
         right -= 32

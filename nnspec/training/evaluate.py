@@ -62,7 +62,8 @@ def evaluate(
     if training is None:
         raise RunError("the run has no `train` section: nothing says what its data was")
     if data is None:
-        chosen, notes, title = _own(program, training, archive, part), (), part
+        chosen, title = _own(program, training, archive, part), part
+        notes: tuple[str, ...] = ()
     else:
         loaded = _other(training, archive.preparation, data)
         check_fields(training, loaded, program)
@@ -106,10 +107,10 @@ def _other(training: ir.Training, preparation: Preparation, data: str | ir.Recor
     """Other data, whose classes have the numbers that the run gave them."""
     known = preparation.dataset
     if isinstance(data, str):
-        source = known.elsewhere(data, used_fields(training))
+        source = None if known is None else known.elsewhere(data, used_fields(training))
         if source is None:
             raise DataError(
-                f"`{type(known).__name__}` is read from no file, so that `{data}` does not say enough",
+                f"the run's own data is read from no file, so that `{data}` does not say enough",
                 helps=("write a data set, such as `--data 'NPZ(\"test.npz\")'`",),
             )
         return source.load(Path())
@@ -117,7 +118,7 @@ def _other(training: ir.Training, preparation: Preparation, data: str | ir.Recor
     return _renumbered(source.load(Path()), preparation.classes)
 
 
-def _as_before(source: Dataset, known: Dataset) -> Dataset:
+def _as_before(source: Dataset, known: Dataset | None) -> Dataset:
     """The same, read as what was trained on where it does not say otherwise: that is settled, and need not be there."""
     tables = isinstance(source, Tabular) and isinstance(known, Tabular)
     if type(source) is not type(known) and not tables:
@@ -137,7 +138,7 @@ def _renumbered(loaded: Loaded, classes: Mapping[str, tuple[str, ...]]) -> Loade
         if unknown is not None:
             raise DataError(f"`{unknown}` is none of the classes of `{name}` that the run knows", code="NNS641")
         fields[name] = np.array([known.index(word) for word in words], dtype=array.dtype)[array]
-    return Loaded(fields, loaded.notes, classes | loaded.classes, loaded.origins, loaded.divisor)
+    return Loaded(fields, loaded.notes, {**classes, **loaded.classes}, loaded.origins, loaded.divisor)
 
 
 @torch.no_grad()

@@ -92,13 +92,17 @@ class Loop:
     def run(self, keeper: Keeper, stopper: Stopper) -> Status:
         """Go on until the end, or until it is asked to stop; what is there then is on disk."""
         self._started = time.perf_counter()
-        while self.ended is None and self.step < self.steps and not self.world.any(stopper.asked):
+        while self.ended is None and self._goes_on() and not self.world.any(stopper.asked):
             row = self.epoch(keeper, stopper)
             if row is not None:
                 self.listener.epoch(row)
                 keeper.epoch(row)
         keeper.write()
         return self.ended or ("finished" if self.step >= self.steps else "interrupted")
+
+    def _goes_on(self) -> bool:
+        """Whether there is a step to make, or an epoch to end whose last step is made."""
+        return self.step < self.steps or self.tally is not None
 
     def epoch(self, keeper: Keeper, stopper: Stopper) -> Row | None:
         """Once through the data, or through the rest of it; None when it was asked to stop on the way."""
@@ -109,7 +113,8 @@ class Loop:
         tally, before = self.tally, self.tally.count
         self.objective.module.train()
         self.order.set_state(self._epoch_began)
-        for batch in self.train.shuffled(self.order, self.vary, self.position):
+        batches = self.train.shuffled(self.order, self.vary, self.position) if self.step < self.steps else ()
+        for batch in batches:
             self.batch(batch, tally)
             if self.position % self.accumulate == 0 or self.position == len(self.train):
                 self.clock.step += 1
@@ -145,16 +150,15 @@ class Loop:
                 continue
             if begins:
                 update.zero_grad()
-            with self.spread.between(ends):
-                with self.precision.autocast():
-                    loss, arguments = self.objective.loss(index, batch.fields, self.clock)
-                known = loss.detach()
-                if self._check_every == 1 and not isfinite(known.item()):
-                    raise self._not_finite(index, known.item(), batch.fields, tally.before(index))
-                tally.loss(index, known, len(batch))
-                if not loss.requires_grad:
-                    raise nothing_to_learn()
-                self._backward(index, loss, batch)
+            with self.precision.autocast():
+                loss, arguments = self.objective.loss(index, batch.fields, self.clock)
+            known = loss.detach()
+            if self._check_every == 1 and not isfinite(known.item()):
+                raise self._not_finite(index, known.item(), batch.fields, tally.before(index))
+            tally.loss(index, known, len(batch))
+            if not loss.requires_grad:
+                raise nothing_to_learn()
+            self._backward(index, loss, batch)
             if ends:
                 self.spread.exchange(update.trained)
                 stepped |= update.step(loss, partial(self._again, index, batch))

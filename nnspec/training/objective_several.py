@@ -35,7 +35,7 @@ class InTurn:
     ) -> None:
         self.module = module
         self.call = call or module
-        """What computes the outputs: the module itself, or as it was compiled or spread over processes."""
+        """What computes the outputs in training: the module itself, or as it was compiled or spread over processes."""
         self.names = tuple(update.name for update in training.updates)
         self.turns = tuple(update.every for update in training.updates)
         self._losses = losses
@@ -53,7 +53,7 @@ class InTurn:
 
     def evaluate(self, fields: Fields, clock: Clock) -> tuple[Tensors, Tensors]:
         """As in `Objective`."""
-        arguments = self._infer(self._wiring.call(self.call, fields), fields, clock)
+        arguments = self._infer(self._wiring.call(self.module, fields), fields, clock)
         return tuple(loss(*arguments) for loss in self._losses), arguments
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Any, ClassVar
 
@@ -38,6 +38,16 @@ class Optimizer(Arguments):
         if chosen.get("foreach") and chosen.get("fused"):
             message = "`foreach` and `fused` are two ways to do the same step: only one of them can be true"
             raise SettingError(message, at="fused", helps=("leave both out: the fastest one that there is, is taken",))
+
+    def check_settings(self, settings: Mapping[str, Any]) -> None:
+        """Raise `SettingError` for settings of a `train` section that it cannot go with."""
+        name = type(self).__name__
+        if self.searches and (settings.get("accumulate") or 1) > 1:
+            message = f"`{name}` looks at the loss of one batch several times in a step, and cannot make one of several"
+            raise SettingError(message, at="accumulate", helps=("a larger batch_size does the same",))
+        if self.searches and settings.get("precision") == "16-mixed":
+            message = f"`{name}` goes by the loss itself, and `16-mixed` scales it"
+            raise SettingError(message, at="precision", helps=('write precision = "32", or "bf16-mixed"',))
 
     def check_parameters(self, parameters: Iterable[tuple[str, Sequence[int]]]) -> None:
         """Raise `SettingError` for parameters, of these names and shapes, that it cannot train."""

@@ -20,8 +20,8 @@ _SCALES_ON = ("cpu", "cuda")
 class Precision:
     """The precision of a run on a device.
 
-    `32` leaves everything as it is in torch. `tf32` multiplies in TF32 where the device has it, which is on Nvidia's
-    cards since Ampere; elsewhere it is `32`. The mixed ones keep float32 weights, and compute in half precision what
+    `32` leaves everything as it is in torch. `tf32` multiplies matrices in TF32 where the device has it, which is on
+    Nvidia's cards since Ampere; elsewhere it is `32`. (Convolutions are computed in TF32 there by torch's default.) The mixed ones keep float32 weights, and compute in half precision what
     torch's autocast says; `16-mixed` scales the loss, so that small gradients are not lost.
     """
 
@@ -48,14 +48,12 @@ class Precision:
         if self.name != "tf32":
             yield
             return
-        before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+        before = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision("high")
-        torch.backends.cudnn.allow_tf32 = True
         try:
             yield
         finally:
-            torch.set_float32_matmul_precision(before[0])
-            torch.backends.cudnn.allow_tf32 = before[1]
+            torch.set_float32_matmul_precision(before)
 
 
 def _check(name: Name, device: torch.device) -> None:

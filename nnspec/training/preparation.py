@@ -23,8 +23,8 @@ DATA = "data.json"
 class Preparation:
     """How samples become what the model was trained on."""
 
-    dataset: Dataset
-    """The data set, with what it decided by its files written out."""
+    dataset: Dataset | None
+    """The data set, with what it decided by its files written out; None for one that runs code of others."""
     base: Path
     """The folder that its paths start from."""
     classes: dict[str, tuple[str, ...]]
@@ -41,7 +41,7 @@ def read(content: Mapping[str, Any], place: str) -> Preparation:
             name: (str(each["dtype"]), tuple(map(int, each["shape"]))) for name, each in content["stored"].items()
         }
         return Preparation(
-            _configured("dataset", content["dataset"]),
+            _dataset(content["dataset"]),
             Path(content["base"]),
             {name: tuple(map(str, words)) for name, words in content["classes"].items()},
             {name: _pipeline(name, content) for name in stored},
@@ -57,6 +57,12 @@ def _pipeline(field: str, content: Mapping[str, Any]) -> Pipeline:
     transforms: list[Transform] = [_configured("transform", each) for each in wanted]
     states = [dict(each["state"]) for each in wanted]
     return Pipeline(tuple(transforms), states, (), None if divisor is None else float(divisor))
+
+
+def _dataset(content: Mapping[str, Any]) -> Dataset | None:
+    found: Dataset = _configured("dataset", content)
+    # Whether code may run was asked for the program's data, and not for what stands here.
+    return None if type(found).runs_code else found
 
 
 def _configured(kind: str, content: Mapping[str, Any]) -> Any:

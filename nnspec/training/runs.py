@@ -178,7 +178,7 @@ def _best(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """The row of least loss, on the validation part if there is one."""
 
     def loss(row: dict[str, Any]) -> float:
-        value = row.get("val/loss", row.get("loss"))
+        value: Any = row.get("val/loss", row.get("loss"))
         return float(value) if _is_number(value) else inf
 
     return min(rows, key=loss, default=None)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from nnspec import ir
 from nnspec.training.world import World
@@ -20,10 +20,6 @@ class Spread:
         self.call: nn.Module = module
         """What computes the outputs in training."""
 
-    def between(self, ends: bool) -> AbstractContextManager[object]:
-        """Around a batch: whether it is the last one of its step, after which gradients are exchanged."""
-        return nullcontext()
-
     def exchange(self, parameters: Sequence[nn.Parameter]) -> None:
         """Together, after the last batch of a step: average the gradients, if that is not done on the way."""
 
@@ -32,22 +28,19 @@ class Replicated(Spread):
     """Each process has the whole model; gradients are averaged while they are computed (torch's DDP)."""
 
     def __init__(self, module: nn.Module, device: torch.device, *, static: bool) -> None:
-        """`static` is a model of which every step reaches the same parameters, and is made of one batch."""
+        """`static` is a model of which every step reaches the same parameters."""
         super().__init__(module)
         ids = [device.index] if device.type == "cuda" else None
-        self._replica = DistributedDataParallel(
+        self.call = DistributedDataParallel(
             module, device_ids=ids, static_graph=static, find_unused_parameters=not static
         )
-        self.call = self._replica
-
-    def between(self, ends: bool) -> AbstractContextManager[object]:
-        return nullcontext() if ends else self._replica.no_sync()
 
 
 class Averaged(Spread):
     """Each process has the whole model; gradients are averaged after they were computed.
 
-    For a model that is entered at several places, of which torch's DDP would see none.
+    For a model that is entered at several places, of which torch's DDP would see none, and for steps of several
+    batches, of whose gradients one exchange is enough.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -59,13 +52,16 @@ class Averaged(Spread):
     def exchange(self, parameters: Sequence[nn.Parameter]) -> None:
         reached = torch.tensor([p.grad is not None for p in parameters], dtype=torch.int32, device=parameters[0].device)
         dist.all_reduce(reached, dist.ReduceOp.MAX)  # what no process reached keeps no gradient: no step is made of it
+        gradients: dict[torch.dtype, list[torch.Tensor]] = {}
         for parameter, anywhere in zip(parameters, reached.tolist(), strict=True):
-            if not anywhere:
-                continue
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-            dist.all_reduce(parameter.grad)
-            parameter.grad /= dist.get_world_size()
+            if anywhere:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+                gradients.setdefault(parameter.grad.dtype, []).append(parameter.grad)
+        for group in gradients.values():
+            together = parameters_to_vector(group)
+            dist.all_reduce(together)
+            vector_to_parameters(together / dist.get_world_size(), group)
 
 
 def spread_of(
@@ -74,7 +70,7 @@ def spread_of(
     """How the processes of a run work together on a model that each of them has made."""
     if world.size == 1:
         return Spread(module)
-    if len(training.updates) > 1 or training.updates[0].name:
+    if len(training.updates) > 1 or training.updates[0].name or training.settings.get("accumulate", 1) > 1:
         return Averaged(module)
     foreign = any(each.kind == "extern" for each in program.modules)
-    return Replicated(module, device, static=not foreign and training.settings.get("accumulate", 1) == 1)
+    return Replicated(module, device, static=not foreign)

@@ -68,7 +68,11 @@ class Tabular(Dataset):
         "a constant",
         keyword=True,
     )
-    standardize: bool = arg(False, doc="bring each feature to mean 0 and deviation 1", keyword=True)
+    standardize: bool = arg(
+        False,
+        doc="bring each feature to mean 0 and deviation 1 by the training part, columns of 0 and 1 as well",
+        keyword=True,
+    )
 
     def types(self, base: Path) -> dict[str, TensorType]:
         return {name: plan.type() for name, plan in self._plan(base).fields.items()}
@@ -164,6 +168,7 @@ class Tabular(Dataset):
             integers=tuple(name for name in self.integers if name in further),
             words={name: words for name, words in self.words.items() if name in used},
             fill=fill,
+            drop_missing=self.drop_missing and aimed,  # what is predicted has a row for each that was given
         )
 
     # --- which columns become what -----------------------------------------------------------------------------------

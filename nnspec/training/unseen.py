@@ -156,7 +156,7 @@ def _like_before(place: Path, preparation: Preparation, expected: Expected) -> U
             whole = _of_kind(place, dataset).replace(drop_missing=False)
             same: Dataset | None = whole.elsewhere(str(place), expected)
         else:
-            same = dataset.elsewhere(str(place), expected)
+            same = None if dataset is None else dataset.elsewhere(str(place), expected)
         if same is None:
             return _as_table(place, expected)
         loaded = same.load(base)

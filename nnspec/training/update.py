@@ -14,7 +14,7 @@ from nnspec.patterns import Within
 from nnspec.training import build
 from nnspec.training.accumulate import lengths
 from nnspec.training.averages import SWA
-from nnspec.training.fault import Fault, SettingError
+from nnspec.training.fault import Fault
 from nnspec.training.gradients import insists, look, not_fused
 from nnspec.training.groups import Chosen, choose
 from nnspec.training.optimizer_state import OptimizerState
@@ -63,6 +63,8 @@ class Update:
         self.trained = tuple(p for p in self._parameters.values() if p.requires_grad)
         """What a step changes, in the order of the module."""
         self._device = device
+        for chosen in self._chosen:
+            chosen.optimizer.check_settings(settings)
         self.optimizers = [self._built(chosen) for chosen in self._chosen]
         self._searches = any(chosen.optimizer.searches for chosen in self._chosen)
         self._accumulate: int = settings.get("accumulate") or 1
@@ -77,8 +79,6 @@ class Update:
         self._state = OptimizerState(self.optimizers, self._parameters)
         self._watched = self._by_step or average is not None
         self._looked = False
-        if self._searches:
-            self._check_search()
 
     def _built(self, chosen: Chosen) -> torch.optim.Optimizer:
         groups = [({n: self._parameters[n] for n in g.names}, g.about(chosen.optimizer)) for g in chosen.groups]
@@ -99,17 +99,6 @@ class Update:
         unit = "epoch" if schedule is None else unit_of(schedule, settings)
         trained = list(zip(self._chosen, self.optimizers, strict=True))
         return Schedule(schedule, unit, trained, length, swa, rising)
-
-    def _check_search(self) -> None:
-        """What looks at a loss several times looks at one batch, and with its true gradients."""
-        name = self._chosen[0].record.name
-        for wrong, at, why in (
-            (self._accumulate > 1, "accumulate", "makes a step of one batch, which it looks at several times"),
-            (self._scaler is not None, "precision", "searches with the loss itself, which `16-mixed` scales"),
-        ):
-            if wrong:
-                helps = ("a larger batch_size does the same",) if at == "accumulate" else ('write precision = "32"',)
-                raise SettingError(f"`{name}` {why}", at=at, helps=helps)
 
     @property
     def lr(self) -> dict[str, float]:

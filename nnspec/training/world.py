@@ -52,6 +52,14 @@ class World:
 ALONE = World()
 
 
+_joined = False
+
+
+def was_joined() -> bool:
+    """Whether this process has worked together with others: what it has to say then, may be its own."""
+    return _joined
+
+
 def is_launched() -> bool:
     """Whether torch's launcher started this process among others."""
     return all(name in os.environ for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"))
@@ -66,7 +74,9 @@ def joined(device: torch.device) -> Iterator[World]:
     if dist.is_initialized():
         yield World(dist.get_rank(), dist.get_world_size())
         return
+    global _joined  # noqa: PLW0603 - a process is part of one world, once
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    _joined = True
     try:
         yield World(dist.get_rank(), dist.get_world_size())
     finally:

@@ -320,6 +320,7 @@ ARRAYS = (
         "NNS602",
         ("no safetensors file",),
     ),
+    Case("no record", {}, "NPY(3)", "NNS303", ("`path` of `NPY`", "a record `(name=...)`")),
     Case("a type that is none", {}, 'Random((features="float[2]"))', "NNS603", ("the batch comes first",)),
     Case("Python without leave", {}, 'Python("os:mkdir", (features="float[N, 2]"))', "NNS222", ("--allow-extern",)),
     Case("no such folder", {}, 'HuggingFace("./none/of/this")', "NNS601", ("looked for",)),

@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnspec import cli, registry
+from nnspec import cli, ir_json, registry
+from nnspec.compiler import compile_text
+from nnspec.compiler_input import compile_input, read_input
+from nnspec.diagnostics import NnspecError
 from nnspec.training import array_file
 from nnspec.training.dataset import Dataset, Lazy, Loaded
 from nnspec.training.fault import DataError, Fault, MissingData
@@ -422,6 +425,17 @@ def test_a_header_of_safetensors_that_lies_is_refused(tmp_path: Path) -> None:
     assert "holds no tensor of numbers" in written(dtype="F8_E4M3")
 
 
+def test_arrays_of_another_file_are_asked_for_by_field(tmp_path: Path) -> None:
+    np.save(tmp_path / "new.npy", np.ones((2, 3), "float32"))
+    np.savez(tmp_path / "new.npz", a=np.ones((2, 3), "float32"))
+    for dataset in (
+        NPY({"x": "x.npy", "label": "y.npy"}).elsewhere("new.npy", {"x"}),
+        NPZ("old.npz", {"x": "a", "label": "b"}).elsewhere("new.npz", {"x"}),
+    ):
+        assert list(matching(dataset, tmp_path).fields) == ["x"]
+    assert NPY({"x": "x.npy", "y": "y.npy"}).elsewhere("new.npy", {"x", "y"}) is None
+
+
 # --- made data -------------------------------------------------------------------------------------------------------
 
 
@@ -673,3 +687,13 @@ def test_python_runs_only_where_it_is_allowed(
     assert module not in sys.modules
     assert ended("run", "--allow-extern", "net.nns")[0] == 0
     assert module in sys.modules
+
+
+def test_python_in_an_ir_runs_only_where_it_is_allowed(tmp_path: Path) -> None:
+    data = 'Python("mine.data:Points", (x="float[N, 3]", label="int[N]"), (size=16))'
+    compiled = compile_text(NET.replace("DATA", data), "net.nns", train=True, base=tmp_path, allow_extern=True)
+    (tmp_path / "net.json").write_text(ir_json.dumps(compiled.program))
+    given = read_input(str(tmp_path / "net.json"))
+    with pytest.raises(NnspecError, match="Python must be allowed"):
+        compile_input(given)
+    assert compile_input(given, allow_extern=True).program == compiled.program

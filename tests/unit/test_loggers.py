@@ -108,19 +108,26 @@ def test_tensorboard_gets_scalars_by_step_and_drops_what_a_resumed_run_does_agai
     assert len(calls.named("close")) == 2
 
 
+class FakeRun(Calls):
+    """A run of wandb."""
+
+    def __init__(self, identity: str) -> None:
+        super().__init__()
+        self.id = identity
+        self.summary: dict[str, Any] = {}
+
+
 class FakeWandb:
     """As much of wandb as is used."""
 
     def __init__(self) -> None:
-        self.runs: list[Calls] = []
+        self.runs: list[FakeRun] = []
         self.inits: list[dict[str, Any]] = []
 
-    def init(self, **options: Any) -> Calls:
+    def init(self, **options: Any) -> FakeRun:
         """Begin a run."""
         self.inits.append(options)
-        made = Calls()
-        made.id = options["id"] or f"id{len(self.runs)}"
-        made.summary = {}
+        made = FakeRun(options["id"] or f"id{len(self.runs)}")
         self.runs.append(made)
         return made
 

@@ -189,6 +189,7 @@ def test_a_state_is_stored_read_and_brought_together(name: str, example: Example
     data = drawn(example, count)
     expected = taught(made(training)["value"], data, [count]).compute()
     first, second = [d[:half] for d in data], [d[half:] for d in data]
+    one, rest = [d[:1] for d in first], [d[1:] for d in first]
     begun = taught(made(training)["value"], first, [half - 1, 1])
     file = io.BytesIO()
     torch.save(begun.state(), file)
@@ -202,6 +203,9 @@ def test_a_state_is_stored_read_and_brought_together(name: str, example: Example
     merged = made(training)["value"]
     merged.merge([state, idle.state(), other.state()])
     assert merged.compute() == pytest.approx(expected, rel=1e-5, abs=1e-6)
+    apart = [taught(made(training)["value"], part, [n]).state() for part, n in ((one, 1), (rest, half - 1))]
+    merged.merge(apart)
+    assert taught(merged, second, [count - half]).compute() == pytest.approx(expected, rel=1e-5, abs=1e-6)
     merged.reset()
     assert taught(merged, data, [half, count - half]).compute() == pytest.approx(expected, rel=1e-5, abs=1e-6)
     assert idle.compute() != idle.compute(), "of no samples there is no number"

@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 from torch.testing._internal.common_optimizers import optim_db
 from torch.utils._pytree import tree_leaves
 
@@ -222,6 +223,47 @@ def test_complex_parameters_have_no_fused_step() -> None:
         with pytest.raises(Fault, match=f"torch has no fused `{name}` for these parameters on cpu") as caught:
             update.step(torch.zeros(()), lambda: torch.zeros(()))
         assert caught.value.code == "NNS603"
+
+
+def test_groups_schedule_clipping_and_accumulation_together_are_a_loop_by_hand(base: Path) -> None:
+    more = """params "*.bias" { lr = 0.02 }
+  params "conv2d.*" { optimizer = SGD(lr=0.1, momentum=0.9) }
+  clip_grad_norm = 0.3
+  schedule = SequentialLR([LinearLR(total_iters=2), CosineAnnealingLR()], milestones=[2])
+  accumulate = 2
+  steps = 9"""
+    text = spec("AdamW", {"lr": 0.05}).replace("steps = 20", more)
+    mine, _ = trained(text, base, 9)
+    torch.manual_seed(SEED)
+    program = compile_text(text, base=base).program
+    module: nn.Module = build(program, program.main)
+    torch.manual_seed(SEED)
+    generator = torch.Generator().manual_seed(SEED)
+    data = {key: torch.from_numpy(array) for key, array in np.load(base / "data.npz").items()}
+    named = dict(module.named_parameters())
+    groups: list[dict[str, Any]] = [
+        {"params": [named["linear.weight"]]},
+        {"params": [named["linear.bias"]], "lr": 0.02},
+    ]
+    convolution = [named["conv2d.weight"], named["conv2d.bias"]]
+    theirs = [torch.optim.AdamW(groups, lr=0.05, fused=True), torch.optim.SGD(convolution, 0.1, 0.9, fused=True)]
+    schedules = []
+    for each in theirs:
+        parts = [LinearLR(each, total_iters=2), CosineAnnealingLR(each, 7)]
+        schedules.append(SequentialLR(each, parts, [2]))
+    module.train()
+    for _ in range(3):
+        batches = torch.split(torch.randperm(COUNT, generator=generator), 12)
+        for together in (batches[:2], batches[2:4], batches[4:]):
+            module.zero_grad()
+            for picked in together:
+                loss = F.cross_entropy(module(data["x"][picked], data["word"][picked]), data["label"][picked])
+                (loss / len(together)).backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(module.parameters(), 0.3)
+            for each, schedule in zip(theirs, schedules, strict=True):
+                each.step()
+                schedule.step()
+    assert all(torch.equal(mine[key], value) for key, value in module.state_dict().items())
 
 
 def test_a_search_draws_dropout_anew_each_time_it_looks(base: Path) -> None:

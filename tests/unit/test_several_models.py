@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import nnspec
 from nnspec import ir, ir_json
 from nnspec.backends.source import emit
 from nnspec.backends.torch import build
@@ -27,6 +28,7 @@ from nnspec.training.listener import Listener, Outline, Row, Step
 from nnspec.training.meters import meters
 from nnspec.training.resolved import resolved
 from nnspec.training.run import Wanted, train
+from nnspec.training.spread import Spread
 from nnspec.types import TensorType
 from nnspec.verify import verify
 
@@ -65,12 +67,18 @@ def spec(train: str, models: str = MODELS) -> str:
     return f"{models}\n{head}\n{SETTINGS}{body}\n"
 
 
+def points(folder: Path) -> Path:
+    """A folder with the data."""
+    rng = np.random.default_rng(1)
+    np.savez(folder / "points.npz", x=rng.normal(size=(40, 2)).astype("float32"))
+    return folder
+
+
 class Trained:
     """A spec that was trained: the models before and after, and every batch that they saw."""
 
     def __init__(self, text: str, folder: Path) -> None:
-        rng = np.random.default_rng(1)
-        np.savez(folder / "points.npz", x=rng.normal(size=(40, 2)).astype("float32"))
+        points(folder)
         self.program = compile_text(text, train=True, base=folder).program
         training = self.program.training
         assert training is not None
@@ -81,7 +89,7 @@ class Trained:
         self.module: Any = build(self.program, self.program.entries[training.entry])
         torch.manual_seed(seed)
         self.before: Any = build(self.program, self.program.entries[training.entry])
-        objective, measures = objective_of(self.program, training, self.module)
+        objective, measures = objective_of(self.program, training, self.module, Spread(self.module))
         plain = objective.loss
         seen: list[Fields] = []
 
@@ -496,8 +504,7 @@ class Stop(Listener):
 
 
 def test_a_run_that_was_stopped_goes_on_to_the_very_same_weights(tmp_path: Path) -> None:
-    rng = np.random.default_rng(1)
-    np.savez(tmp_path / "points.npz", x=rng.normal(size=(40, 2)).astype("float32"))
+    points(tmp_path)
     found = compile_text(spec(GAN), train=True, base=tmp_path)
     whole, _ = train(found.program, found.sources, Wanted(tmp_path, root=tmp_path / "whole"))
     stopped, half = train(found.program, found.sources, Wanted(tmp_path, root=tmp_path / "runs", listener=Stop(3)))
@@ -511,8 +518,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_very_same_weights(tmp_path: Path)
 def test_metrics_that_call_a_model_are_for_validation(tmp_path: Path) -> None:
     metrics = "metrics = (fooled=mean(sigmoid(fake -> D)))\n  fake ="
     text = spec(GAN.replace("fake =", metrics, 1)).replace("split      = 0", "split = 0.25")
-    rng = np.random.default_rng(1)
-    np.savez(tmp_path / "points.npz", x=rng.normal(size=(40, 2)).astype("float32"))
+    points(tmp_path)
     found = compile_text(text, train=True, base=tmp_path)
     _, result = train(found.program, found.sources, Wanted(tmp_path))
     for row in result.rows:
@@ -542,8 +548,7 @@ def test_a_model_that_differs_in_training_is_validated_as_in_inference(tmp_path:
       metrics = (seen=mean(y))
     }
     """
-    rng = np.random.default_rng(1)
-    np.savez(tmp_path / "points.npz", x=rng.normal(size=(40, 2)).astype("float32"))
+    points(tmp_path)
     found = compile_text(spec(text, models).replace("  split      = 0\n", ""), train=True, base=tmp_path)
     assert verify(found.program) == []
     _, result = train(found.program, found.sources, Wanted(tmp_path))
@@ -552,3 +557,23 @@ def test_a_model_that_differs_in_training_is_validated_as_in_inference(tmp_path:
     assert abs(row.validation["only"]) < 10
     assert row.train["seen"] > 90
     assert abs(row.validation["seen"]) < 5
+
+
+def test_one_of_the_models_is_taken_out_of_a_run(tmp_path: Path) -> None:
+    found = compile_text(spec(GAN), train=True, base=points(tmp_path))
+    whole, result = train(found.program, found.sources, Wanted(tmp_path, root=tmp_path / "runs"))
+    assert result.directory is not None
+    model: Any = nnspec.load(result.directory, model="G")
+    noise = torch.randn(3, 4)
+    assert torch.equal(model(noise), whole.eval().G(noise))
+    with pytest.raises(nnspec.NnspecError, match="no model `E`"):
+        nnspec.load(result.directory, model="E")
+
+
+def test_the_example_comes_to_draw_what_its_data_draws() -> None:
+    path = Path(__file__).parents[2] / "examples" / "gan.nns"
+    found = compile_text(path.read_text(encoding="utf-8"), path.name, train=True)
+    _, result = train(found.program, found.sources, Wanted(path.parent))
+    distances = [row.validation["distance"] for row in result.rows]
+    assert distances[0] > 0.4
+    assert distances[-1] < 0.15

@@ -714,8 +714,8 @@ def test_what_the_spec_says_otherwise_counts_when_a_run_goes_on() -> None:
         (record("LBFGS"), (group("0.*", lr=0.5),), {}, "`LBFGS` looks for one step of all parameters"),
         (record("LBFGS"), (group("0.*", record("SGD")),), {}, "`LBFGS` looks for one step of all parameters"),
         (record("SGD"), (group("0.*", record("LBFGS")),), {}, "`LBFGS` looks for one step of all parameters"),
-        (record("LBFGS"), (), {"accumulate": 2}, "makes a step of one batch"),
-        (record("LBFGS"), (), {"precision": "16-mixed"}, "searches with the loss itself"),
+        (record("LBFGS"), (), {"accumulate": 2}, "several times in a step"),
+        (record("LBFGS"), (), {"precision": "16-mixed"}, "goes by the loss itself"),
     ],
 )
 def test_what_cannot_be_trained_is_said(

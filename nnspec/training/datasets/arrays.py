@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nnspec.arguments import arg
 from nnspec.suggest import suggest
@@ -11,6 +12,9 @@ from nnspec.training.array_file import ELEMENTS, Header, check_lengths, from_fil
 from nnspec.training.dataset import Dataset, Loaded, locate
 from nnspec.training.fault import DataError
 from nnspec.types import TensorType
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class NPY(Dataset):
@@ -31,6 +35,10 @@ class NPY(Dataset):
         files = self._files(base)
         fields = {name: from_file(place, header) for name, (place, header) in files.items()}
         return Loaded(fields, origins={name: place.name for name, (place, _) in files.items()})
+
+    def elsewhere(self, path: str, fields: Collection[str]) -> Self | None:
+        """A file holds one field."""
+        return self.replace(path=dict.fromkeys(fields, path)) if len(fields) == 1 else None
 
     def _files(self, base: Path) -> dict[str, tuple[Path, Header]]:
         paths = {_field_of(self.path): self.path} if isinstance(self.path, str) else self.path
@@ -72,6 +80,9 @@ class Safetensors(Dataset):
         notes = (f"left out of {place.name}: tensors that no field can be ({shown})",) * bool(left)
         origins = {name: f"tensor `{self.names.get(name, name)}` of {place.name}" for name in fields}
         return Loaded(fields, notes, origins=origins)
+
+    def elsewhere(self, path: str, fields: Collection[str]) -> Self | None:
+        return self.replace(path=path, names={n: tensor for n, tensor in self.names.items() if n in fields})
 
     def _chosen(self, base: Path) -> tuple[Path, dict[str, Header], list[str]]:
         place = locate(base, self.path, "path")

@@ -49,7 +49,7 @@ class HuggingFace(Dataset):
     """
 
     path: str = arg(doc="the folder, relative to the spec, or the name on the hub")
-    split: str = arg("train", doc="which part: its name, or a slice of it as `datasets` has them, train[:80%]")
+    split: str = arg("train", doc="which part: its name; of what is on the hub a slice as well, train[:80%]")
     columns: dict[str, str] = arg({}, doc='the fields and their columns: (x="measures"); none: all columns')
     validation: str | None = arg(None, doc="the part that is validated on, if there is one", keyword=True)
     config: str | None = arg(None, doc="which of the data sets under a name", keyword=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nnspec.arguments import arg
 from nnspec.training.array_file import ELEMENTS, MAX_ARRAYS, Header, cast, check_lengths, numpy_header
@@ -14,6 +15,9 @@ from nnspec.training.dataset import Dataset, Loaded, check_size, locate
 from nnspec.training.datasets.arrays import choose
 from nnspec.training.fault import DataError, MissingData
 from nnspec.types import TensorType
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class NPZ(Dataset):
@@ -45,6 +49,9 @@ class NPZ(Dataset):
         notes = (f"left out of {place.name}: arrays that hold neither numbers nor bools ({shown})",) * bool(left)
         origins = {name: f"array `{self.names.get(name, name)}` of {place.name}" for name in fields}
         return Loaded(dict(fields), notes, origins=origins)
+
+    def elsewhere(self, path: str, fields: Collection[str]) -> Self | None:
+        return self.replace(path=path, names={n: array for n, array in self.names.items() if n in fields})
 
     def _chosen(self, base: Path) -> tuple[Path, dict[str, Header], list[str]]:
         place = locate(base, self.path, "path")

@@ -21,6 +21,8 @@ class Paired(Metric):
     """What torchmetrics calls its class."""
     least: ClassVar[int] = 1
     """Samples without which there is no such number."""
+    gathers: ClassVar[bool] = False
+    """Whether all samples are kept: they are needed, or torchmetrics' states of two halves are not one of the whole."""
 
     def infer(self, rules: Rules, preds: Any, target: Any) -> TensorType:
         preds, target = expect_float(self, preds), expect_tensor(self, target, 1)
@@ -44,11 +46,12 @@ class Paired(Metric):
         return dict(vars(self))
 
     def meter(self, types: Sequence[TensorType], device: Any) -> Any:
-        from nnspec.training.borrowed import Borrowed
+        from nnspec.training.borrowed import Borrowed, Gathered
 
-        path = f"{self.module}.{self.kind}"
-        options = self.options_for(types)
-        return Borrowed(type(self).__name__, path, options, self.prepare(types), device, least=self.least)
+        name, options, prepare = type(self).__name__, self.options_for(types), self.prepare(types)
+        if self.gathers:
+            return Gathered(name, f"functional.{self.module}.{name}", options, prepare, device, least=self.least)
+        return Borrowed(name, f"{self.module}.{self.kind}", options, prepare, device, least=self.least)
 
 
 class Flat(Paired):

@@ -30,10 +30,12 @@ def _labels(call: str) -> Example:
 class accuracy(Classified):
     """The share of targets that are right: of the class with the highest score in dimension 1, or of a yes or no."""
 
-    threshold: float = arg(0.5, doc="scores above it are a yes; 0 for scores that no sigmoid has seen")
-    average: Literal["micro", "macro", "weighted", "none"] | None = arg("micro", doc="how classes are averaged")
-    top_k: int = arg(1, ge=1, doc="right if among so many highest scores")
-    ignore_index: int | None = arg(None, doc="a target that does not count")
+    threshold: float = arg(0.5, doc="scores above it are a yes; 0 for scores that no sigmoid has seen", keyword=True)
+    average: Literal["micro", "macro", "weighted", "none"] | None = arg(
+        "micro", doc="how classes are averaged", keyword=True
+    )
+    top_k: int = arg(1, ge=1, doc="right if among so many highest scores", keyword=True)
+    ignore_index: int | None = arg(None, doc="a target that does not count", keyword=True)
 
     higher_is_better = True
     kind = "Accuracy"
@@ -60,7 +62,7 @@ class binary_accuracy(Comparison):
     """
 
     threshold: float = arg(0.5, doc="scores above it say 1")
-    ignore_index: int | None = arg(None, doc="a target that does not count")
+    ignore_index: int | None = arg(None, doc="a target that does not count", keyword=True)
 
     tasks = ("binary",)
     higher_is_better = True
@@ -112,10 +114,12 @@ def _counting(hits: Callable[[Any, Any], Any], ignore: int | None) -> Callable[[
 class _Averaged(Classified):
     """What is worked out from right and wrong yeses and noes of each class, and averaged over classes."""
 
-    threshold: float = arg(0.5, doc="scores above it are a yes; 0 for scores that no sigmoid has seen")
-    average: Literal["micro", "macro", "weighted", "none"] | None = arg("micro", doc="how classes are averaged")
-    top_k: int = arg(1, ge=1, doc="right if among so many highest scores")
-    ignore_index: int | None = arg(None, doc="a target that does not count")
+    threshold: float = arg(0.5, doc="scores above it are a yes; 0 for scores that no sigmoid has seen", keyword=True)
+    average: Literal["micro", "macro", "weighted", "none"] | None = arg(
+        "micro", doc="how classes are averaged", keyword=True
+    )
+    top_k: int = arg(1, ge=1, doc="right if among so many highest scores", keyword=True)
+    ignore_index: int | None = arg(None, doc="a target that does not count", keyword=True)
 
     higher_is_better = True
 
@@ -169,7 +173,7 @@ class hamming_distance(_Averaged):
 class f1_score(_Averaged):
     """The harmonic mean of precision and recall."""
 
-    zero_division: float = arg(0.0, ge=0, le=1, doc="its value where there is neither")
+    zero_division: float = arg(0.0, ge=0, le=1, doc="its value where there is neither", keyword=True)
 
     kind = "F1Score"
     examples = _examples(
@@ -183,8 +187,8 @@ class f1_score(_Averaged):
 class fbeta_score(_Averaged):
     """The harmonic mean of precision and recall, in which recall counts `beta` times as much."""
 
-    beta: float = arg(1.0, gt=0, doc="how much more recall counts than precision")
-    zero_division: float = arg(0.0, ge=0, le=1, doc="its value where there is neither")
+    beta: float = arg(1.0, gt=0, doc="how much more recall counts than precision", keyword=True)
+    zero_division: float = arg(0.0, ge=0, le=1, doc="its value where there is neither", keyword=True)
 
     kind = "FBetaScore"
     examples = _examples("fbeta_score(preds, target, beta=2.0)")
@@ -193,10 +197,12 @@ class fbeta_score(_Averaged):
 class jaccard_index(Classified):
     """The intersection of what is of a class and what was taken for it, over their union: the mean IoU."""
 
-    threshold: float = arg(0.5, doc="scores above it are a yes; 0 for scores that no sigmoid has seen")
-    average: Literal["micro", "macro", "weighted", "none"] | None = arg("macro", doc="how classes are averaged")
-    ignore_index: int | None = arg(None, doc="a target that does not count")
-    zero_division: float = arg(0.0, ge=0, le=1, doc="its value where there is neither")
+    threshold: float = arg(0.5, doc="scores above it are a yes; 0 for scores that no sigmoid has seen", keyword=True)
+    average: Literal["micro", "macro", "weighted", "none"] | None = arg(
+        "macro", doc="how classes are averaged", keyword=True
+    )
+    ignore_index: int | None = arg(None, doc="a target that does not count", keyword=True)
+    zero_division: float = arg(0.0, ge=0, le=1, doc="its value where there is neither", keyword=True)
 
     higher_is_better = True
     kind = "JaccardIndex"
@@ -206,9 +212,9 @@ class jaccard_index(Classified):
 class cohen_kappa(Classified):
     """How far choices and targets agree beyond chance."""
 
-    threshold: float = arg(0.5, doc="scores above it are a yes; 0 for scores that no sigmoid has seen")
-    weights: Literal["linear", "quadratic", "none"] | None = arg(None, doc="how distant classes count")
-    ignore_index: int | None = arg(None, doc="a target that does not count")
+    threshold: float = arg(0.5, doc="scores above it are a yes; 0 for scores that no sigmoid has seen", keyword=True)
+    weights: Literal["linear", "quadratic", "none"] | None = arg(None, doc="how distant classes count", keyword=True)
+    ignore_index: int | None = arg(None, doc="a target that does not count", keyword=True)
 
     tasks = ("binary", "multiclass")
     higher_is_better = True
@@ -222,8 +228,8 @@ class cohen_kappa(Classified):
 class matthews_corrcoef(Classified):
     """The correlation between choices and targets."""
 
-    threshold: float = arg(0.5, doc="scores above it are a yes; 0 for scores that no sigmoid has seen")
-    ignore_index: int | None = arg(None, doc="a target that does not count")
+    threshold: float = arg(0.5, doc="scores above it are a yes; 0 for scores that no sigmoid has seen", keyword=True)
+    ignore_index: int | None = arg(None, doc="a target that does not count", keyword=True)
 
     higher_is_better = True
     kind = "MatthewsCorrCoef"
@@ -235,8 +241,8 @@ class matthews_corrcoef(Classified):
 class exact_match(Classified):
     """The share of samples of which all targets are right."""
 
-    threshold: float = arg(0.5, doc="scores above it are a yes; 0 for scores that no sigmoid has seen")
-    ignore_index: int | None = arg(None, doc="a target that does not count")
+    threshold: float = arg(0.5, doc="scores above it are a yes; 0 for scores that no sigmoid has seen", keyword=True)
+    ignore_index: int | None = arg(None, doc="a target that does not count", keyword=True)
 
     tasks = ("multiclass", "multilabel")
     higher_is_better = True
@@ -257,9 +263,9 @@ class exact_match(Classified):
 class confusion_matrix(Classified):
     """How often each class (a row) was taken for each (a column): take numbers out of it, `[0, 1]`, or a sum."""
 
-    threshold: float = arg(0.5, doc="scores above it are a yes; 0 for scores that no sigmoid has seen")
-    normalize: Literal["true", "pred", "all", "none"] | None = arg(None, doc="what counts are divided by")
-    ignore_index: int | None = arg(None, doc="a target that does not count")
+    threshold: float = arg(0.5, doc="scores above it are a yes; 0 for scores that no sigmoid has seen", keyword=True)
+    normalize: Literal["true", "pred", "all", "none"] | None = arg(None, doc="what counts are divided by", keyword=True)
+    ignore_index: int | None = arg(None, doc="a target that does not count", keyword=True)
 
     tasks = ("binary", "multiclass")
     kind = "ConfusionMatrix"
@@ -276,7 +282,7 @@ class confusion_matrix(Classified):
 class _Ranking(Comparison):
     """How labels of a sample are ordered by their scores."""
 
-    ignore_index: int | None = arg(None, doc="a target that does not count")
+    ignore_index: int | None = arg(None, doc="a target that does not count", keyword=True)
 
     tasks: ClassVar[tuple[str, ...]] = ("multilabel",)
 

@@ -23,8 +23,10 @@ class _Curve(Classified):
     and 1, or a list of them, samples are counted between these, and all scores are probabilities.
     """
 
-    thresholds: int | tuple[float, ...] | None = arg(None, doc="how many, or which; none for all scores that occur")
-    ignore_index: int | None = arg(None, doc="a target that does not count")
+    thresholds: int | tuple[float, ...] | None = arg(
+        None, doc="how many, or which; none for all scores that occur", keyword=True
+    )
+    ignore_index: int | None = arg(None, doc="a target that does not count", keyword=True)
 
     higher_is_better = True
 
@@ -59,8 +61,12 @@ class _Curve(Classified):
 class auroc(_Curve):
     """The area under the curve of hits over false alarms: how likely a right one is scored above a wrong one."""
 
-    average: Literal["micro", "macro", "weighted", "none"] | None = arg("macro", doc="how classes are averaged")
-    max_fpr: float | None = arg(None, gt=0, le=1, doc="the part of the curve up to this rate of false alarms")
+    average: Literal["micro", "macro", "weighted", "none"] | None = arg(
+        "macro", doc="how classes are averaged", keyword=True
+    )
+    max_fpr: float | None = arg(
+        None, gt=0, le=1, doc="the part of the curve up to this rate of false alarms", keyword=True
+    )
 
     kind = "AUROC"
     examples = (
@@ -73,7 +79,9 @@ class auroc(_Curve):
 class average_precision(_Curve):
     """The area under the curve of precision over recall."""
 
-    average: Literal["micro", "macro", "weighted", "none"] | None = arg("macro", doc="how classes are averaged")
+    average: Literal["micro", "macro", "weighted", "none"] | None = arg(
+        "macro", doc="how classes are averaged", keyword=True
+    )
 
     kind = "AveragePrecision"
     examples = (
@@ -86,8 +94,8 @@ class average_precision(_Curve):
 class logauc(_Curve):
     """The area under the curve of hits over the logarithm of false alarms, where these are rare."""
 
-    fpr_range: tuple[float, float] = arg((0.001, 0.1), ge=0, le=1, doc="the rates of false alarms")
-    average: Literal["macro", "none"] | None = arg(None, doc="how classes are averaged")
+    fpr_range: tuple[float, float] = arg((0.001, 0.1), ge=0, le=1, doc="the rates of false alarms", keyword=True)
+    average: Literal["macro", "none"] | None = arg(None, doc="how classes are averaged", keyword=True)
 
     kind = "LogAUC"
     examples = (
@@ -111,9 +119,9 @@ class eer(_Curve):
 class calibration_error(Classified):
     """How far probabilities are from the share of those that were right, in bins."""
 
-    n_bins: int = arg(15, ge=1, doc="how many bins there are between 0 and 1")
-    norm: Literal["l1", "l2", "max"] = arg("l1", doc="how bins are brought together")
-    ignore_index: int | None = arg(None, doc="a target that does not count")
+    n_bins: int = arg(15, ge=1, doc="how many bins there are between 0 and 1", keyword=True)
+    norm: Literal["l1", "l2", "max"] = arg("l1", doc="how bins are brought together", keyword=True)
+    ignore_index: int | None = arg(None, doc="a target that does not count", keyword=True)
 
     tasks = ("binary", "multiclass")
     higher_is_better = False

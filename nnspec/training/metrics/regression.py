@@ -127,7 +127,7 @@ class normalized_root_mean_squared_error(Flat):
     normalization: Literal["mean", "range", "std", "l2"] = arg("mean", doc="the measure")
 
     higher_is_better = False
-    kind = "NormalizedRootMeanSquaredError"
+    gathers = True
     examples = _examples('normalized_root_mean_squared_error(preds, target, normalization="std")')
 
 
@@ -196,37 +196,40 @@ class explained_variance(_Explained):
     )
 
 
-class pearson_corrcoef(Columns):
+class _Correlation(Columns):
+    """How two columns vary together."""
+
+    outputs = False
+    gathers = True
+
+
+class pearson_corrcoef(_Correlation):
     """The linear correlation of predictions and targets."""
 
     higher_is_better = True
-    kind = "PearsonCorrCoef"
     examples = _of_columns("pearson_corrcoef(preds, target)")
 
 
-class spearman_corrcoef(Columns):
-    """The correlation of the ranks of predictions and targets; all samples are kept."""
+class spearman_corrcoef(_Correlation):
+    """The correlation of the ranks of predictions and targets."""
 
     higher_is_better = True
-    kind = "SpearmanCorrCoef"
     examples = _of_columns("spearman_corrcoef(preds, target)")
 
 
-class kendall_rank_corrcoef(Columns):
-    """How many pairs of samples are in the right order, less those in the wrong one; all samples are kept."""
+class kendall_rank_corrcoef(_Correlation):
+    """How many pairs of samples are in the right order, less those in the wrong one."""
 
     variant: Literal["a", "b", "c"] = arg("b", doc="how ties count")
 
     higher_is_better = True
-    kind = "KendallRankCorrCoef"
     examples = _of_columns("kendall_rank_corrcoef(preds, target)")
 
 
-class concordance_corrcoef(Columns):
+class concordance_corrcoef(_Correlation):
     """The correlation of predictions and targets that an offset or another scale lowers."""
 
     higher_is_better = True
-    kind = "ConcordanceCorrCoef"
     examples = _of_columns("concordance_corrcoef(preds, target)")
 
 

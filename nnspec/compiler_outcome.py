@@ -1,4 +1,4 @@
-"""What `nnspec.train` gives: the trained model, and how it came about. Loads no torch by itself."""
+"""What `nnspec.train` gives: the trained model, and how it came about."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from nnspec.compiler_trained import open_run, predict
+from nnspec.diagnostics import NnspecError, error
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +26,8 @@ class Outcome:
     """The module with the weights that it ended with; `nnspec.load(directory)` gives the best ones."""
     result: Result
     """How it ended: `status`, `epochs`, `steps`, `seconds`, `rows`, and the `best` row."""
+    allow_extern: bool = False
+    """Whether it may have layers that are written in Python."""
 
     @property
     def directory(self) -> Path | None:
@@ -35,21 +40,18 @@ class Outcome:
         return [row.json() for row in self.result.rows]
 
     def predict(
-        self, samples: str | Path | Mapping[str, np.ndarray], checkpoint: str = "best", device: str = "cpu"
+        self,
+        samples: str | Path | Mapping[str, np.ndarray],
+        checkpoint: str = "best",
+        device: str = "cpu",
+        batch_size: int = 256,
     ) -> dict[str, torch.Tensor]:
-        """The model's outputs for new samples, by name, on the CPU: with the weights of a checkpoint (`best`, `last`).
+        """As `nnspec.predict` for its directory: the outputs by name, with the weights of a checkpoint.
 
-        `samples` is a file such as `nnspec predict` reads, or arrays by field, samples first, as they are before the
-        run's transforms. Raises `NnspecError` for a run without a directory, and for what does not fit.
+        Raises `NnspecError` for a run without a directory, and for samples that do not suit it.
         """
-        from nnspec import predict
-
-        return predict(self._place(), samples, checkpoint=checkpoint, device=device)
-
-    def _place(self) -> Path:
-        from nnspec.diagnostics import NnspecError, error
-
         if self.directory is None:
             helps = ('give `nnspec.train` a place for it: out="runs"',)
             raise NnspecError([error("NNS640", "the run has no directory to predict from", None, helps=helps)])
-        return self.directory
+        trained = open_run(self.directory, checkpoint=checkpoint, allow_extern=self.allow_extern)
+        return predict(trained, samples, device=device, batch_size=batch_size)

@@ -1,0 +1,68 @@
+"""Several processes for one run, started by torch's own launcher."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from nnspec.training.fault import Fault
+
+_INTERRUPTED = 130
+Work = Callable[[list[str]], object]
+
+
+def launch(
+    work: Work, arguments: Sequence[str], folder: str, *, processes: int, nodes: int = 1, rendezvous: str | None = None
+) -> tuple[int, str]:
+    """Call `work` in so many processes on each of so many machines; the exit code of all, and the first report.
+
+    Processes leave reports in a folder that the environment names under `folder`. `rendezvous` is HOST:PORT, where the
+    machines meet. Raises `Fault` for a process that died without a word.
+    """
+    with tempfile.TemporaryDirectory(prefix="nnspec-") as place:
+        os.environ[folder] = place
+        os.environ.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // processes, 1)))
+        try:
+            config = LaunchConfig(
+                min_nodes=nodes,
+                max_nodes=nodes,
+                nproc_per_node=processes,
+                run_id="nnspec",
+                rdzv_backend="c10d",
+                rdzv_endpoint=rendezvous or "localhost:0",
+                rdzv_configs={"timeout": 600},
+                max_restarts=0,
+                monitor_interval=0.1,
+                logs_specs=DefaultLogsSpecs(),
+            )
+            for name in ("torch.distributed", "torch.multiprocessing"):
+                logging.getLogger(name).setLevel(logging.CRITICAL)  # what there is to say, the processes say
+            elastic_launch(config, work)(list(arguments))
+        except SignalException:
+            return _INTERRUPTED, ""  # the processes were told, have saved, and have stopped
+        except ChildFailedError as failed:
+            reports = sorted(Path(place).glob("[0-9]*"), key=lambda path: path.stat().st_mtime_ns)
+            code = min(abs(failed.get_first_failure()[1].exitcode), 2)
+            return (code, reports[0].read_text("utf-8")) if reports else (_unheard(failed), "")
+        finally:
+            del os.environ[folder]
+    return 0, ""
+
+
+def _unheard(failed: ChildFailedError) -> int:
+    rank, failure = failed.get_first_failure()
+    if failure.exitcode == _INTERRUPTED:
+        return _INTERRUPTED
+    how = f"by signal {-failure.exitcode}" if failure.exitcode < 0 else f"with exit code {failure.exitcode}"
+    raise Fault(
+        f"process {rank} of the run ended {how}, and without a word",
+        code="NNS650",
+        helps=("signal 9 is usually the system's, which had no memory left",) if failure.exitcode == -9 else (),
+    )
