@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from nnspec.compiler_output import write_bytes, write_text
 from nnspec.compiler_trained import explained, open_run
 from nnspec.diagnostics import Sources
 
+if TYPE_CHECKING:
+    from nnspec.training.predict import Predictor
+
 
 @click.command("predict")
 @run_argument
@@ -21,7 +25,6 @@ from nnspec.diagnostics import Sources
     "--input",
     "source",
     metavar="PATH",
-    required=True,
     type=click.Path(),
     help="A table (.csv, .tsv, .parquet), arrays (.npy, .npz), a picture or a folder of them.",
 )
@@ -32,6 +35,19 @@ from nnspec.diagnostics import Sources
     type=click.Path(allow_dash=True),
     help="Where to: .csv, .tsv, .npz or .npy.  [default: CSV on standard output]",
 )
+@click.option("--prompt", metavar="TEXT", help="A text to write on, for a model of characters or other tokens.")
+@click.option(
+    "--length", metavar="N", type=click.IntRange(1), default=200, show_default=True, help="--prompt: tokens to write."
+)
+@click.option(
+    "--temperature",
+    metavar="T",
+    type=click.FloatRange(0, 100),
+    default=1.0,
+    show_default=True,
+    help="--prompt: below 1 the likelier ones more often; 0: always the likeliest.",
+)
+@click.option("--seed", metavar="N", type=click.IntRange(0, 2**63 - 1), help="--prompt: draws the same text again.")
 @checkpoint_option
 @device_option
 @click.option(
@@ -42,8 +58,12 @@ from nnspec.diagnostics import Sources
 @reported
 def command(
     run: str,
-    source: str,
+    source: str | None,
     output: str | None,
+    prompt: str | None,
+    length: int,
+    temperature: float,
+    seed: int | None,
     checkpoint: str | None,
     device: str,
     batch_size: int,
@@ -58,14 +78,20 @@ def command(
     \b
     nnspec predict runs/Net-1 --input new.csv -o answers.csv
     nnspec predict Net-1 --input digits.npy -o answers.npz --checkpoint last
+    nnspec predict Shakespeare-1 --prompt "ROMEO:" --length 500
     """
-    suffix = Path(output).suffix.lower() if output not in (None, "-") else ".csv"
+    if (source is None) == (prompt is None):
+        raise click.UsageError("say what to predict for: --input PATH, or --prompt TEXT")
+    suffix = Path(output).suffix.lower() if output not in (None, "-") and prompt is None else ".csv"
     if suffix not in (".csv", ".tsv", ".npz", ".npy"):
         raise click.UsageError(f"`{output}` ends with none of .csv, .tsv, .npz, .npy")
     trained = open_run(run, checkpoint=checkpoint, allow_extern=allow_extern)
     predictor = trained.predictor(device)
+    if prompt is not None:
+        _write_on(predictor, prompt, output, length=length, temperature=temperature, seed=seed)
+        return
     with explained(Sources()):
-        samples = predictor.read(source)
+        samples = predictor.read(str(source))
         for remark in samples.notes:
             note(f"note: {remark}")
         outputs = predictor.predict(samples.fields, batch_size)
@@ -82,3 +108,21 @@ def command(
                 return
             write_text(Path(str(output)), text)
     note(f"wrote {output}: {len(samples):,} samples")
+
+
+def _write_on(
+    predictor: Predictor, prompt: str, output: str | None, *, length: int, temperature: float, seed: int | None
+) -> None:
+    """The prompt and what follows it: as it comes on standard output, or into a file."""
+    from nnspec.training.generate import write_on
+
+    with explained(Sources()):
+        pieces = write_on(predictor, prompt, length, temperature=temperature, seed=seed)
+        if output not in (None, "-"):
+            write_text(Path(str(output)), prompt + "".join(pieces) + "\n")
+            note(f"wrote {output}")
+            return
+        for number, piece in enumerate(pieces):
+            sys.stdout.write(piece if number else prompt + piece)
+            sys.stdout.flush()
+        sys.stdout.write("\n")

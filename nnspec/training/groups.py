@@ -12,6 +12,9 @@ from nnspec.training.build import described
 from nnspec.training.fault import SettingError
 from nnspec.training.optimizer import Optimizer
 
+_LONG = 16
+"""Elements of a list that is not compared with others."""
+
 
 @dataclass(slots=True)
 class Alike:
@@ -64,7 +67,7 @@ def choose(
             chosen[how.group] = Chosen(own, described(own))
         one = chosen[how.group]
         arguments = _differing(how.optimizer, one.record)
-        key = (how.group, repr(sorted(arguments.items())))
+        key = (how.group, str(sorted((name, _mark(value)) for name, value in arguments.items())))
         if key not in groups:
             plain = not arguments and how.group is None
             groups[key] = Alike("" if plain else _label(update.groups[how.group or 0 :], found), [], arguments)
@@ -76,7 +79,13 @@ def choose(
 
 
 def _differing(merged: ir.Record, own: ir.Record) -> dict[str, Any]:
-    return {k: v for k, v in merged.arguments.items() if k not in own.arguments or repr(own.arguments[k]) != repr(v)}
+    before = {name: _mark(value) for name, value in own.arguments.items()}
+    return {name: value for name, value in merged.arguments.items() if before.get(name) != _mark(value)}
+
+
+def _mark(value: Any) -> str:
+    """The same text for the same value; a long list, of which each parameter would ask, is itself and no other."""
+    return f"#{id(value)}" if isinstance(value, tuple) and len(value) > _LONG else repr(value)
 
 
 def _label(groups: Sequence[ir.Group], found: Found) -> str:

@@ -21,8 +21,9 @@ class Precision:
     """The precision of a run on a device.
 
     `32` leaves everything as it is in torch. `tf32` multiplies matrices in TF32 where the device has it, which is on
-    Nvidia's cards since Ampere; elsewhere it is `32`. (Convolutions are computed in TF32 there by torch's default.) The mixed ones keep float32 weights, and compute in half precision what
-    torch's autocast says; `16-mixed` scales the loss, so that small gradients are not lost.
+    Nvidia's cards since Ampere; elsewhere it is `32`. (Convolutions are computed in TF32 there by torch's default.) The
+    mixed ones keep float32 weights, and compute in half precision what torch's autocast says; `16-mixed` scales the
+    loss, so that small gradients are not lost.
     """
 
     def __init__(self, name: Name, device: torch.device) -> None:

@@ -68,7 +68,9 @@ def test_a_torn_last_line_is_left_out(torn: str, tmp_path: Path) -> None:
 
 def test_going_on_from_a_checkpoint_drops_what_came_after_it(tmp_path: Path) -> None:
     written(tmp_path, row(1), row(2), row(3), row(4))
-    written(tmp_path, row(3, loss=0.1), done=25)
+    listener = written(tmp_path, done=25)
+    assert [each["epoch"] for each in read_lines(tmp_path)] == [1, 2]
+    listener.epoch(row(3, loss=0.1))
     assert [(each["epoch"], each["loss"]) for each in read_lines(tmp_path)] == [(1, 0.5), (2, 0.5), (3, 0.1)]
     assert [each["epoch"] for each in table(tmp_path)] == ["1", "2", "3"]
 

@@ -295,6 +295,46 @@ def test_preprocessing_of_pictures_becomes_a_part_of_the_model(
     np.testing.assert_allclose(found, nnspec.predict(run, {"image": x})["logits"], atol=1e-5)
 
 
+# --- text ------------------------------------------------------------------------------------------------------------
+
+WRITER = """\
+model Writer {
+  input tokens: int[N, T]
+  output logits: float[N, T, CHARACTERS] = tokens -> Embedding(CHARACTERS, 8) -> Linear(CHARACTERS)
+}
+
+train {
+  data = Text("song.txt", context=6 TOKENIZER)
+  loss = cross_entropy(logits, target, dim=-1)
+  optimizer = Adam(lr=0.1)
+  epochs = 12
+  batch_size = 16
+}
+"""
+
+
+@pytest.mark.parametrize(("characters", "tokenizer"), [("3", ', tokenizer="character"'), ("256", "")])
+def test_a_model_of_characters_writes_on(tmp_path: Path, characters: str, tokenizer: str) -> None:
+    (tmp_path / "song.txt").write_text("abc" * 200)
+    run = trained(tmp_path, WRITER.replace("CHARACTERS", characters).replace("TOKENIZER", tokenizer))
+    result = cli("predict", run, "--prompt", "bca", "--length", 20, "--temperature", 0)
+    assert result.stdout == ("bca" * 8)[:23] + "\n"  # longer than the context
+    drawn = [cli("predict", run, "--prompt", "c", "--seed", seed, "--temperature", 5).stdout for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert cli("predict", run, "--prompt", "a", "-o", tmp_path / "out.txt", "--temperature", 0).exit_code == 0
+    assert (tmp_path / "out.txt").read_text().startswith("abcabc")
+    assert cli("predict", run, "--prompt", "").exit_code == 1
+    if tokenizer:
+        assert "knows no token for `x`" in cli("predict", run, "--prompt", "x").stderr.replace("'", "`")
+    assert cli("predict", run).exit_code == 2
+
+
+def test_only_a_model_of_tokens_writes_on(run: Path) -> None:
+    result = cli("predict", run, "--prompt", "a")
+    assert result.exit_code == 1
+    assert "does not write on" in result.stderr
+
+
 # --- evaluate --------------------------------------------------------------------------------------------------------
 
 

@@ -30,7 +30,7 @@ class WAVFolder(Dataset):
     """
 
     path: str = arg(doc="the folder, relative to the spec")
-    samples: int | None = arg(None, doc="numbers for each sound; none: as many as the longest has", ge=1)
+    samples: int | None = arg(None, doc="numbers for each sound; none: as many as the longest has", ge=1, le=1 << 28)
     label: str | None = arg(
         None,
         doc='where a name without .wav tells the class: "(*)_*" is what stands before the first underscore',

@@ -31,7 +31,7 @@ class ImageFolder(Dataset):
         None,
         doc="height and width, one number for both; none: that of the pictures, which must be equal",
         ge=1,
-        le=65_536,
+        le=16_384,
     )
     channels: int = arg(3, doc="1 for grey, 3 for red, green and blue, 4 with opacity", ge=1, le=4)
     fit: Literal["stretch", "crop", "pad"] = arg(

@@ -26,7 +26,7 @@ class Torchvision(Dataset):
     """
 
     name: str = arg(doc="torchvision's name of it")
-    size: int | tuple[int, int] = arg(doc="height and width, one number for both", ge=1, le=65_536)
+    size: int | tuple[int, int] = arg(doc="height and width, one number for both", ge=1, le=16_384)
     root: str = arg("data", doc="the folder of its files, relative to the spec")
     part: str | None = arg(None, doc="which part of it; none: torchvision's own choice", keyword=True)
     channels: int = arg(3, doc="1 for grey, 3 for red, green and blue, 4 with opacity", ge=1, le=4, keyword=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Literal
 
 from nnspec.training.fault import SettingError
@@ -9,6 +10,9 @@ from nnspec.types import TensorType, is_float
 
 if TYPE_CHECKING:
     import torch
+
+_MOST = 1 << 28
+"""Numbers of a sample: a gigabyte."""
 
 Interpolation = Literal["nearest", "nearest-exact", "bilinear", "bicubic"]
 
@@ -26,7 +30,15 @@ def image_sizes(name: str, type_: TensorType) -> tuple[int, int, int]:
 
 def resized(type_: TensorType, *sizes: int) -> TensorType:
     """The type of images of another height and width (and channels before these)."""
-    return TensorType(type_.dtype, (*type_.dims[: type_.rank - len(sizes)], *sizes))
+    return bounded(TensorType(type_.dtype, (*type_.dims[: type_.rank - len(sizes)], *sizes)))
+
+
+def bounded(type_: TensorType) -> TensorType:
+    """The type, if a sample of it is no larger than any that is meant."""
+    count = prod(dim for dim in type_.dims[1:] if isinstance(dim, int))
+    if count > _MOST:
+        raise SettingError(f"each sample would have {count:,} numbers; {_MOST:,} is the limit")
+    return type_
 
 
 def pair(size: int | tuple[int, ...]) -> tuple[int, int]:

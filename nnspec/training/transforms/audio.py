@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nnspec.arguments import arg
 from nnspec.training.fault import SettingError
 from nnspec.training.transform import Transform
+from nnspec.training.transforms._samples import bounded
 from nnspec.types import TensorType, is_float
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ _HOP = "samples from a window to the next; none: half of `win_length`"
 _WIN = "samples that the window's bell (Hann) covers; none: `n_fft`"
 _CENTER = "put the windows' middles, not their beginnings, on the samples: the ends are padded"
 _PAD_MODE = "how the ends are padded: mirrored, with zeros, or with the last sample"
+
+
+_MOST_FILTERS = 50_000_000
+"""Numbers of the filters of a change of rate."""
 
 
 def _samples(name: str, type_: TensorType) -> int:
@@ -38,10 +43,10 @@ def _samples(name: str, type_: TensorType) -> int:
 class Spectrogram(Transform):
     """How much of each frequency is in each moment of a sound. As `torchaudio.transforms.Spectrogram`."""
 
-    n_fft: int = arg(400, doc=_N_FFT, ge=2, le=1 << 20)
+    n_fft: int = arg(400, doc=_N_FFT, ge=2, le=65_536)
     win_length: int | None = arg(None, doc=_WIN, ge=1)
     hop_length: int | None = arg(None, doc=_HOP, ge=1)
-    pad: int = arg(0, doc="zeros at both ends, beforehand", ge=0)
+    pad: int = arg(0, doc="zeros at both ends, beforehand", ge=0, le=1 << 24)
     power: float = arg(2.0, doc="1 for amplitudes, 2 for powers", gt=0)
     normalized: bool = arg(False, doc="divide by the size of the window")
     center: bool = arg(True, doc=_CENTER, keyword=True)
@@ -61,7 +66,7 @@ class Spectrogram(Transform):
         if samples < self.n_fft:
             raise SettingError(f"sounds of {samples:,} samples are shorter than n_fft={self.n_fft:,}", at="n_fft")
         frames = (samples - self.n_fft) // self._hop() + 1
-        return TensorType(type_.dtype, (*type_.dims[:-1], self._rows(), frames))
+        return bounded(TensorType(type_.dtype, (*type_.dims[:-1], self._rows(), frames)))
 
     def apply(self, x: torch.Tensor, state: dict[str, Any], generator: torch.Generator | None) -> torch.Tensor:
         import torch
@@ -98,7 +103,7 @@ class MelSpectrogram(Spectrogram):
     """A spectrogram whose frequencies are grouped as the ear does. As `torchaudio.transforms.MelSpectrogram`."""
 
     sample_rate: int = arg(16_000, doc="samples of a second", ge=1, keyword=True)
-    n_mels: int = arg(128, doc="groups of frequencies", ge=1, le=65_536, keyword=True)
+    n_mels: int = arg(128, doc="groups of frequencies", ge=1, le=2_048, keyword=True)
     f_min: float = arg(0.0, doc="the lowest frequency", ge=0, keyword=True)
     f_max: float | None = arg(None, doc="the highest; none: half of `sample_rate`", gt=0, keyword=True)
     norm: Literal["slaney"] | None = arg(None, doc="divide each group by its width", keyword=True)
@@ -239,14 +244,23 @@ class Resample(Transform):
     orig_freq: int = arg(16_000, doc="samples of a second", ge=1)
     new_freq: int = arg(16_000, doc="samples of a second afterwards", ge=1)
     lowpass_filter_width: int = arg(
-        6, doc="how sharp the filter is: zeros of its wave on each side", ge=1, keyword=True
+        6, doc="how sharp the filter is: zeros of its wave on each side", ge=1, le=1024, keyword=True
     )
     rolloff: float = arg(
         0.99, doc="where the filter begins, as a share of the highest frequency", gt=0, le=1, keyword=True
     )
 
     def infer(self, type_: TensorType) -> TensorType:
-        return TensorType(type_.dtype, (*type_.dims[:-1], self._length(_samples("Resample", type_))))
+        return bounded(TensorType(type_.dtype, (*type_.dims[:-1], self._length(_samples("Resample", type_)))))
+
+    def check(self) -> None:
+        old, new = self._rates()
+        size = new * (old + 2 * self.lowpass_filter_width * max(old // new, 1))
+        if size > _MOST_FILTERS:
+            raise SettingError(
+                f"{self.orig_freq:,} and {self.new_freq:,} have too small a common divisor: the filter would be too long",
+                at="new_freq",
+            )
 
     def _length(self, samples: int) -> int:
         old, new = self._rates()
