@@ -78,6 +78,8 @@ def choose(session: Session, name: str | None) -> ast.Block | None:
         tops = [b for b in known if b.name.id not in used]
         if len(tops) == 1:
             return tops[0]
+        if train is not None and session.sink.failed and not isinstance(train.model, (ast.Name, ast.Call)):
+            return None  # the head of `train`, which may say it, could not be read
         names = ", ".join(f"`{b.name.id}`" for b in known)
         session.sink.report(
             error(

@@ -119,10 +119,9 @@ class _Several:
     def elaborate(self) -> tuple[ir.Training, ir.Entry] | None:
         """All of the section; training comes first."""
         section, models = self.section, self.models
-        if self.given.raw is None or not section.parts or models.failed:
+        if self.given.raw is None or not section.parts or models.failed or self._hides():
             self._look_at_objects()
             return None
-        self._check_names()
         inputs = self._inputs()
         before = section.failed
         section.forgive()
@@ -163,13 +162,14 @@ class _Several:
             for name in ("optimizer", "schedule"):
                 setting_object(part, name)
 
-    def _check_names(self) -> None:
-        """Refuse a model that is called like a field: a name means one thing."""
-        for name in self.models.recipes:
-            if name in self.fields:
-                message = f"`{name}` is a model here, and a field of the data"
-                helps = ("give the model another name",)
-                self.section.fail(Fault(error("NNS606", message, self.section.head, "which one?", helps=helps)))
+    def _hides(self) -> bool:
+        """Whether a model is called like a field, which is refused: a name means one thing."""
+        hidden = [name for name in self.models.recipes if name in self.fields]
+        for name in hidden:
+            message = f"`{name}` is a model here, and a field of the data"
+            helps = ("give the model another name",)
+            self.section.fail(Fault(error("NNS606", message, self.section.head, "which one?", helps=helps)))
+        return bool(hidden)
 
     # --- names ---
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -42,6 +43,8 @@ def check_fields(training: ir.Training, loaded: Loaded, program: ir.Program | No
         _check_range(loaded, name, classes, reason, "the model's last layer", ignored)
     for field, bound in _index_fields(training, program):
         _check_range(loaded, field, bound, f"the model looks it up in {bound:,} rows", "the embedding")
+    if loaded.validation is not None:
+        check_fields(training, replace(loaded, fields=loaded.validation, validation=None), program)
 
 
 def check_classes(training: ir.Training, loaded: Loaded, validation: Loaded) -> None:

@@ -45,7 +45,8 @@ class Halves(Dataset):
         test = self.read(folders, "test")
         if test is None:
             raise self._missing(folders, "test")
-        return Loaded(train.fields, (), train.classes, train.origins, train.divisor, validation=test.fields)
+        origins = {name: f"{origin} and {test.origins[name]}" for name, origin in train.origins.items()}
+        return Loaded(train.fields, (), train.classes, origins, train.divisor, validation=test.fields)
 
     def folders(self, base: Path) -> list[Path]:
         """Where the files may lie: the folder itself, and where torchvision puts them below it."""

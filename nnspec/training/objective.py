@@ -57,8 +57,8 @@ class Objective(Protocol):
 class Single:
     """One model, with one loss."""
 
-    names = ("loss",)
-    turns = (1,)
+    names: tuple[str, ...] = ("loss",)
+    turns: tuple[int, ...] = (1,)
 
     def __init__(self, module: nn.Module, wiring: Wiring, loss: Loss, call: nn.Module | None = None) -> None:
         self.module = module

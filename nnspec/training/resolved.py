@@ -29,7 +29,9 @@ def resolved(program: ir.Program) -> str:
     if program.training is None:
         return text
     file = parse(text, Sink(), 0)
-    node = next(d for d in file.declarations if isinstance(d, ast.Train))
+    node = next((d for d in file.declarations if isinstance(d, ast.Train)), None)
+    if node is None:
+        return text
     header = (
         f"# Written by nnspec {__version__}: the spec of a run with all settings of its `train` section, defaults and\n"
         "# what was set from outside included. The spec as its author wrote it is another file.\n\n"

@@ -170,6 +170,9 @@ CASES = (
     Case("mnist of other sizes", halves(PIXELS[:, :8]), 'MNIST("m")', "NNS602", ("are not 28 x 28",)),
     Case("mnist without test", halves(), 'MNIST("m", test=true)', "NNS601", ("t10k-images-idx3-ubyte",)),
     Case("mnist both halves", halves(), 'MNIST("m", part="test", test=true)', "NNS603", ("at once",)),
+    Case("mnist test labels beyond", halves() | {"m/t10k-images-idx3-ubyte": idx(PIXELS),
+         "m/t10k-labels-idx1-ubyte": idx(LABELS + 5)}, 'MNIST("m", test=true)', "NNS604",
+         ("t10k-labels-idx1-ubyte", "goes up to 6")),
     # CIFAR
     Case("cifar binary cut", {f"c/data_batch_{i}.bin": bytes(3073 * 2 - 1) for i in range(1, 6)}, 'CIFAR10("c")',
          "NNS602", ("data_batch_1.bin has 6,145 bytes", "no whole number of images of 3,073")),
@@ -283,9 +286,11 @@ def test_good_media_is_trained_on(
     """The cases above fail for what is bad in them: without it, the same specs run."""
     monkeypatch.chdir(tmp_path)
     binary: dict[str, Content] = {f"b/data_batch_{i}.bin": bytes(3073) for i in range(1, 6)}
+    tests = {name.replace("train-", "t10k-"): content for name, content in halves().items()}
     good = (
         Case("", {"i": idx(PIXELS), "l": idx(LABELS)}, 'IDX("i", "l")', "", ()),
         Case("", halves(), 'MNIST("m")', "", ()),
+        Case("", tests, 'MNIST("m", test=true)', "", ()),
         Case("", cifar(), 'CIFAR10("c")', "", ()),
         Case("", binary, 'CIFAR10("b")', "", ()),
         Case("", {"p/cifar-10-binary.tar.gz": packed}, 'CIFAR10("p")', "", ()),

@@ -366,7 +366,8 @@ def test_run_trains_and_keeps_what_came_of_it(shell: Shell) -> None:
     assert code == 0, err
     assert "epoch 3/3" in err
     assert "weights in runs/Net-1" in out
-    assert Path("runs/Net-1/best.safetensors").exists()
+    best = json.loads(Path("runs/Net-1/checkpoints/index.json").read_text())["best"]
+    assert Path("runs/Net-1/checkpoints", best, "model.safetensors").exists()
     ended = shell("run", "spec/net.nns", "-q", "--out", "kept", "--name", "mine", "--output-format", "json")
     assert ended.err == ""
     assert json.loads(ended.out)["directory"] == str(Path("kept/mine-1"))
@@ -419,10 +420,9 @@ def test_explain_alone_lists_what_there_is(shell: Shell) -> None:
 
 def test_a_directory_or_other_file_of_weights_is_told_apart(shell: Shell) -> None:
     Path("runs/A-1").mkdir(parents=True)
-    Path("runs/A-1/best.safetensors").write_bytes(b"")
     Path("notes.csv").write_text("a,b\n1,2\n")
     told = shell("compile", "net.nns", "-o", "net.onnx", "--weights", "runs/A-1").err
-    assert "the weights of this run are `runs/A-1/best.safetensors`" in told
+    assert "`runs/A-1` is a directory, and not that of a run with checkpoints" in told
     told = shell("compile", "net.nns", "-o", "net.onnx", "--weights", "notes.csv").err
     assert "`notes.csv` is not a safetensors file or a checkpoint" in told
 

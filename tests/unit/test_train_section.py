@@ -390,6 +390,10 @@ def test_updates_are_written_out() -> None:
     assert bare(first.training) == bare(second.training)
     assert "lr=0.5" in resolved(first)
     assert "gamma=0.5" in resolved(first)
+    first, second = again(SEVERAL, overrides={"G.width": Written("5")})
+    assert bare(first.training) == bare(second.training)
+    assert bare(first.modules) == bare(second.modules)
+    assert "(G = Generator(width=5), D = Discriminator())" in resolved(first)
 
 
 def test_records_among_arguments_are_written_out(tmp_path: Path) -> None:

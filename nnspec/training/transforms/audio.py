@@ -258,8 +258,9 @@ class Resample(Transform):
         size = new * (old + 2 * self.lowpass_filter_width * max(old // new, 1))
         if size > _MOST_FILTERS:
             raise SettingError(
-                f"{self.orig_freq:,} and {self.new_freq:,} have too small a common divisor: the filter would be too long",
+                f"a change from {self.orig_freq:,} to {self.new_freq:,} a second needs too long a filter",
                 at="new_freq",
+                helps=("rates with a large common divisor need a short one",),
             )
 
     def _length(self, samples: int) -> int:
