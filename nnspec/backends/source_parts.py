@@ -20,7 +20,7 @@ class Part:
 
     name: str
     takes: tuple[int, ...]
-    methods: Mapping[str, int]
+    methods: Mapping[ir.Mode, int]
 
 
 def with_parts(program: ir.Program, entry: ir.Entry) -> tuple[ir.Program, tuple[Part, ...]]:
@@ -36,7 +36,7 @@ def with_parts(program: ir.Program, entry: ir.Entry) -> tuple[ir.Program, tuple[
     parts = []
     for name, graphs in zip(names, _graphs(training), strict=True):
         takes = _needed(training, graphs.values())
-        numbers: dict[str, int] = {}
+        numbers: dict[ir.Mode, int] = {}
         for mode, graph in graphs.items():
             same = next((numbers[other] for other in numbers if graphs[other] is graph), None)
             if same is None:

@@ -79,8 +79,14 @@ class Keeper:
         """An epoch is done and validated, and the model has its weights."""
         if self.best.see(row) and self._keeps:
             self._waiting = self._capture()
-        if self._keeps and self._policy.every is None and self._world.decided(time.monotonic() - self._at > SHORTEST):
+        if self._keeps and self._epoch_due(row.step):
             self.write()
+
+    def _epoch_due(self, step: int) -> bool:
+        every = self._policy.every
+        if every is not None:
+            return step % every == 0
+        return bool(self._world.decided(time.monotonic() - self._at > SHORTEST))
 
     def write(self) -> None:
         """Write the present state, and the best one if it is not on disk yet."""

@@ -118,7 +118,8 @@ class Loop:
             self.batch(batch, tally)
             if self.position % self.accumulate == 0 or self.position == len(self.train):
                 self.clock.step += 1
-                keeper.step(self.step)
+                if self.position < len(self.train) and self.step < self.steps:  # else the epoch ends, and is kept
+                    keeper.step(self.step)
             now = time.perf_counter()
             if self.listener.every_step or now - shown > _SHOW_EVERY:
                 shown = now

@@ -105,3 +105,138 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_end(name: str, after: int, t
     assert result.best is not None
     assert expected.best is not None
     assert result.best.values() == expected.best.values()
+
+
+def test_what_is_finished_is_not_gone_on_with(tmp_path: Path) -> None:
+    run(spec(), tmp_path)
+    _, result = run(spec(), tmp_path, resume="auto")
+    assert result.directory == tmp_path / "Net-2"
+    assert result.steps == 32
+
+
+def test_a_run_goes_on_from_its_best_epoch_and_forgets_what_came_after(tmp_path: Path) -> None:
+    text = spec(optimizer="SGD(lr=2.0)", settings="checkpoint = (every=8, keep=10)")
+    _, result = run(text, tmp_path)
+    assert result.best is not None
+    assert result.best.epoch < 4
+    assert result.directory is not None
+    (result.directory / "result.json").unlink()  # as if it had been killed at the end
+    heard = Rows()
+    _, again = run(text, tmp_path, resume="best", listener=heard)
+    assert [row.epoch for row in heard.rows] == list(range(result.best.epoch + 1, 5))
+    assert told(again) == told(result)
+    steps = [checkpoint.step_of(name) for name in names_in(result.directory / FOLDER)]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == 32
+
+
+class Rows(Listener):
+    """Keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+
+    def epoch(self, row: Row) -> None:
+        self.rows.append(row)
+
+
+def refused(text: str, root: Path, code: str, **options: Any) -> str:
+    with pytest.raises(NnspecError) as caught:
+        run(text, root, **options)
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == code
+    return str(caught.value)
+
+
+def test_another_spec_is_shown_and_needs_leave(tmp_path: Path) -> None:
+    run(spec(), tmp_path, listener=Stopping(10))
+    longer = spec().replace("epochs     = 4", "epochs     = 6")
+    words = refused(longer, tmp_path, "NNS629", resume="last")
+    assert "epochs = 6" in " ".join(words.split())
+    assert "--accept-changes" in words
+    _, result = run(longer, tmp_path, resume="last", accept_changes=True)
+    assert (result.status, result.epochs) == ("finished", 6)
+    wider = longer.replace("hidden = 8", "hidden = 9")
+    refused(wider, tmp_path, "NNS628", resume="last", accept_changes=True)
+
+
+def test_a_damaged_checkpoint_is_said_and_an_earlier_one_does(tmp_path: Path) -> None:
+    _, result = run(spec(settings="checkpoint = (every=4, keep=9)"), tmp_path, listener=Stopping(14))
+    assert result.directory is not None
+    folder = result.directory / FOLDER
+    *_, before, last = names_in(folder)
+    for name in (STATE, WEIGHTS):
+        whole = (folder / last / name).read_bytes()
+        (folder / last / name).write_bytes(whole[: len(whole) // 2])
+        refused(spec(settings="checkpoint = (every=4, keep=9)"), tmp_path, "NNS628", resume="last")
+        (folder / last / name).write_bytes(whole)
+    (folder / last / STATE).unlink()
+    text = spec(settings="checkpoint = (every=4, keep=9)")
+    _, result = run(text, tmp_path, resume=str(folder / before))
+    assert result.status == "finished"
+
+
+def test_a_state_runs_no_code(tmp_path: Path) -> None:
+    import pickle
+
+    _, result = run(spec(), tmp_path, listener=Stopping(10))
+    assert result.directory is not None
+    folder = result.directory / FOLDER
+    state = folder / names_in(folder)[-1] / STATE
+
+    class Evil:
+        def __reduce__(self) -> Any:
+            return (Path.touch, (tmp_path / "executed",))
+
+    torch.save({"step": Evil()}, state)
+    refused(spec(), tmp_path, "NNS628", resume="last")
+    state.write_bytes(pickle.dumps(Evil()))
+    refused(spec(), tmp_path, "NNS628", resume="last")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_an_index_that_is_damaged_is_done_without(tmp_path: Path) -> None:
+    _, result = run(spec(), tmp_path, listener=Stopping(10))
+    assert result.directory is not None
+    (result.directory / FOLDER / "index.json").write_text("{")
+    _, result = run(spec(), tmp_path, resume="last")
+    assert result.status == "finished"
+    assert json.loads((result.directory / FOLDER / "index.json").read_text())["last"] == "step-00000032"
+
+
+def test_so_many_checkpoints_are_kept_and_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keep, "SHORTEST", 0.0)
+    text = spec(optimizer="SGD(lr=2.0)", settings="checkpoint = (keep=1)")
+    _, result = run(text, tmp_path)
+    assert result.best is not None
+    assert result.directory is not None
+    steps = [checkpoint.step_of(name) for name in names_in(result.directory / FOLDER)]
+    assert steps == sorted({result.best.step, 32})
+    index = read_index(result.directory / FOLDER)
+    assert index == {"last": "step-00000032", "best": f"step-{result.best.step:08}"}
+
+
+@pytest.mark.parametrize("writes", range(0, 24, 3))
+def test_a_full_disk_loses_no_earlier_checkpoint(
+    writes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, left = spec(settings="checkpoint = (every=4, keep=2)"), [writes]
+    sync = os.fsync
+
+    def full(descriptor: int) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(28, "No space left on device")
+        sync(descriptor)
+
+    monkeypatch.setattr("os.fsync", full)
+    refused(text, tmp_path, "NNS623")
+    monkeypatch.undo()
+    for name in [path.name for path in tmp_path.glob("Net-*")]:
+        for each in names_in(tmp_path / name / FOLDER):
+            checkpoint.read_state(tmp_path / name / FOLDER / each)
+            checkpoint.read_weights(tmp_path / name / FOLDER / each)
+    whole, _ = run(text, tmp_path / "whole")
+    resumed, result = run(text, tmp_path, resume="auto")
+    assert result.status == "finished"
+    assert same(resumed, whole)

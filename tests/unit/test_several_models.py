@@ -127,6 +127,10 @@ def bce(logits: torch.Tensor, target: float) -> torch.Tensor:
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
 
 
+def backward(loss: torch.Tensor, *, retain: bool = False) -> None:
+    torch.autograd.backward(loss, retain_graph=retain)
+
+
 GAN = """
 train (G = Generator(latent=4), D = Discriminator()) {
   fake = randn(N, 4) -> G
@@ -153,10 +157,10 @@ def gan_loop(models: Any, batches: Iterator[torch.Tensor]) -> None:
     for x in batches:
         fake = G(torch.randn(len(x), 4))
         critic.zero_grad()
-        (bce(D(x), 1.0) + bce(D(fake.detach()), 0.0)).backward()
+        backward(bce(D(x), 1.0) + bce(D(fake.detach()), 0.0))
         critic.step()
         generator.zero_grad()
-        bce(D(fake), 1.0).backward()
+        backward(bce(D(fake), 1.0))
         nn.utils.clip_grad_norm_(G.parameters(), 0.05)
         generator.step()
 
@@ -198,12 +202,12 @@ def test_what_is_bound_in_an_update_is_worked_out_afresh(tmp_path: Path) -> None
         schedule = torch.optim.lr_scheduler.StepLR(generator, step_size=1, gamma=0.5)
         for number, x in enumerate(batches, 1):
             critic.zero_grad()
-            (D(G(torch.randn(len(x), 3)).detach()).mean() - D(x).mean()).backward()
+            backward(D(G(torch.randn(len(x), 3)).detach()).mean() - D(x).mean())
             nn.utils.clip_grad_value_(D.parameters(), 0.01)
             critic.step()
             if number % 3 == 0:
                 generator.zero_grad()
-                (-D(G(torch.randn(len(x), 3))).mean()).backward()
+                backward(-D(G(torch.randn(len(x), 3))).mean())
                 generator.step()
                 schedule.step()
 
@@ -237,14 +241,15 @@ def test_three_models_of_which_two_are_trained_together(tmp_path: Path) -> None:
         weights = [p for name, p in named if not name.endswith("bias")]
         biases = [p for name, p in named if name.endswith("bias")]
         critic = torch.optim.SGD(D.parameters(), lr=0.1)
-        coder = torch.optim.SGD([{"params": weights}, {"params": biases, "lr": 0.01}], lr=0.1, momentum=0.9)
+        groups: list[dict[str, Any]] = [{"params": weights}, {"params": biases, "lr": 0.01}]
+        coder = torch.optim.SGD(groups, lr=0.1, momentum=0.9)
         for x in batches:
             recon = G(E(x))
             critic.zero_grad()
-            (bce(D(x), 1.0) + bce(D(recon.detach()), 0.0)).backward()
+            backward(bce(D(x), 1.0) + bce(D(recon.detach()), 0.0))
             critic.step()
             coder.zero_grad()
-            (F.mse_loss(recon, x) + 0.1 * bce(D(recon), 1.0)).backward()
+            backward(F.mse_loss(recon, x) + 0.1 * bce(D(recon), 1.0))
             coder.step()
 
     Trained(spec(text), tmp_path).like(loop)
@@ -265,10 +270,10 @@ def test_two_updates_may_go_back_through_one_binding(tmp_path: Path) -> None:
         for x in batches:
             both = A(x) * B(x)
             models.zero_grad()
-            F.mse_loss(both, x).backward(retain_graph=True)
+            backward(F.mse_loss(both, x), retain=True)
             first.step()
             models.zero_grad()
-            (both * both).mean().backward()
+            backward((both * both).mean())
             second.step()
 
     Trained(spec(text.replace("  loss", "\n loss").replace("  optimizer", "\n optimizer")), tmp_path).like(loop)
@@ -330,11 +335,11 @@ def test_one_model_may_be_updated_in_several_ways(tmp_path: Path) -> None:
         for x in batches:
             _, y = model(x)
             model.zero_grad()
-            F.mse_loss(y, x).backward()
+            backward(F.mse_loss(y, x))
             forth.step()
             z, y = model(x)
             model.zero_grad()
-            ((z * z).mean() + F.mse_loss(y, x)).backward()
+            backward((z * z).mean() + F.mse_loss(y, x))
             back.step()
 
     trained = Trained(spec(text, models), tmp_path)
@@ -360,7 +365,7 @@ def test_a_loss_may_follow_the_clock(tmp_path: Path) -> None:
             step, epoch = torch.tensor(float(number)), torch.tensor(float(number // 4))
             optimizer.zero_grad()
             loss = torch.clamp(step / 4, max=1.0) * F.mse_loss(models.E(x), x) + 0.01 * epoch * models.E(x).mean()
-            loss.backward()
+            backward(loss)
             optimizer.step()
 
     Trained(spec(text), tmp_path).like(loop)
@@ -387,18 +392,18 @@ def test_an_optimizer_that_searches_works_bindings_out_again(tmp_path: Path) -> 
         first = torch.optim.LBFGS(models.E.parameters(), lr=0.5, max_iter=3)
         second = torch.optim.SGD(models.F.parameters(), lr=0.1)
         for x in batches:
-            looks = []
+            looks: list[torch.Tensor] = []
 
             def look(x: torch.Tensor = x, looks: list[torch.Tensor] = looks) -> Any:
                 first.zero_grad()
                 looks.append(models.E(x))
                 loss = F.mse_loss(looks[-1], x)
-                loss.backward()
+                backward(loss)
                 return loss
 
-            first.step(look)
+            first.step(look)  # type: ignore[no-untyped-call]
             second.zero_grad()
-            F.mse_loss(models.F(looks[-1].detach()), x).backward()
+            backward(F.mse_loss(models.F(looks[-1].detach()), x))
             second.step()
 
     Trained(spec(text), tmp_path).like(loop)
@@ -565,7 +570,8 @@ def test_one_of_the_models_is_taken_out_of_a_run(tmp_path: Path) -> None:
     assert result.directory is not None
     model: Any = nnspec.load(result.directory, model="G")
     noise = torch.randn(3, 4)
-    assert torch.equal(model(noise), whole.eval().G(noise))
+    models: Any = whole.eval()
+    assert torch.equal(model(noise), models.G(noise))
     with pytest.raises(nnspec.NnspecError, match="no model `E`"):
         nnspec.load(result.directory, model="E")
 
