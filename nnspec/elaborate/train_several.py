@@ -63,7 +63,7 @@ def elaborate_several(
     except Silent:
         pass
     if not section.computed:
-        for part in section.parts or (section,):
+        for part in (section, *section.parts):
             check_functions(part)
     if found is None:
         return None
