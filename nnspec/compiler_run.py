@@ -120,8 +120,6 @@ def launch(
         from nnspec.training.fault import Fault
 
         try:
-            return launching.launch(
-                work, arguments, folder, processes=processes, nodes=nodes, rendezvous=rendezvous
-            )
+            return launching.launch(work, arguments, folder, processes=processes, nodes=nodes, rendezvous=rendezvous)
         except Fault as fault:
             raise NnspecError([fault.diagnostic(None)]) from None

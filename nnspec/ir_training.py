@@ -89,3 +89,5 @@ class Training:
     """The average of the weights that is validated, kept and used in the place of the last ones."""
     models: tuple[str, ...] = ()
     """The members that are models, where the section trains several."""
+    places: dict[str, Span] = field(default_factory=dict)
+    """Where settings are written, by name; `train` is the section's head."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nnspec import ir
+from nnspec.diagnostics import Span
 from nnspec.elaborate.expressions import evaluate
 from nnspec.elaborate.overrides import Written
 from nnspec.elaborate.session import Session
@@ -183,7 +184,14 @@ def training(
         augment=given.transforms.augment,
         average=None if given.average is None else record(section, "average", given.average),
         models=() if section.models is None else tuple(section.models.recipes),
+        places={"train": section.head, **_places(section)},
     )
+
+
+def _places(section: Section) -> dict[str, Span]:
+    """Where plain settings are written, by name."""
+    prefix = "settings."
+    return {name.removeprefix(prefix): span for name, span in section.spans.items() if name.startswith(prefix)}
 
 
 def _tensors(

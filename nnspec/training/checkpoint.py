@@ -13,9 +13,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -147,21 +149,56 @@ def read_index(folder: Path) -> dict[str, str | None]:
     return {"last": there[-1] if there else None, "best": best if best in there else None}
 
 
+_COUNT = 2**53
+"""More steps than a run can make."""
+
+_STATE: dict[str, type | tuple[type, ...]] = {
+    "step": int,
+    "epoch": int,
+    "position": int,
+    "seconds": (int, float),
+    "ended": (str, type(None)),
+    "order": torch.Tensor,
+    "processes": list,
+    "updates": list,
+    "average": dict,
+    "module": (dict, type(None)),
+    "rows": list,
+    "patience": (dict, type(None)),
+}
+"""What a run's state is made of: see `Loop.capture`."""
+
+
 def read_state(place: Path) -> dict[str, Any]:
     """What a checkpoint holds besides weights; `Fault` when it cannot be read. Nothing in it is executed."""
     try:
-        state = torch.load(place / STATE, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about how others pickle
+            state = torch.load(place / STATE, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise _unreadable(place, f"it has no `{STATE}`") from None
+    except UnpicklingError:
+        raise _unreadable(place, f"its `{STATE}` holds more than tensors and plain values, and is not run") from None
     # What a damaged file makes torch's reader raise is not documented.
-    except Exception as error:
-        raise Fault(
-            f"the checkpoint {place} cannot be read",
-            code="NNS628",
-            notes=(str(error).partition("\n")[0],),
-            helps=("go on from another one: `--resume PATH`",),
-        ) from None
-    if not isinstance(state, dict):
-        raise Fault(f"the checkpoint {place} cannot be read", code="NNS628", notes=("it holds no state of a run",))
+    except Exception:
+        raise _unreadable(place, f"its `{STATE}` is damaged") from None
+    if not isinstance(state, dict) or not _is_state(state):
+        raise _unreadable(place, f"its `{STATE}` holds no state of a run")
     return state
+
+
+def _is_state(state: Mapping[str, Any]) -> bool:
+    """Whether it has all parts, of their types, and counts that are counts."""
+    typed = all(name in state and isinstance(state[name], type_) for name, type_ in _STATE.items())
+    return typed and all(0 <= state[name] < _COUNT for name in ("step", "epoch", "position"))
+
+
+def _unreadable(place: Path, reason: str) -> Fault:
+    """A checkpoint that is damaged; those before it may be whole."""
+    others = [name for name in names_in(place.parent) if name != place.name]
+    other = f"`--resume {place.parent / others[-1]}`" if others else "a new run, without `--resume`"
+    message = f"the checkpoint {place} cannot be read"
+    return Fault(message, code="NNS628", notes=(reason,), helps=(f"go on from another one: {other}",))
 
 
 def read_weights(place: Path) -> dict[str, torch.Tensor]:
@@ -169,9 +206,4 @@ def read_weights(place: Path) -> dict[str, torch.Tensor]:
     try:
         return dict(load_weights(place / WEIGHTS))
     except WeightsError as error:
-        raise Fault(
-            f"the checkpoint {place} cannot be read",
-            code="NNS628",
-            notes=(str(error),),
-            helps=("go on from another one: `--resume PATH`",),
-        ) from None
+        raise _unreadable(place, str(error)) from None

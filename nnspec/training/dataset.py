@@ -19,8 +19,10 @@ from nnspec.training.fault import DataError, MissingData
 from nnspec.types import TensorType
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     import numpy as np
-    from typing_extensions import Self, TypeAlias
+    from typing_extensions import Self
 
 BATCH = "batch"
 """The symbol of every field's first dimension."""

@@ -25,7 +25,7 @@ def available() -> tuple[str, ...]:
 def own(device: torch.device) -> torch.device:
     """The device of this process, among several that were started on a machine: each has a card of its own."""
     local = os.environ.get("LOCAL_RANK", "")
-    if device.type != "cuda" or device.index is not None or not local.isdecimal():
+    if device.type != "cuda" or ":" in str(device) or not local.isdecimal():
         return device
     return resolve(f"cuda:{local}")
 

@@ -68,7 +68,7 @@ def describe(parts: Parts, loaded: Loaded, training: ir.Training, base: Path = P
     `base` is the folder that the paths of the data start from.
     """
     train, settled = parts.train, dataset(training.data).settled(base)
-    return plain(
+    about: dict[str, Any] = plain(
         {
             "base": str(base.resolve()),
             "dataset": {"name": type(settled).__name__, "arguments": dict(settled.given())},
@@ -91,6 +91,7 @@ def describe(parts: Parts, loaded: Loaded, training: ir.Training, base: Path = P
             "notes": list(loaded.notes),
         }
     )
+    return about
 
 
 def now() -> str:

@@ -279,7 +279,7 @@ class Batches:
         moved = self._where != self.device
         for picked, sizes in self._runs(order, skip):
             # One gather for several batches: what is left for each of them is a view.
-            gathered = [x.index_select(0, picked).split(sizes) for x in self.held.values()]
+            gathered = [torch.split(x.index_select(0, picked), sizes) for x in self.held.values()]
             for size, *columns in zip(sizes, *gathered, strict=True):
                 if moved:
                     columns = [x.to(self.device, non_blocking=True) for x in columns]

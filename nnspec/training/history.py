@@ -148,7 +148,3 @@ def _cells(values: Sequence[Any]) -> str:
     text = StringIO()
     csv.writer(text, lineterminator="\n").writerow(["" if value is None else value for value in values])
     return text.getvalue()
-
-
-def _unwritable(place: Path, error: OSError) -> Fault:
-    return Fault(f"{place} cannot be written: {error.strerror or error}", code="NNS623")

@@ -18,6 +18,10 @@ LONGEST = 300.0
 """Seconds without a checkpoint, after which one is written in the middle of an epoch."""
 
 
+def _nobody(place: Path) -> None:
+    """Hears of a checkpoint, and does nothing."""
+
+
 _ASK_EVERY = 16
 """Steps between questions that all processes must answer together."""
 
@@ -60,7 +64,9 @@ class Keeper:
             self._best_name = read_index(self._checkpoints.folder)["best"]
             self._checkpoints.forget_after(step)
             self._written = step
-        self.write()
+        told, self._told = self._told, _nobody
+        self.write()  # listeners have not heard of the run yet
+        self._told = told
 
     def step(self, step: int) -> None:
         """A step is done."""

@@ -158,7 +158,7 @@ class Loop:
                 raise self._not_finite(index, known.item(), batch.fields, tally.before(index))
             tally.loss(index, known, len(batch))
             if not loss.requires_grad:
-                raise nothing_to_learn()
+                raise nothing_to_learn(self.objective, index)
             self._backward(index, loss, batch)
             if ends:
                 self.spread.exchange(update.trained)
@@ -203,7 +203,8 @@ class Loop:
             raise self._not_finite(index, value, fields, tally.before(index, number))
 
     def _not_finite(self, index: int, value: float, fields: Fields, before: float | None) -> Fault:
-        where = f"epoch {self.clock.epoch + 1}, batch {self.position:,} of {len(self.train):,}, after {self.step:,} steps"
+        steps = "1 step" if self.step == 1 else f"{self.step:,} steps"
+        where = f"epoch {self.clock.epoch + 1}, batch {self.position:,} of {len(self.train):,}, after {steps}"
         return not_finite(self.objective, fields, self.clock, index, value, where, before)
 
     @torch.no_grad()

@@ -52,7 +52,9 @@ class OptimizerState:
         kept: Mapping[str, Any],
         moved: Mapping[str, Options],
     ) -> None:
-        states, groups, count = {}, [], 0
+        states: dict[int, Any] = {}
+        groups: list[dict[str, Any]] = []
+        count = 0
         for group, before in zip(optimizer.param_groups, fresh, strict=True):
             names = self._named(group)
             numbers = range(count, count + len(names))

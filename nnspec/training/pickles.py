@@ -91,7 +91,8 @@ def _described(value: Any) -> tuple[tuple[int, ...], bytes]:
     if not isinstance(value, _Made):
         raise TypeError
     if value.name == "_reconstruct":
-        _, shape, element, fortran, content = value.state
+        state: Any = value.state
+        _, shape, element, fortran, content = state
     else:
         content, element, shape, order = value.arguments
         fortran = order != "C"

@@ -57,14 +57,14 @@ def read_picture(place: Path, size: tuple[int, int] | None, channels: int, fit: 
 
 def picture_size(place: Path, at: str) -> tuple[int, int]:
     """Height and width of a picture, from its header."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import ExifTags, Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(place) as image:
                 width, height = image.size
-                turned = image.getexif().get(ImageOps.ExifTags.Base.Orientation, 1) >= 5
+                turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         raise DataError(f"{place.parent.name}/{place.name} is not a picture that can be read", at=at) from None
     return (width, height) if turned else (height, width)

@@ -11,10 +11,13 @@ from typing import Any
 from nnspec.training.checkpoint import FOLDER, names_in, read_index
 from nnspec.training.fault import Fault
 from nnspec.training.rundir import RunDirectory, numbers, stem_of
+from nnspec.training.runs import is_run
 
 WORDS = ("auto", "last", "best")
 
 _MOST_LINES = 60
+_LONGEST = 200
+"""Letters of a path that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ def find(wanted: str, root: Path, name: str) -> Resumed | None:
         if place is not None:
             return Resumed(RunDirectory(run), run / FOLDER / place)
         if wanted != "auto":
-            raise Fault(f"the run {run} has no {wanted} checkpoint", code="NNS628")
+            raise _without(run, "best checkpoint" if names_in(run / FOLDER) else "checkpoint")
     if wanted == "auto":
         return None
     raise Fault(
@@ -56,18 +59,25 @@ def _at(path: Path) -> Resumed:
         if (path / FOLDER).is_dir():
             last = read_index(path / FOLDER)["last"]
             if last is None:
-                raise Fault(f"the run {path} has no checkpoint", code="NNS628")
+                raise _without(path, "checkpoint")
             return Resumed(RunDirectory(path), path / FOLDER / last)
         if path.parent.name == FOLDER and path.name in names_in(path.parent):
             return Resumed(RunDirectory(path.parent.parent), path)
+        if is_run(path):
+            raise _without(path, "checkpoint")
     except (OSError, ValueError):
         pass
     words = ", ".join(f"`{word}`" for word in WORDS)
     raise Fault(
-        f"there is no run to go on with at `{path}`",
+        f"there is no run to go on with at `{str(path)[:_LONGEST]}`",
         code="NNS628",
         helps=(f"--resume takes {words}, a run's directory, or a checkpoint in it",),
     )
+
+
+def _without(run: Path, what: str) -> Fault:
+    helps = ("`--resume last` goes on from the last one",) if "best" in what else ("leave out --resume to begin a new run",)
+    return Fault(f"the run {run} has no {what}", code="NNS628", helps=helps)
 
 
 def _runs(root: Path, name: str) -> list[Path]:
@@ -94,7 +104,9 @@ def changes(resumed: Resumed, documents: dict[str, str]) -> list[str]:
             before = (resumed.run.path / name).read_text("utf-8")
         except (OSError, ValueError):
             continue
-        lines += difflib.unified_diff(before.splitlines(), text.splitlines(), f"{name} (then)", f"{name} (now)", "", "", 1, "")
+        lines += difflib.unified_diff(
+            before.splitlines(), text.splitlines(), f"{name} (then)", f"{name} (now)", "", "", 1, ""
+        )
     return lines
 
 

@@ -13,11 +13,12 @@ from torch import nn
 
 from nnspec import ir
 from nnspec.backends.torch import WeightsError, build, load_weights
-from nnspec.diagnostics import NnspecError, Sources
+from nnspec.diagnostics import NnspecError, Sources, Span
 from nnspec.training import build as making
 from nnspec.training.assemble import Assembled, assemble, kinds_of, objective_of
 from nnspec.training.check import check_classes, check_fields
 from nnspec.training.checkpoint import read_state, read_weights
+from nnspec.training.dataset import Dataset, Loaded
 from nnspec.training.device import own, resolve
 from nnspec.training.documents import deciding, describe, document, now
 from nnspec.training.fault import DataError, Fault
@@ -70,24 +71,34 @@ _NOWHERE = ("NNS620", "NNS623", "NNS628", "NNS629")
 """Faults of devices, directories and earlier runs: no place in the spec is wrong."""
 
 
-def _place(training: ir.Training, fault: Fault) -> Any:
+def _place(training: ir.Training, fault: Fault) -> Span | None:
     if fault.code in _NOWHERE:
         return None
+    at, update, whole = fault.at or "", training.updates[0], training.places.get("train") or training.span
+    if at == "validation" and training.validation is not None:
+        return training.validation.span
     if isinstance(fault, DataError):
-        return training.data.span or training.span
-    update = training.updates[0]
-    if fault.at == "optimizer":
+        return training.data.span or whole
+    if at in training.places:
+        return training.places[at]
+    if at == "optimizer":
         return update.optimizer.span
-    if fault.at == "schedule" and update.schedule is not None:
+    if at == "schedule" and update.schedule is not None:
         return update.schedule.span
-    if fault.at is not None and fault.at.startswith("metrics."):
-        return place_of(training, fault.at.removeprefix("metrics.")) or training.span
-    return training.span
+    if at.startswith("loss"):
+        return _place_of_loss(training, at.partition(".")[2]) or whole
+    if at.startswith("metrics."):
+        return place_of(training, at.removeprefix("metrics.")) or whole
+    return whole
 
 
-def _train(
-    program: ir.Program, training: ir.Training, sources: Sources, wanted: Wanted
-) -> tuple[nn.Module, Result]:
+def _place_of_loss(training: ir.Training, name: str) -> Span | None:
+    """Where the last operation of a loss is written: that of the update of this name, or of the only one."""
+    losses = [update.loss for update in training.updates if not name or update.name == name]
+    return next((node.span for loss in losses for node in reversed(loss.nodes) if node.span is not None), None)
+
+
+def _train(program: ir.Program, training: ir.Training, sources: Sources, wanted: Wanted) -> tuple[nn.Module, Result]:
     device = resolve(wanted.device)
     if not is_launched():
         return _trained(program, training, sources, wanted, device, ALONE)
@@ -111,9 +122,7 @@ def _trained(
     check_fields(training, loaded, program)
     validation = None
     if training.validation is not None:
-        validation = making.dataset(training.validation).following(data, wanted.base).load(wanted.base)
-        check_fields(training, validation, program)
-        check_classes(training, loaded, validation)
+        validation = _validation(program, training, wanted.base, data, loaded)
     module = _module(program, training, wanted.base)
     module.to(device)
     entry = program.entries[training.entry]
@@ -138,21 +147,32 @@ def _trained(
         if run is None and keeps:
             assert wanted.root is not None
             run = RunDirectory.create(wanted.root, wanted.name or entry.name)
+        if resumed is not None:  # before anything is written: a checkpoint that does not fit leaves its run as it was
+            _restore(made.loop, resumed)
         with explained(run, made.loop), made.loop.precision.applied():
             if run is not None:
                 document(run, program, training, sources, wanted.overrides, device, papers)
                 run.write_json("data.json", describe(made.parts, loaded, training, wanted.base))
-            if resumed is not None:
-                _restore(made.loop, resumed)
-                if run is not None:
+                if resumed is not None:
                     run.append("resumed.jsonl", {"time": now(), "checkpoint": resumed.checkpoint.name})
             title = f"{entry.name} on {training.data.name}"
             return module, fit(made, training, listener, run, _headline(title, made, module), loaded.notes)
 
 
-def _resumed(
-    program: ir.Program, training: ir.Training, wanted: Wanted
-) -> tuple[Resumed | None, dict[str, str]]:
+def _validation(program: ir.Program, training: ir.Training, base: Path, data: Dataset, loaded: Loaded) -> Loaded:
+    """The data of its own to validate on; faults are about it, and not about the data that is trained on."""
+    assert training.validation is not None
+    try:
+        validation = making.dataset(training.validation).following(data, base).load(base)
+        check_fields(training, validation, program)
+        check_classes(training, loaded, validation)
+    except DataError as fault:
+        fault.at = "validation"
+        raise
+    return validation
+
+
+def _resumed(program: ir.Program, training: ir.Training, wanted: Wanted) -> tuple[Resumed | None, dict[str, str]]:
     """What to go on with, if it is the same run, and the documents by which one sees that."""
     if wanted.root is None:
         return None, {}
@@ -170,13 +190,14 @@ def _restore(loop: Loop, resumed: Resumed) -> None:
     state, weights = read_state(resumed.checkpoint), read_weights(resumed.checkpoint)
     try:
         loop.restore(weights, state)
-    except (KeyError, ValueError, RuntimeError, TypeError, WeightsError) as error:
+    except (LookupError, ValueError, RuntimeError, TypeError, AttributeError, WeightsError) as error:
+        other = "what it knows of the optimizer, the schedule or the data is of another run, or damaged"
         raise Fault(
             f"the checkpoint {resumed.checkpoint} does not fit this spec",
             code="NNS628",
-            notes=(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}",),
-            helps=("`weights = ...` starts a new run from its weights alone",),
-        ) from None
+            notes=str(error).split("; ") if isinstance(error, WeightsError) else (other,),
+            helps=("`weights = ...` starts a new run from its weights alone, where those fit",),
+        ) from error
 
 
 @contextmanager
@@ -199,7 +220,8 @@ def _module(program: ir.Program, training: ir.Training, base: Path) -> nn.Module
     try:
         return build(program, entry, state=load_weights(base / weights))
     except WeightsError as error:
-        raise Fault(f"the weights in `{weights}` cannot be used", code="NNS622", notes=(str(error),)) from None
+        message = f"the weights in `{weights}` cannot be used"
+        raise Fault(message, code="NNS622", at="weights", notes=str(error).split("; ")) from None
 
 
 def _headline(title: str, made: Assembled, module: nn.Module) -> str:

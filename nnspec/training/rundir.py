@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
@@ -23,6 +24,8 @@ from nnspec.training.fault import Fault
 from nnspec.version import __version__
 
 _MOST_RUNS = 1_000_000
+_LONGEST = 200
+"""Letters of a path that are shown."""
 _HIDDEN = ".run-"
 _OLD = 86_400.0
 """Seconds after which a run that has no name has none any more."""
@@ -43,7 +46,7 @@ class RunDirectory:
             _sweep(root)
             made = cls(Path(mkdtemp(prefix=_HIDDEN, suffix=".part", dir=root)))
             made.path.chmod(0o777 & ~_umask())
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a name with a null byte
             raise unwritable(root, error) from None
         made._wanted = root, stem_of(name)
         return made
@@ -174,5 +177,15 @@ def unwritable(place: Path, error: Exception) -> Fault:
     """What to say of a place that cannot be written: a full disk, a folder that is read-only."""
     if isinstance(error, Fault):
         return error
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return Fault(f"{place} cannot be written: {reason}", code="NNS623")
+    number, reason = None, str(error)
+    if isinstance(error, OSError) and error.strerror:
+        number, reason = error.errno, error.strerror.lower()
+    full = number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or not isinstance(error, OSError)
+    helps = (
+        "what was written before is whole: make room, and go on with `--resume`"
+        if full
+        else "--out DIR keeps runs in another folder"
+    )
+    shown = str(place)
+    shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
+    return Fault(f"{shown} cannot be written: {reason}", code="NNS623", helps=(helps,))

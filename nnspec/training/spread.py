@@ -13,6 +13,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from nnspec import ir
 from nnspec.training.world import World
 
+
 class Spread:
     """How the processes of a run work together on a model; this one: they do not, as there is only one."""
 

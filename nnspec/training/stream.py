@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from nnspec.training.dataset import Lazy
+from nnspec.training.dataset import Array, Lazy
 from nnspec.training.fault import Fault
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Streamed:
     """A part of the data that is read as it is asked for."""
 
     def __init__(self, part: Part, pipelines: Mapping[str, Pipeline], workers: int | None, *, pin: bool) -> None:
-        part.arrays = {name: Mapped(a) if _in_file(a) else a for name, a in part.arrays.items()}
+        part.arrays = {name: _picklable(array) for name, array in part.arrays.items()}
         count = min(_MOST_WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
         count = count if workers is None else workers
         self._order = _Order()
@@ -100,6 +100,9 @@ class Streamed:
             yield fields
 
 
-def _in_file(array: Any) -> bool:
-    # A view of one begins somewhere else in the file, and does not say where.
-    return isinstance(array, np.memmap) and isinstance(array.base, mmap) and array.flags.c_contiguous
+def _picklable(array: Array) -> Array:
+    # A view of an array in a file begins somewhere else in it, and does not say where.
+    if not isinstance(array, np.memmap):
+        return array
+    base: Any = array.base
+    return Mapped(array) if isinstance(base, mmap) and array.flags.c_contiguous else array

@@ -61,7 +61,7 @@ def encode_characters(text: str, alphabet: str, what: str, at: str) -> np.ndarra
     points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
     table = np.full(0x110000, -1, dtype=np.int32)
     table[[ord(character) for character in alphabet]] = np.arange(len(alphabet), dtype=np.int32)
-    ids = table[points]
+    ids: np.ndarray = table[points]
     if (ids < 0).any():
         unknown = sorted({chr(point) for point in np.unique(points[ids < 0])})
         listed = ", ".join(map(repr, unknown[:_SHOWN])) + (", ..." if len(unknown) > _SHOWN else "")

@@ -14,13 +14,20 @@ from nnspec.training.objective import Clock, Objective
 _MOST_TRIES = 12
 
 
-def nothing_to_learn() -> Fault:
+def nothing_to_learn(objective: Objective, index: int) -> Fault:
     """The loss depends on no parameter."""
     return Fault(
         "the loss does not depend on the model's parameters: there is nothing to learn",
         code="NNS626",
+        at=_at(objective, index),
         helps=("let it use an output that is computed from them, by more than comparisons and choices",),
     )
+
+
+def _at(objective: Objective, index: int) -> str:
+    """The loss of that number, as a fault is about it."""
+    name = objective.names[index]
+    return "loss" if name == "loss" else f"loss.{name}"
 
 
 def not_finite(
@@ -36,12 +43,18 @@ def not_finite(
     title = "the loss" if objective.names[index] == "loss" else f"the loss of `{objective.names[index]}`"
     known = "it is the epoch's first" if before is None else f"the loss before it was {before:.6g}"
     culprit = _culprit(objective, dict(fields), clock, index)
+    helps = ("a smaller learning rate, such as a tenth, is the usual repair", "clip_grad_norm = 1.0 tames jumps")
     return Fault(
         f"{title} is {value} in {where}",
         code="NNS621",
+        at=_at(objective, index),
         notes=(known, culprit) if culprit else (known,),
-        helps=("a smaller learning rate, such as a tenth, is the usual repair", "clip_grad_norm = 1.0 tames jumps"),
+        helps=(_ITSELF_HELP, *helps) if culprit == _ITSELF else helps,
     )
+
+
+_ITSELF = "every layer's output is finite: it is the loss itself that is not"
+_ITSELF_HELP = "look for a logarithm, a root or a division in the loss that can meet 0, or a number that is too large"
 
 
 def _culprit(objective: Objective, fields: dict[str, torch.Tensor], clock: Clock, index: int) -> str:
@@ -68,7 +81,7 @@ def _culprit(objective: Objective, fields: dict[str, torch.Tensor], clock: Clock
     finally:
         for handle in handles:
             handle.remove()
-    return found[0] if found else "every layer's output is finite: it is the loss itself that is not"
+    return found[0] if found else _ITSELF
 
 
 def _tensors(value: Any) -> Iterator[torch.Tensor]:
@@ -91,18 +104,21 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
 
 
-def out_of_memory(objective: Objective, fields: Mapping[str, torch.Tensor], clock: Clock, error: BaseException) -> Fault:
+def out_of_memory(
+    objective: Objective, fields: Mapping[str, torch.Tensor], clock: Clock, error: BaseException
+) -> Fault:
     """A batch did not fit: which size would, found by trying smaller ones."""
     device = next(iter(fields.values())).device
     size = len(next(iter(fields.values())))
     fitting = _fitting(objective, fields, clock, size)
+    helps: tuple[str, ...]
     if fitting:
         helps = (f"batch_size = {fitting} fits", f"accumulate = {-(-size // fitting)} keeps the steps as they are")
     else:
         helps = ("not even a single sample fits: the model itself is too large for this device",)
     reason = str(error).partition("\n")[0]
     message = f"{device} has not enough memory for batches of {size:,}"
-    return Fault(message, code="NNS625", notes=(reason,) if reason else (), helps=helps)
+    return Fault(message, code="NNS625", at="batch_size", notes=(reason,) if reason else (), helps=helps)
 
 
 def _fitting(objective: Objective, fields: Mapping[str, torch.Tensor], clock: Clock, size: int) -> int:

@@ -43,7 +43,9 @@ class Wiring:
         """Takes what the module returned, the batch and the clock, and gives what loss and metrics take, in order."""
         outputs = self.train_outputs if training else self.infer_outputs
         single = len(outputs) == 1
-        places = [(kind, outputs.index(name) if kind == "model" else name) for kind, name in self.names]
+        places: list[tuple[str, Any]] = [
+            (kind, outputs.index(name) if kind == "model" else name) for kind, name in self.names
+        ]
 
         def read(found: Any, batch: Mapping[str, torch.Tensor], clock: Ticking | None = None) -> list[torch.Tensor]:
             values = (found,) if single else found

@@ -201,6 +201,7 @@ def test_an_index_that_is_damaged_is_done_without(tmp_path: Path) -> None:
     (result.directory / FOLDER / "index.json").write_text("{")
     _, result = run(spec(), tmp_path, resume="last")
     assert result.status == "finished"
+    assert result.directory is not None
     assert json.loads((result.directory / FOLDER / "index.json").read_text())["last"] == "step-00000032"
 
 
@@ -217,9 +218,7 @@ def test_so_many_checkpoints_are_kept_and_the_best(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("writes", range(0, 24, 3))
-def test_a_full_disk_loses_no_earlier_checkpoint(
-    writes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_loses_no_earlier_checkpoint(writes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text, left = spec(settings="checkpoint = (every=4, keep=2)"), [writes]
     sync = os.fsync
 

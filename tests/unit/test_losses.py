@@ -16,7 +16,7 @@ from nnspec.backends.torch import build
 from nnspec.compiler import compile_text
 from nnspec.layer import Example
 from nnspec.suggest import suggest
-from nnspec.training.run import train
+from nnspec.training.run import Wanted, train
 
 from .function_harness import method_of, program_of, refusal, run_onnx, same, session
 
@@ -380,5 +380,5 @@ def test_a_train_section_takes_them(loss: str, outputs: str, tmp_path: Path) -> 
     settings = f"data = Iris()\n  loss = {loss}\n  optimizer = SGD(lr=0.01)\n  epochs = 2"
     text = f"model M {{\n  input features: float[N, 4]\n{lines}\n}}\n\ntrain {{\n  {settings}\n}}\n"
     compiled = compile_text(text, train=True, base=tmp_path)
-    _, result = train(compiled.program, compiled.sources, base=tmp_path, device="cpu")
+    _, result = train(compiled.program, compiled.sources, Wanted(tmp_path))
     assert len(result.rows) == 2

@@ -587,7 +587,9 @@ def test_losses_and_metrics_are_functions() -> None:
     text = (GOLDEN.parent.parent / "examples" / "fashion_mnist.nns").read_text("utf-8")
     training = compile_text(text, train=True).program.training
     assert training is not None
-    (loss,), metrics = training_functions(training)
+    (loss,), measures = training_functions(training)
     scores, label = torch.tensor([[2.0, 1.0, 0.1], [0.5, 2.0, 0.3]]), torch.tensor([0, 0])
     torch.testing.assert_close(loss(scores, label).item(), (0.4170 + 1.8406) / 2, atol=1e-4, rtol=0)
-    assert metrics["accuracy"](scores, label).item() == 0.5
+    (accuracy,) = meters(training, measures).values()
+    accuracy.update((scores, label), 2)
+    assert accuracy.compute() == 0.5

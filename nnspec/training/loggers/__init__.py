@@ -72,7 +72,10 @@ class Enduring(Listener):
             raise
         except Exception as error:
             raise Fault(
-                f"`{self.name}` cannot be logged to", code="NNS642", notes=(_reason(error),), helps=("leave out `--log`",)
+                f"`{self.name}` cannot be logged to",
+                code="NNS642",
+                notes=(_reason(error),),
+                helps=("leave out `--log`",),
             ) from error
 
     def step(self, now: Step) -> None:
