@@ -62,8 +62,8 @@ class Training:
     Inputs of the loss and metric graphs are named by `names`: `("model", output)`, `("data", field)`, or
     `("clock", "step" | "epoch")`: how many steps or epochs are done, as a float32 without dimensions.
 
-    Several `models` are members of the one module of the entry. Its methods work out what is bound once a batch, and the
-    graphs of losses and metrics (these in inference) call layers of it.
+    Several `models` are members of the one module of the entry. Its methods work out what is bound once a batch, and
+    the graphs of losses and metrics (these in inference) call layers of it.
     """
 
     entry: int

@@ -14,6 +14,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn, get_swa_avg_fn, get_swa_
 from nnspec import ir, registry
 from nnspec.training.accumulate import lengths
 from nnspec.training.averages import EMA, SWA
+from nnspec.training.pieces import exchange, is_piece, piece_of
 
 Replay = Callable[[], None]
 """Once through the training data, forward only: the batch norms see all of it."""
@@ -98,6 +99,9 @@ class _Kept(Averaging):
     def _exchange(self) -> None:
         for number, parameter in enumerate(self._parameters):
             mine = self._average[number]
+            if is_piece(mine):  # torch gathers the whole from where the pieces are: they stay there
+                exchange(mine, parameter)
+                continue
             self._average[number] = parameter.data
             parameter.data = mine
         self._applied = not self._applied
@@ -117,7 +121,7 @@ class _Kept(Averaging):
         if self._count:
             # A parameter that was frozen before has been what it is all the time.
             pairs = zip(self._names, self._parameters, strict=True)
-            self._begin([weights.get(n, p.detach()).to(p.device, p.dtype, copy=True) for n, p in pairs])
+            self._begin([piece_of(weights.get(n, p.detach()).to(p.device, p.dtype, copy=True), p) for n, p in pairs])
 
 
 class _Ema(_Kept):

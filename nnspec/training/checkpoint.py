@@ -25,9 +25,9 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from nnspec.backends.torch import WeightsError, load_weights
-from nnspec.training.fault import Fault
+from nnspec.training.fault import Fault, unwritable
 from nnspec.training.plain import plain
-from nnspec.training.rundir import RunDirectory, sync, synced, unwritable
+from nnspec.training.rundir import RunDirectory, sync, synced
 from nnspec.version import __version__
 
 FOLDER = "checkpoints"

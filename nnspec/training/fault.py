@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
+from pathlib import Path
 
 from nnspec.diagnostics import Diagnostic, Span, error
+
+_LONGEST = 200
+"""Letters of a path that are shown."""
 
 
 class Fault(Exception):
@@ -51,3 +56,19 @@ class SettingError(Fault):
     """Arguments that are fine one by one and do not go together."""
 
     code = "NNS603"
+
+
+def unwritable(place: Path, error: Exception) -> Fault:
+    """What to say of a place that cannot be written: a full disk, a folder that is read-only."""
+    if isinstance(error, Fault):
+        return error
+    number, reason = None, str(error)
+    if isinstance(error, OSError) and error.strerror:
+        number, reason = error.errno, error.strerror.lower()
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or isinstance(error, RuntimeError):  # torch's: a full disk
+        helps = ("what was written before is whole: make room, and go on with `--resume`",)
+    else:
+        helps = ("--out DIR keeps runs in another folder",)
+    shown = str(place)
+    shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
+    return Fault(f"{shown} cannot be written: {reason}", code="NNS623", helps=helps)

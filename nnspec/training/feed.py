@@ -1,4 +1,4 @@
-"""From the arrays of a data set to batches: the split, transforms, and batches from memory or from reading processes."""
+"""From the arrays of a data set to batches: the split, transforms, and batches from memory or from readers."""
 
 from __future__ import annotations
 
@@ -281,9 +281,10 @@ class Batches:
             # One gather for several batches: what is left for each of them is a view.
             gathered = [torch.split(x.index_select(0, picked), sizes) for x in self.held.values()]
             for size, *columns in zip(sizes, *gathered, strict=True):
+                fields = dict(zip(self.held, columns, strict=True))
                 if moved:
-                    columns = [x.to(self.device, non_blocking=True) for x in columns]
-                yield Batch(dict(zip(self.held, columns, strict=True)), size)
+                    fields = {name: x.to(self.device, non_blocking=True) for name, x in fields.items()}
+                yield Batch(fields, size)
 
     def _runs(self, order: torch.Tensor, skip: int) -> Iterator[tuple[torch.Tensor, list[int]]]:
         """Runs of batches that are gathered at a time: their samples, and the size of each batch."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from nnspec.training.curves import drawn
-from nnspec.training.fault import Fault
+from nnspec.training.fault import Fault, unwritable
 from nnspec.training.listener import Listener, Outline, Row
 from nnspec.training.result import Result
 
@@ -110,7 +110,7 @@ class History(Listener):
             with (self.directory / name).open("a", encoding="utf-8", newline="") as file:
                 file.write(line)
         except OSError as error:
-            raise _unwritable(self.directory / name, error) from None
+            raise unwritable(self.directory / name, error) from None
 
     def _replace(self, name: str, content: str) -> None:
         assert self.directory is not None
@@ -123,7 +123,7 @@ class History(Listener):
             os.replace(temporary, place)
         except OSError as error:
             temporary.unlink(missing_ok=True)
-            raise _unwritable(place, error) from None
+            raise unwritable(place, error) from None
 
 
 def _columns(rows: Sequence[Numbers]) -> list[str]:

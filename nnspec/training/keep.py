@@ -13,7 +13,7 @@ from nnspec.training.listener import Row
 from nnspec.training.world import ALONE, World
 
 SHORTEST = 10.0
-"""Seconds between checkpoints of epochs; what is better in between is kept in memory (short epochs would only write)."""
+"""Seconds between checkpoints of epochs; what is better in between is kept in memory: short epochs would only write."""
 LONGEST = 300.0
 """Seconds without a checkpoint, after which one is written in the middle of an epoch."""
 

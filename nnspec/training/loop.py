@@ -21,6 +21,7 @@ from nnspec.training.keep import Keeper
 from nnspec.training.listener import Listener, Row, Step
 from nnspec.training.meters import Meter
 from nnspec.training.objective import Clock, Objective
+from nnspec.training.pieces import apart, piece_of
 from nnspec.training.precision import Precision
 from nnspec.training.result import Status
 from nnspec.training.spread import Spread
@@ -211,6 +212,7 @@ class Loop:
     def evaluate(self, batches: Batches) -> dict[str, float]:
         """Losses and metrics over all samples of a part, in inference, with the averaged weights if there are any."""
         tally = Tally(self.objective.names, self.meters)
+        self.spread.agree()
         with self.average.applied(self._replay):
             self.objective.module.eval()
             for batch in batches.in_order():
@@ -255,15 +257,17 @@ class Loop:
             for batch in self.train.in_order():
                 with self.precision.autocast():
                     self.objective.loss(0, batch.fields, self.clock)
+        self.spread.agree()
 
     # --- states ------------------------------------------------------------------------------------------------------
 
     def capture(self) -> Snapshot:
         """All of the run as it is now, apart from it. Processes do this together."""
-        module = self.objective.module
-        plain = apart(weights_of(module)) if self.average.active else None
+        module, keep = self.objective.module, self.world.main
+        self.spread.agree()
+        plain = apart(weights_of(module), keep=keep) if self.average.active else None
         with self.average.applied(self._replay):
-            weights = apart(weights_of(module))
+            weights = apart(weights_of(module), keep=keep)
         tally = self.tally
         state = {
             "step": self.step,
@@ -273,8 +277,8 @@ class Loop:
             "ended": self.ended,
             "order": self._epoch_began if tally is not None else self.order.get_state(),
             "processes": self.world.gathered(self._own()),
-            "updates": [apart(update.state_dict()) for update in self.updates],
-            "average": apart(self.average.state_dict()),
+            "updates": [apart(update.state_dict(), keep=keep) for update in self.updates],
+            "average": apart(self.average.state_dict(), keep=keep),
             "module": plain,
             "rows": [asdict(row) for row in self.rows],
             "patience": None if self.patience is None else dict(self.patience.state),
@@ -306,7 +310,10 @@ class Loop:
 
     def restore(self, weights: Mapping[str, torch.Tensor], state: Mapping[str, Any]) -> None:
         """Go on from a snapshot; KeyError, ValueError or RuntimeError when it is one of something else."""
-        load_state(self.objective.module, state["module"] or weights)
+        module = self.objective.module
+        own = module.state_dict()
+        known = {n: piece_of(x, own[n]) if n in own else x for n, x in (state["module"] or weights).items()}
+        load_state(module, known)
         for update, known in zip(self.updates, state["updates"], strict=True):
             update.load_state_dict(known)
         self.average.load_state_dict(state["average"])
@@ -323,14 +330,3 @@ class Loop:
     def elapsed(self) -> float:
         """Seconds that the run took so far, those of its earlier parts included."""
         return self.seconds + time.perf_counter() - self._started
-
-
-def apart(value: Any) -> Any:
-    """A copy whose tensors are the CPU's own."""
-    if isinstance(value, torch.Tensor):
-        return value.detach().to("cpu", copy=True)
-    if isinstance(value, Mapping):
-        return {key: apart(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(apart(part) for part in value)
-    return value

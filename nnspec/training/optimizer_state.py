@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from nnspec.training.pieces import piece_of
+
 Options = dict[str, Any]
 
 
@@ -59,9 +61,15 @@ class OptimizerState:
             names = self._named(group)
             numbers = range(count, count + len(names))
             count += len(names)
-            states |= {n: deepcopy(kept[name]) for n, name in zip(numbers, names, strict=True) if name in kept}
+            columns = zip(numbers, names, group["params"], strict=True)
+            states |= {n: _own(kept[name], parameter) for n, name, parameter in columns if name in kept}
             groups.append({**before, **moved.get(names[0], {}), "params": list(numbers)})
         optimizer.load_state_dict({"state": states, "param_groups": groups})
+
+
+def _own(state: Mapping[str, Any], parameter: torch.nn.Parameter) -> dict[str, Any]:
+    """A copy, cut as the parameter is, of what is of its shape."""
+    return {name: piece_of(deepcopy(value), parameter) for name, value in state.items()}
 
 
 def _options(group: Mapping[str, Any]) -> Options:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -34,7 +35,7 @@ def apart(value: Any, *, keep: bool = True) -> Any:
     if isinstance(value, torch.Tensor):
         all_of_it = whole(value.detach())
         return all_of_it.to("cpu", copy=True) if keep else torch.empty(0)
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: apart(part, keep=keep) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(apart(part, keep=keep) for part in value)

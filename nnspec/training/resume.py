@@ -76,7 +76,9 @@ def _at(path: Path) -> Resumed:
 
 
 def _without(run: Path, what: str) -> Fault:
-    helps = ("`--resume last` goes on from the last one",) if "best" in what else ("leave out --resume to begin a new run",)
+    helps = (
+        ("`--resume last` goes on from the last one",) if "best" in what else ("leave out --resume to begin a new run",)
+    )
     return Fault(f"the run {run} has no {what}", code="NNS628", helps=helps)
 
 

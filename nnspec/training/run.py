@@ -124,7 +124,6 @@ def _trained(
     if training.validation is not None:
         validation = _validation(program, training, wanted.base, data, loaded)
     module = _module(program, training, wanted.base)
-    module.to(device)
     entry = program.entries[training.entry]
     keeps = wanted.root is not None and world.main
     listener = Listeners([*([History()] if keeps else []), *([wanted.listener] if wanted.listener is not None else [])])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import platform
@@ -20,12 +19,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from nnspec.training.fault import Fault
+from nnspec.training.fault import Fault, unwritable
 from nnspec.version import __version__
 
 _MOST_RUNS = 1_000_000
-_LONGEST = 200
-"""Letters of a path that are shown."""
 _HIDDEN = ".run-"
 _OLD = 86_400.0
 """Seconds after which a run that has no name has none any more."""
@@ -52,7 +49,7 @@ class RunDirectory:
         return made
 
     def settle(self) -> None:
-        """Take a name, numbered after those that are there: from now on the directory is a run that can be continued."""
+        """Take a name, numbered after those that are there: from now on this is a run that can be continued."""
         if self._wanted is None:
             return
         root, stem = self._wanted
@@ -171,21 +168,3 @@ def _sync(place: Path, access: int) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def unwritable(place: Path, error: Exception) -> Fault:
-    """What to say of a place that cannot be written: a full disk, a folder that is read-only."""
-    if isinstance(error, Fault):
-        return error
-    number, reason = None, str(error)
-    if isinstance(error, OSError) and error.strerror:
-        number, reason = error.errno, error.strerror.lower()
-    full = number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or not isinstance(error, OSError)
-    helps = (
-        "what was written before is whole: make room, and go on with `--resume`"
-        if full
-        else "--out DIR keeps runs in another folder"
-    )
-    shown = str(place)
-    shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
-    return Fault(f"{shown} cannot be written: {reason}", code="NNS623", helps=(helps,))

@@ -51,7 +51,7 @@ class Tally:
         return {name: losses[-1].item() for name, losses in zip(self.names, self._losses, strict=True) if losses}
 
     def not_finite(self) -> tuple[int, int, float] | None:
-        """The first loss that is not finite, of those not looked at before: which loss, which batch of it, its value."""
+        """The first loss that is not finite, of those not looked at before: which one, which batch of it, its value."""
         for index, losses in enumerate(self._losses):
             start, self._checked[index] = self._checked[index], len(losses)
             values = torch.stack(losses[start:]).tolist() if len(losses) > start else []
@@ -66,7 +66,7 @@ class Tally:
         return losses[-1].item() if losses else None
 
     def means(self, world: World = ALONE) -> dict[str, float]:
-        """Each loss's mean over all samples of all processes, and the metrics; afterwards the tally is of no more use."""
+        """Each loss's mean over all samples of all processes, and the metrics; the tally is of no more use then."""
         found: dict[str, tuple[float, int]] = {}
         for sums in world.gathered(self._sums()):
             for name, (total, count) in sums.items():

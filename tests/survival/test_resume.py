@@ -1,4 +1,4 @@
-"""Runs that are stopped go on to the very end that they would have had; what differs is shown, what is damaged is said."""
+"""Runs that are stopped go on to the very end that they would have had; what is another or damaged is said."""
 
 from __future__ import annotations
 

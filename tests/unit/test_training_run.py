@@ -108,7 +108,7 @@ def test_a_run_starts_from_given_weights(tmp_path: Path) -> None:
         "epochs     = 20", 'steps = 1\n weights = "Net-1/checkpoints/step-00000100/model.safetensors"'
     ).replace("lr=0.05", "lr=0")
     module, _ = trained(again, tmp_path)
-    saved = load_file(result.directory / "checkpoints" / "step-00000100" / "model.safetensors")
+    saved = load_file(tmp_path / place)
     assert all(torch.equal(saved[name], weight) for name, weight in module.state_dict().items())
     assert refused(again.replace("Net-1/checkpoints", "nowhere"), tmp_path) == "NNS622"
     assert refused(again.replace("hidden = 5", "hidden = 4"), tmp_path) == "NNS622"
