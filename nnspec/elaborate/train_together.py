@@ -27,6 +27,10 @@ def check_together(
     """Raise `Fault` for what is fine by itself and not with the rest. Each update comes with where it is written."""
     if average is not None and settings.get("epochs") is not None:
         translated(section, "average", partial(average.check_length, settings["epochs"]))
+    if settings.get("strategy") == "fsdp" and updates[0][1].name:
+        span = section.spans.get("settings.strategy") or section.head
+        helps = ('strategy = "ddp" shares the batches, and trains in turn',)
+        raise Fault(error("NNS603", "`fsdp` does not train by several `update`s", span, helps=helps))
     for part, update in updates:
         told = {**settings, **update.settings}
         for optimizer in _optimizers(update):

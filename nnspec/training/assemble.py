@@ -15,6 +15,7 @@ from nnspec.patterns import Within, matches, owned
 from nnspec.training.accumulate import lengths
 from nnspec.training.averaging import average_of
 from nnspec.training.dataset import Loaded
+from nnspec.training.fault import Fault
 from nnspec.training.feed import Batches, Parts, Share, split
 from nnspec.training.judge import Judge, Patience
 from nnspec.training.keep import Policy
@@ -28,6 +29,9 @@ from nnspec.training.spread import Spread
 from nnspec.training.update import Update
 from nnspec.training.wiring import wire
 from nnspec.training.world import ALONE, World
+
+_FOLLOWED = (("early_stopping", "monitor"), ("checkpoint", "best"))
+"""Settings that name a number of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,8 @@ def assemble(
     train = Batches(parts.train, parts.pipelines, size, device, **feed)
     held = None if parts.validation is None else Batches(parts.validation, parts.pipelines, size, device, **feed)
     steps_per_epoch = -(-len(train) // accumulate)
+    if held is None:
+        _check_followed(training)
     lasts = lengths(settings, steps_per_epoch)
     parameters = dict(objective.module.named_parameters())
     rising = {metric.name for metric in training.metrics if metric.name in metrics and higher_is_better(metric)}
@@ -147,6 +153,21 @@ def best(training: ir.Training) -> Judge:
     """Compares epochs for the best checkpoint."""
     wanted = training.settings.get("checkpoint") or {}
     return judge(training, wanted.get("best"), wanted.get("mode"))
+
+
+def _check_followed(training: ir.Training) -> None:
+    """Raise `Fault` for a number to follow that is one of the part to validate on, where there is no such part."""
+    settings = training.settings
+    followed = [(f"{name}.{key}", (settings.get(name) or {}).get(key)) for name, key in _FOLLOWED]
+    followed += [("schedule", u.schedule.arguments.get("monitor")) for u in training.updates if u.schedule is not None]
+    for at, number in followed:
+        if number is not None and number.startswith("val/"):
+            raise Fault(
+                f'"{number}" cannot be followed: there is nothing to validate on',
+                code="NNS615",
+                at=at,
+                helps=("split = 0.2 sets a fifth of the data aside", f'or follow "{number.removeprefix("val/")}"'),
+            )
 
 
 def _patience(training: ir.Training) -> Patience | None:

@@ -12,6 +12,7 @@ from nnspec import ir, registry
 from nnspec.training.dataset import Dataset
 from nnspec.training.fault import Fault
 from nnspec.training.optimizer import Optimizer
+from nnspec.training.pieces import is_piece
 from nnspec.training.transform import Transform
 
 Group = tuple[Mapping[str, torch.nn.Parameter], Mapping[str, Any]]
@@ -41,10 +42,12 @@ def optimizer(
 ) -> torch.optim.Optimizer:
     """Torch's optimizer, in the fastest implementation that torch has for the device.
 
-    No fused kernel takes gradients that are sparse or complex: such parameters are not `fusible`.
+    No fused kernel takes gradients that are sparse or complex: such parameters are not `fusible`. Few of them take pieces
+    of parameters of which other processes have the rest.
     """
     parameters = {name: parameter for names, _ in groups for name, parameter in names.items()}
     fusible = fusible and all(parameter.is_floating_point() for parameter in parameters.values())
+    fusible = fusible and (chosen.shards_fused or not any(map(is_piece, parameters.values())))
     chosen.check_parameters((name, parameter.shape) for name, parameter in parameters.items())
     options = chosen.options(device.type, fusible=fusible)
     cls = _of_torch(chosen, options)

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from nnspec import ir
 from nnspec.training import watch
 from nnspec.training.assemble import Assembled, best, policy
-from nnspec.training.checkpoint import Checkpoints
+from nnspec.training.checkpoint import Checkpoints, step_of
 from nnspec.training.fault import Fault
 from nnspec.training.keep import Keeper
 from nnspec.training.listener import Listener, Outline
@@ -47,8 +47,8 @@ def fit(
             stopper.ask,
             loop.step,
         )
-        listener.start(outline)
         try:
+            listener.start(outline)
             status = _guarded(loop, keeper, stopper)
             result = _result(loop, keeper, status, run)
             if run is not None:
@@ -68,10 +68,10 @@ def _result(loop: Loop, keeper: Keeper, status: Status, run: RunDirectory | None
 def _guarded(loop: Loop, keeper: Keeper, stopper: Stopper) -> Status:
     try:
         return loop.run(keeper, stopper)
-    except Fault:
+    except Fault as fault:
         with suppress(Fault):
             keeper.write_best()
-        raise
+        raise _with_last(fault, keeper) from None
     except (RuntimeError, MemoryError) as error:
         if not watch.is_out_of_memory(error):
             raise
@@ -80,16 +80,32 @@ def _guarded(loop: Loop, keeper: Keeper, stopper: Stopper) -> Status:
         # Torch's own words: a batch norm has no variance to take from a single value.
         if "more than 1 value per channel" not in str(error):
             raise
-        raise Fault(
-            "a batch norm cannot train on one sample at a time",
-            code="NNS603",
-            notes=(str(error),),
-            helps=("use a larger batch_size",),
-        ) from None
+        raise _single(loop) from None
     # Outside of the handler: the traceback held on to the tensors that fill the memory.
     with suppress(Fault):
         keeper.write_best()
-    raise watch.out_of_memory(loop.objective, loop.fields, loop.clock, shortage.with_traceback(None))
+    fault = watch.out_of_memory(loop.objective, loop.fields, loop.clock, shortage.with_traceback(None))
+    raise _with_last(fault, keeper)
+
+
+def _with_last(fault: Fault, keeper: Keeper) -> Fault:
+    """What ended a run, and what is left of it besides its first weights."""
+    last = keeper.last
+    if last is not None and step_of(last.name):
+        fault.notes += (f"the last checkpoint is {last}",)
+    return fault
+
+
+def _single(loop: Loop) -> Fault:
+    """A batch norm met a batch of one sample."""
+    few = loop.train.count <= loop.world.size
+    return Fault(
+        "a batch norm cannot train on one sample at a time",
+        code="NNS603",
+        at="" if few else "batch_size",
+        notes=("it measures how values vary over the samples of a batch",),
+        helps=("there is one sample to train on: give it more",) if few else ("use a larger batch_size",),
+    )
 
 
 @contextmanager

@@ -58,6 +58,12 @@ class Keeper:
         self._written = -1
         self._at = time.monotonic()
 
+    @property
+    def last(self) -> Path | None:
+        """The last checkpoint that is on disk."""
+        names = [] if self._checkpoints is None else self._checkpoints.names()
+        return self._checkpoints.folder / names[-1] if self._checkpoints is not None and names else None
+
     def begin(self, step: int) -> None:
         """Before the first step: from now on there is a checkpoint at all times."""
         if self._checkpoints is not None and step:

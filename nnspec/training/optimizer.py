@@ -29,6 +29,12 @@ class Optimizer(Arguments):
     whole: ClassVar[tuple[str, ...]] = ("foreach", "fused")
     """Arguments that are for all of its parameters at once, and not for some of them."""
 
+    shards: ClassVar[bool] = True
+    """Whether torch can step where each process has a piece of a parameter (`strategy = "fsdp"`)."""
+
+    shards_fused: ClassVar[bool] = False
+    """Whether its fused kernels can."""
+
     since: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Arguments, or the class itself (""), that came with a newer torch than nnspec needs, and which one that is."""
 
@@ -48,6 +54,10 @@ class Optimizer(Arguments):
         if self.searches and settings.get("precision") == "16-mixed":
             message = f"`{name}` goes by the loss itself, and `16-mixed` scales it"
             raise SettingError(message, at="precision", helps=('write precision = "32", or "bf16-mixed"',))
+
+        if not self.shards and settings.get("strategy") == "fsdp":
+            message = f"`{name}` cannot train pieces of parameters, and `fsdp` leaves each process a piece"
+            raise SettingError(message, at="strategy", helps=('strategy = "ddp" shares the batches only',))
 
     def check_parameters(self, parameters: Iterable[tuple[str, Sequence[int]]]) -> None:
         """Raise `SettingError` for parameters, of these names and shapes, that it cannot train."""

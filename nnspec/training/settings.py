@@ -58,7 +58,7 @@ class Settings(Arguments):
     compile: bool = arg(False, doc="let torch.compile make a program of the model")
     deterministic: bool = arg(False, doc="take only algorithms that give the same numbers each time")
     workers: int | None = arg(
-        None, doc="processes that read data which does not fit in memory (none: as many as help)", ge=0
+        None, doc="processes that read data which does not fit in memory (none: as many as help)", ge=0, le=1024
     )
     strategy: Literal["ddp", "fsdp"] = arg("ddp", doc="what several devices share: the batches, or the weights as well")
     early_stopping: dict[str, Any] | None = arg(None, doc="when to stop before the end")

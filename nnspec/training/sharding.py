@@ -36,6 +36,9 @@ def shard(program: ir.Program, entry: ir.Entry, module: nn.Module, device: torch
                 at="strategy",
                 helps=("give it a dimension of size 1", 'strategy = "ddp" shares the batches only'),
             )
+    if any(getattr(part, "sparse", False) is True for part in module.modules()):
+        message = "`fsdp` cannot share out embeddings whose gradients are sparse"
+        raise SettingError(message, at="strategy", helps=("leave out sparse=true",))
     mesh = init_device_mesh(device.type, (dist.get_world_size(),))
     for unit in sound(module, units(program, program.modules[entry.module])):
         fully_shard([module.get_submodule(path) for path in unit], mesh=mesh)

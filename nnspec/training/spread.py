@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 
 import torch
 import torch.distributed as dist
@@ -13,6 +14,12 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from nnspec import ir
 from nnspec.training.fault import SettingError
 from nnspec.training.world import World
+
+
+_EACH_STEP = "forward_sync_buffers"
+"""What torch calls it to send buffers around in each step."""
+if _EACH_STEP not in signature(DistributedDataParallel).parameters:
+    _EACH_STEP = "broadcast_buffers"
 
 
 class Spread:
@@ -57,7 +64,7 @@ class Replicated(_Many):
         self.call = DistributedDataParallel(
             module,
             device_ids=ids,
-            broadcast_buffers=False,  # they are agreed on when they are used
+            **{_EACH_STEP: False},  # buffers are agreed on when they are used
             static_graph=static,
             find_unused_parameters=not static,
         )

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from nnspec.training.dataset import Array, Lazy
-from nnspec.training.fault import Fault
+from nnspec.training.fault import DataError, Fault, MissingData
 
 if TYPE_CHECKING:
     from nnspec.training.feed import Part, Pipeline
@@ -53,6 +53,8 @@ class _Reader(Dataset[dict[str, torch.Tensor]]):
             return {name: p.prepare(self.part.read(name, positions)) for name, p in self.pipelines.items()}
         except Fault as fault:
             return fault  # raised where it can be reported: as it is, not as a text with a traceback
+        except OSError as error:
+            return MissingData(f"{error.filename or 'the data'} cannot be read any more: {error.strerror or error}")
 
 
 class _Order:
@@ -94,10 +96,22 @@ class Streamed:
     def batches(self, wanted: Sequence[np.ndarray]) -> Iterator[dict[str, torch.Tensor]]:
         """The fields of each batch of positions. Raises `DataError` for a sample that cannot be read."""
         self._order.batches = wanted
-        for fields in self._loader:
+        for fields in self._read():
             if isinstance(fields, Fault):
                 raise fields
             yield fields
+
+    def _read(self) -> Iterator[Any]:
+        try:
+            yield from self._loader
+        except RuntimeError as error:
+            if not str(error).startswith("DataLoader worker"):  # torch's own words
+                raise
+            raise DataError(
+                "a process that reads the data died",
+                notes=("it was ended from outside, most often by the system, for want of memory",),
+                helps=("workers = 1 takes less memory", "workers = 0 reads in the process that trains"),
+            ) from None
 
 
 def _picklable(array: Array) -> Array:

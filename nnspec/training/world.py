@@ -32,6 +32,14 @@ class World:
         dist.all_reduce(flag, dist.ReduceOp.MAX)
         return bool(flag.item())
 
+    def mean(self, value: torch.Tensor) -> torch.Tensor:
+        """Together: the mean of a number that each of them has."""
+        if self.size == 1:
+            return value
+        found = value.detach().clone()
+        dist.all_reduce(found)
+        return found / self.size
+
     def decided(self, value: Any) -> Any:
         """Together: what the main one has decided."""
         if self.size == 1:

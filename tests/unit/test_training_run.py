@@ -104,9 +104,8 @@ def test_plain_sgd_from_a_spec_moves_every_weight_by_minus_lr_times_its_gradient
 def test_a_run_starts_from_given_weights(tmp_path: Path) -> None:
     _, result = trained(SPEC, tmp_path, root=tmp_path)
     assert result.directory is not None
-    again = SPEC.replace(
-        "epochs     = 20", 'steps = 1\n weights = "Net-1/checkpoints/step-00000100/model.safetensors"'
-    ).replace("lr=0.05", "lr=0")
+    place = "Net-1/checkpoints/step-00000100/model.safetensors"
+    again = SPEC.replace("epochs     = 20", f'steps = 1\n weights = "{place}"').replace("lr=0.05", "lr=0")
     module, _ = trained(again, tmp_path)
     saved = load_file(tmp_path / place)
     assert all(torch.equal(saved[name], weight) for name, weight in module.state_dict().items())

@@ -23,6 +23,7 @@ class Adam(Optimizer):
     """
 
     fused_on = ("cpu", "cuda", "mps")
+    shards_fused = True
     since = (("decoupled_weight_decay", "2.7"),)
 
     lr: float = arg(1e-3, doc=_LR, ge=0)
@@ -49,6 +50,7 @@ class AdamW(Optimizer):
     """
 
     fused_on = ("cpu", "cuda", "mps")
+    shards_fused = True
 
     lr: float = arg(1e-3, doc=_LR, ge=0)
     betas: tuple[float, float] = arg((0.9, 0.999), doc=_BETAS, ge=0, lt=1)
@@ -139,6 +141,7 @@ class SparseAdam(Optimizer):
     """
 
     gradients = ("sparse",)
+    shards = False
 
     lr: float = arg(1e-3, doc=_LR, gt=0)
     betas: tuple[float, float] = arg((0.9, 0.999), doc=_BETAS, ge=0, lt=1)

@@ -91,6 +91,8 @@ class Adafactor(Optimizer):
     N. Shazeer and M. Stern, Adafactor: Adaptive Learning Rates with Sublinear Memory Cost, 2018 (arXiv:1804.04235).
     """
 
+    shards = False
+
     lr: float = arg(1e-2, doc="learning rate: the most that a step goes, relative to the weights", ge=0)
     beta2_decay: float = arg(-0.8, doc="exponent by which the newest squares count less with the steps", le=0)
     eps: tuple[float | None, float] = arg(

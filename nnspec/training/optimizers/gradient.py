@@ -75,6 +75,8 @@ class Rprop(Optimizer):
     M. Riedmiller and H. Braun, A Direct Adaptive Method for Faster Backpropagation Learning: The RPROP Algorithm, 1993.
     """
 
+    shards = False
+
     lr: float = arg(1e-2, doc="the first step of each weight", ge=0)
     etas: tuple[float, float] = arg((0.5, 1.2), doc="how a step shrinks when the sign turns, and grows when it stays")
     step_sizes: tuple[float, float] = arg((1e-6, 50.0), doc="the least and the greatest step", ge=0)
@@ -106,6 +108,7 @@ class Muon(Optimizer):
     """
 
     since = (("", "2.9"),)
+    shards = False
 
     lr: float = arg(1e-3, doc=_LR, ge=0)
     weight_decay: float = arg(0.1, doc="share of each weight that a step takes away, times lr", ge=0)

@@ -17,6 +17,7 @@ class LBFGS(Optimizer):
 
     gradients = ("dense", "sparse")
     searches = True
+    shards = False
 
     lr: float = arg(1.0, doc="learning rate: how far a step goes", ge=0)
     max_iter: int = arg(20, doc="the most moves of a step", ge=1)
