@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nnspec.backends.source import emit, emit_training
+from nnspec.cli import main
 from nnspec.compiler import check, compile_text
 from nnspec.render import render
 
@@ -76,3 +79,25 @@ def test_the_mistakes_of_the_tutorial_are_reported_as_it_shows() -> None:
     residual = next(match[2] for match in BLOCK.finditer(TUTORIAL) if "block Residual" in match[2])
     broken = re.sub(r"  if stride != 1 or.*?\n  }\n", "", residual, flags=re.DOTALL)
     assert f"```text\n{shown(broken, 'resnet.nns')}\n```" in TUTORIAL
+
+
+def test_the_training_page_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From top to bottom: specs that say how their file is called, commands behind a `$`, and Python."""
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    done = {"nns": 0, "console": 0, "python": 0}
+    for kind, text in re.findall(r"^```(nns|console|python)\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+        done[kind] += 1
+        name = re.match(r"# (\w+\.nns)\n", text)
+        if name:
+            (tmp_path / name[1]).write_text(text, encoding="utf-8")
+        elif kind == "python":
+            exec(compile(text, "training.md", "exec"), names)
+        elif kind == "console":
+            for line in re.findall(r"^\$ nnspec (.*)", text, re.MULTILINE):
+                with pytest.raises(SystemExit) as end:
+                    main(shlex.split(line))
+                assert not end.value.code, line
+    assert min(done.values()) > 1
+    assert (tmp_path / "answers.csv").read_text().startswith("label,p(0)")

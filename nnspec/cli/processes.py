@@ -40,8 +40,9 @@ def left(text: str) -> bool:
         temporary.rename(Path(folder) / os.environ["RANK"])
         return True
     world = sys.modules.get("nnspec.training.world")
-    alike = world is None or not world.was_joined()
-    return alike and not is_main()
+    if world is None or not world.is_joined():
+        return not is_main()  # all have read the same spec, and say the same of it
+    return not world.speaks_first()
 
 
 def without_own(arguments: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 import click
 
-from nnspec.cli.processes import is_main, left
+from nnspec.cli.processes import FAULTS, is_main, left
 from nnspec.compiler import Compiled
 from nnspec.diagnostics import Diagnostic, NnspecError, Sources
 from nnspec.render import as_json, concise, render, tally
@@ -61,8 +61,8 @@ def _joined(pairs: list[tuple[Diagnostic, Sources]]) -> str:
 
 def warn(compiled: Compiled, form: str) -> None:
     """Print the warnings about what was compiled, if there are any."""
-    if compiled.diagnostics and is_main():
-        show([(compiled.diagnostics, compiled.sources)], form)
+    if compiled.diagnostics and is_main() and FAULTS not in os.environ:  # else who launched the processes has said it
+        show([(compiled.diagnostics, compiled.sources)], form, sys.stderr)
 
 
 def note(text: str) -> None:

@@ -67,9 +67,9 @@ def command(file: str, output_format: str, **options: Any) -> None:
     nnspec run digits.nns --device auto
     nnspec run digits.nns --set hidden=256 --set train.epochs=3 --set train.optimizer.lr=0.01
     """
-    if options["nproc"] * options["nnodes"] > 1:
-        launched(options)
-        return
+    many = options["nproc"] * options["nnodes"] > 1
+    if many and file == "-":
+        raise click.UsageError("several processes cannot read one standard input: give the path of a file")
     given = read_input(file)
     written = dict(options["settings"])
     compiled = compile_input(
@@ -77,8 +77,13 @@ def command(file: str, output_format: str, **options: Any) -> None:
     )
     warn(compiled, output_format)
     if compiled.program.training is None:
+        if many:
+            raise click.UsageError("--nproc and --nnodes are for a spec with a train section")
         trial = try_out(compiled, device=options["device"], sizes=merged(options["sizes"]))
         click.echo(json.dumps(trial.json()) if output_format == "json" else _table(trial))
+        return
+    if many:
+        launched(options)
         return
     if options["sizes"]:
         raise click.UsageError("--size is for a spec without a train section: the data decides the sizes")

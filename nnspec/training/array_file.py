@@ -146,6 +146,8 @@ def check_lengths(headers: Mapping[str, Header], names: Mapping[str, str]) -> No
     for field, header in headers.items():
         if not header.shape:
             raise DataError(f"{names[field]} is a single number; the first dimension counts samples", at="path")
+        if not header.shape[0]:
+            raise DataError(f"{names[field]} has no samples", at="path")
         counts.setdefault(header.shape[0], field)
     if len(counts) > 1:
         (first, one), (second, other), *_ = counts.items()

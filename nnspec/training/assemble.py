@@ -23,7 +23,7 @@ from nnspec.training.listener import Listener
 from nnspec.training.loop import Loop
 from nnspec.training.meters import Measure, Meter, higher_is_better
 from nnspec.training.objective import Clock, Objective, Single
-from nnspec.training.objective_several import InTurn, Several
+from nnspec.training.objective_several import Several
 from nnspec.training.precision import Precision
 from nnspec.training.spread import Spread
 from nnspec.training.update import Update
@@ -67,6 +67,8 @@ def assemble(
     parts = split(training, data[0], standardized, order, data[1])
     feed: dict[str, Any] = {"share": Share(world.rank, world.size), "workers": settings.get("workers")}
     size, accumulate = settings.get("batch_size", 32), settings.get("accumulate") or 1
+    if parts.validation is not None:
+        objective.check_evaluates()
     train = Batches(parts.train, parts.pipelines, size, device, **feed)
     held = None if parts.validation is None else Batches(parts.validation, parts.pipelines, size, device, **feed)
     steps_per_epoch = -(-len(train) // accumulate)
@@ -122,9 +124,7 @@ def objective_of(
         return several, several.measures()
     losses, measures = training_functions(training)
     wiring, call = wire(training, program), _compiled(spread.call, training.settings)
-    if training.updates[0].name:
-        return InTurn(training, module, wiring, losses, call), measures
-    return Single(module, wiring, losses[0], call), measures
+    return Single(module, wiring, losses, call, training.updates), measures
 
 
 def own(update: ir.Update, parameters: Mapping[str, nn.Parameter]) -> dict[str, nn.Parameter]:

@@ -97,13 +97,14 @@ class Checkpoints:
     def point(self, last: str, best: str | None) -> None:
         """Say which checkpoints are the last and the best, and remove those that nobody needs."""
         self.run.write_json(f"{FOLDER}/index.json", {"last": last, "best": best})
-        needed = {best, *self.names()[-max(self.keep, 1) :]}
+        begun = [name for name in self.names() if step_of(name)]  # the fresh weights are for the time before these
+        needed = {best, last, *begun[-max(self.keep, 1) :]}
         for name in self.names():
             if name not in needed:
                 self._remove(name)
 
     def forget_after(self, step: int) -> None:
-        """Set aside the checkpoints of a future that is given up, by going on from an earlier one."""
+        """Remove the checkpoints of a future that is given up, by going on from an earlier one."""
         for name in self.names():
             if step_of(name) > step:
                 self._remove(name)

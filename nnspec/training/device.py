@@ -23,11 +23,25 @@ def available() -> tuple[str, ...]:
 
 
 def own(device: torch.device) -> torch.device:
-    """The device of this process, among several that were started on a machine: each has a card of its own."""
-    local = os.environ.get("LOCAL_RANK", "")
-    if device.type != "cuda" or ":" in str(device) or not local.isdecimal():
+    """The device of this process, among several that were started on a machine: each has a card of its own.
+
+    Raises `Fault` where there are not as many.
+    """
+    local, here = os.environ.get("LOCAL_RANK", "0"), os.environ.get("LOCAL_WORLD_SIZE", "1")
+    if device.type == "cpu" or not (local.isdecimal() and here.isdecimal()):
         return device
-    return resolve(f"cuda:{local}")
+    there, one = [name for name in available() if name.partition(":")[0] == device.type], ":" in str(device)
+    if not one and len(there) >= int(here):
+        return torch.device(there[int(local)])
+    if int(here) == 1:
+        return device
+    raise Fault(
+        f"{here} processes on this machine need a card each, and "
+        + (f"`{device}` is one" if one else f"there {'is' if len(there) == 1 else 'are'} {len(there)}"),
+        code="NNS620",
+        notes=(f"devices that are there: {', '.join(available())}",),
+        helps=("as many processes as there are cards", "`--device cpu` needs none"),
+    )
 
 
 def resolve(name: str) -> torch.device:

@@ -20,6 +20,7 @@ _ELEMENTS = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 """numpy's code for the type byte of an IDX file."""
 
 _GZIP = b"\x1f\x8b"
+_PIECE = 16 << 20
 
 
 def idx_shape(place: Path, rank: int, at: str) -> tuple[int, ...]:
@@ -36,7 +37,7 @@ def read_idx(place: Path, rank: int, at: str) -> np.ndarray:
         code, shape = _header(file, place, rank, at)
         size, start = prod(shape) * int(code[-1]), 4 + 4 * rank
         packed = isinstance(file, gzip.GzipFile)
-        content = file.read(size + 1) if packed else b""
+        content = _read(file, size + 1) if packed else b""
     found = len(content) if packed else place.stat().st_size - start
     if found != size:
         how = "goes on after" if found > size else f"ends after {found:,} of"
@@ -45,6 +46,14 @@ def read_idx(place: Path, rank: int, at: str) -> np.ndarray:
     if packed or not size:
         return np.frombuffer(content, dtype=code).reshape(dims)
     return np.memmap(place, dtype=code, mode="r", offset=start, shape=dims)
+
+
+def _read(file: IO[bytes], most: int) -> bytearray:
+    """So many bytes, or as many as there are: memory is asked for as they come, and not as a header promises."""
+    content = bytearray()
+    while piece := file.read(min(_PIECE, most - len(content))):
+        content += piece
+    return content
 
 
 def _header(file: IO[bytes], place: Path, rank: int, at: str) -> tuple[str, tuple[int, ...]]:

@@ -33,8 +33,10 @@ from nnspec.training.world import ALONE, World
 
 _SHOW_EVERY = 0.1
 """Seconds between steps that are shown."""
-_AGREE_EVERY = 16
-"""Steps between questions that all processes must answer together."""
+_AGREE_EVERY = 1.0
+"""Seconds between questions that all processes must answer together."""
+_MOST_STEPS = 64
+"""Steps between them at most."""
 _CHECK_EVERY = 32
 """Batches between looks at the loss on a device where a look waits for all that was asked of it."""
 
@@ -79,6 +81,7 @@ class Loop:
         self.fields: Fields = {}
         """The batch that is, or was last, at work."""
         self._check_every = 1 if self.device.type == "cpu" else _CHECK_EVERY
+        self._agrees_at, self._agreed = 0, (0, self._started)
 
     @property
     def step(self) -> int:
@@ -137,7 +140,13 @@ class Loop:
             return False
         if self.world.size == 1:
             return stopper.asked
-        return self.step % _AGREE_EVERY == 0 and self.world.any(stopper.asked)
+        if self.step < self._agrees_at:
+            return False
+        (step, at), now = self._agreed, time.perf_counter()
+        pace = (self.step - step) / max(now - at, 1e-9)
+        self._agreed = self.step, now
+        self._agrees_at = self.step + self.world.decided(max(min(int(pace * _AGREE_EVERY), _MOST_STEPS), 1))
+        return self.world.any(stopper.asked)
 
     def batch(self, batch: Batch, tally: Tally) -> None:
         """One batch: forward and backward for each update, and its step when that is due."""
@@ -155,7 +164,7 @@ class Loop:
             with self.precision.autocast():
                 loss, arguments = self.objective.loss(index, batch.fields, self.clock)
             known = loss.detach()
-            if self._check_every == 1 and not isfinite(known.item()):
+            if self._check_every == 1 and self.world.any(not isfinite(known.item())):
                 raise self._not_finite(index, known.item(), batch.fields, tally.before(index))
             tally.loss(index, known, len(batch))
             if not loss.requires_grad:
@@ -163,7 +172,7 @@ class Loop:
             self._backward(index, loss, batch)
             if ends:
                 self.spread.exchange(update.trained)
-                stepped |= update.step(loss, partial(self._again, index, batch))
+                stepped |= update.step(self._joint(update, loss, batch), partial(self._again, index, batch))
         if stepped:
             self.average.step()
         tally.batch(arguments, len(batch))
@@ -183,7 +192,11 @@ class Loop:
             loss, _ = self.objective.loss(index, batch.fields, self.clock)
         self._backward(index, loss, batch)
         self.spread.exchange(self.updates[index].trained)
-        return loss
+        return self._joint(self.updates[index], loss, batch)
+
+    def _joint(self, update: Update, loss: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """The loss as an optimizer gets to see it: one that searches must decide the same in all processes."""
+        return self.world.mean(loss * self._share(batch)) if update.searches and self.world.size > 1 else loss
 
     def _share(self, batch: Batch) -> float:
         """How much this batch, which has just been begun, counts in its step: by its samples.
@@ -199,14 +212,17 @@ class Loop:
     def _check(self, tally: Tally, fields: Fields) -> None:
         """Stop at a loss that was not finite, on a device that was not asked for each."""
         found = tally.not_finite()
-        if found is not None:
-            index, number, value = found
+        if self.world.any(found is not None):
+            index, number, value = found or (0, 0, 0.0)
             raise self._not_finite(index, value, fields, tally.before(index, number))
 
     def _not_finite(self, index: int, value: float, fields: Fields, before: float | None) -> Fault:
+        """What to say of a loss, of one process at least. All look for the reason, as they may have to do it together."""
         steps = "1 step" if self.step == 1 else f"{self.step:,} steps"
         where = f"epoch {self.clock.epoch + 1}, batch {self.position:,} of {len(self.train):,}, after {steps}"
-        return not_finite(self.objective, fields, self.clock, index, value, where, before)
+        fault = not_finite(self.objective, fields, self.clock, index, value, where, before)
+        faults = self.world.gathered(None if isfinite(value) else fault)
+        return next(each.of_process(at, len(faults)) for at, each in enumerate(faults) if each is not None)
 
     @torch.no_grad()
     def evaluate(self, batches: Batches) -> dict[str, float]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Protocol
 
 import torch
 from torch import nn
 
+from nnspec import ir
 from nnspec.training.feed import Fields
-from nnspec.training.wiring import Wiring
+from nnspec.training.wiring import Reader, Wiring
 
 Loss = Callable[..., torch.Tensor]
 """A function of tensors in the order of `Training.names`."""
@@ -49,32 +51,53 @@ class Objective(Protocol):
         """Whether another update of the same batch goes back through what this one computed."""
         ...
 
+    def check_evaluates(self) -> None:
+        """Raise `Fault` if a loss or a metric needs what there is in training only: nothing can be validated."""
+        ...
+
     def evaluate(self, fields: Fields, clock: Clock) -> tuple[Sequence[torch.Tensor], Sequence[torch.Tensor]]:
         """The losses of all updates for a batch, in inference, and what metrics take."""
         ...
 
 
 class Single:
-    """One model, with one loss."""
+    """One model, with one loss; or with several, by which it is updated in turn: it is called anew for each."""
 
-    names: tuple[str, ...] = ("loss",)
-    turns: tuple[int, ...] = (1,)
-
-    def __init__(self, module: nn.Module, wiring: Wiring, loss: Loss, call: nn.Module | None = None) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        wiring: Wiring,
+        losses: Sequence[Loss],
+        call: nn.Module | None = None,
+        updates: Sequence[ir.Update] = (),
+    ) -> None:
         self.module = module
-        self.call = call or module
+        self.call = module if call is None else call
         """What computes the outputs in training: the module itself, or as it was compiled or spread over processes."""
+        self.names = tuple(update.name or "loss" for update in updates) or ("loss",)
+        self.turns = tuple(update.every for update in updates) or (1,)
+        self._losses = tuple(losses)
         self._wiring = wiring
-        self._loss = loss
-        self._train, self._infer = (wiring.reader(training=training) for training in (True, False))
+        self._train = wiring.reader(training=True)
 
     def loss(self, index: int, fields: Fields, clock: Clock) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
+        """As in `Objective`."""
         arguments = self._train(self._wiring.call(self.call, fields), fields, clock)
-        return self._loss(*arguments), arguments
+        return self._losses[index](*arguments), arguments
 
     def retains(self, index: int) -> bool:
+        """As in `Objective`."""
         return False
 
+    @cached_property
+    def _infer(self) -> Reader:
+        return self._wiring.reader(training=False)
+
+    def check_evaluates(self) -> None:
+        """As in `Objective`."""
+        assert self._infer
+
     def evaluate(self, fields: Fields, clock: Clock) -> tuple[Sequence[torch.Tensor], Sequence[torch.Tensor]]:
+        """As in `Objective`."""
         arguments = self._infer(self._wiring.call(self.module, fields), fields, clock)
-        return (self._loss(*arguments),), arguments
+        return tuple(loss(*arguments) for loss in self._losses), arguments

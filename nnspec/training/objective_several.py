@@ -1,4 +1,4 @@
-"""Several updates in turn: of one model, or of several models that call each other."""
+"""Several models that call each other, and are updated in turn."""
 
 from __future__ import annotations
 
@@ -15,46 +15,10 @@ from nnspec.ir_sharing import passed, taken
 from nnspec.patterns import matches
 from nnspec.training.feed import Fields
 from nnspec.training.meters import Measure
-from nnspec.training.objective import Clock, Loss
-from nnspec.training.wiring import Wiring
+from nnspec.training.objective import Clock
 
 Compile = Callable[[Any], Any]
 Tensors = Sequence[torch.Tensor]
-
-
-class InTurn:
-    """One model whose parameters are updated in several ways; what it computes is computed anew for each."""
-
-    def __init__(
-        self,
-        training: ir.Training,
-        module: nn.Module,
-        wiring: Wiring,
-        losses: Sequence[Loss],
-        call: nn.Module | None = None,
-    ) -> None:
-        self.module = module
-        self.call = call or module
-        """What computes the outputs in training: the module itself, or as it was compiled or spread over processes."""
-        self.names = tuple(update.name for update in training.updates)
-        self.turns = tuple(update.every for update in training.updates)
-        self._losses = losses
-        self._wiring = wiring
-        self._train, self._infer = (wiring.reader(training=training) for training in (True, False))
-
-    def loss(self, index: int, fields: Fields, clock: Clock) -> tuple[torch.Tensor, Tensors]:
-        """As in `Objective`."""
-        arguments = self._train(self._wiring.call(self.call, fields), fields, clock)
-        return self._losses[index](*arguments), arguments
-
-    def retains(self, index: int) -> bool:
-        """As in `Objective`."""
-        return False
-
-    def evaluate(self, fields: Fields, clock: Clock) -> tuple[Tensors, Tensors]:
-        """As in `Objective`."""
-        arguments = self._infer(self._wiring.call(self.module, fields), fields, clock)
-        return tuple(loss(*arguments) for loss in self._losses), arguments
 
 
 class Several:
@@ -109,6 +73,9 @@ class Several:
     def retains(self, index: int) -> bool:
         """As in `Objective`."""
         return self._retains[index]
+
+    def check_evaluates(self) -> None:
+        """As in `Objective`: the section's bindings are there in both modes."""
 
     def evaluate(self, fields: Fields, clock: Clock) -> tuple[Tensors, Tensors]:
         """As in `Objective`."""

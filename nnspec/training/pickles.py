@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 from typing import TYPE_CHECKING, Any
 
 from nnspec.training.fault import DataError
@@ -24,6 +25,8 @@ _ALLOWED = {
     ("_codecs", "encode"),
 }
 _MOST_DIMENSIONS = 8
+_MOST_OPERATIONS = 4_000_000
+"""A file of CIFAR-100 has 400,000."""
 
 
 class _Named:
@@ -65,6 +68,7 @@ class _Reader(pickle.Unpickler):
 def read_pickle(content: bytes, what: str, at: str) -> Any:
     """The data of a pickle; strings of Python 2 are bytes, and what `as_bytes` takes stands for an array."""
     try:
+        _check_operations(content)
         return _Reader(io.BytesIO(content), encoding="bytes").load()
     except Exception as error:
         # Damaged pickles fail in many ways; none of them is a fault of nnspec.
@@ -74,6 +78,14 @@ def read_pickle(content: bytes, what: str, at: str) -> Any:
             notes=(str(error)[:200] or type(error).__name__,),
             helps=("pickles are read only so far as nothing in them is run",),
         ) from None
+
+
+def _check_operations(content: bytes) -> None:
+    """Refuse what would make the reader ask for memory: room for a value of any number, and endless small values."""
+    for count, (operation, argument, _) in enumerate(pickletools.genops(content)):
+        numbered = argument if "PUT" in operation.name and isinstance(argument, int) else 0
+        if max(count, numbered) > _MOST_OPERATIONS:
+            raise pickle.UnpicklingError("it has more parts than plain data has")
 
 
 def as_bytes(value: Any, what: str, at: str) -> np.ndarray:

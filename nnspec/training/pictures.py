@@ -62,10 +62,13 @@ def picture_size(place: Path, at: str) -> tuple[int, int]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(place) as image:
                 width, height = image.size
                 turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise DataError(f"{place.parent.name}/{place.name} has too many pixels to be unpacked safely", at=at) from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
         raise DataError(f"{place.parent.name}/{place.name} is not a picture that can be read", at=at) from None
     return (width, height) if turned else (height, width)
 

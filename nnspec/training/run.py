@@ -66,7 +66,7 @@ def train(program: ir.Program, sources: Sources, wanted: Wanted) -> tuple[nn.Mod
         raise NnspecError([fault.diagnostic(_place(training, fault))], sources) from None
 
 
-_NOWHERE = ("NNS620", "NNS623", "NNS628", "NNS629")
+_NOWHERE = ("NNS620", "NNS623", "NNS628", "NNS629", "NNS650")
 """Faults of devices, directories and earlier runs: no place in the spec is wrong."""
 
 
@@ -101,15 +101,11 @@ def _train(program: ir.Program, training: ir.Training, sources: Sources, wanted:
     device = resolve(wanted.device)
     if not is_launched():
         return _trained(program, training, sources, wanted, device, ALONE)
-    device = own(device)
     with joined(device) as world:
+        device = own(device)
         if not world.main:
             wanted = replace(wanted, listener=None)
-        try:
-            return _trained(program, training, sources, wanted, device, world)
-        except Fault as fault:
-            fault.notes += (f"in process {world.rank} of {world.size}, counted from 0",)
-            raise
+        return _trained(program, training, sources, wanted, device, world)
 
 
 def _trained(
@@ -154,7 +150,10 @@ def _trained(
                 if resumed is not None:
                     run.append("resumed.jsonl", {"time": now(), "checkpoint": resumed.checkpoint.name})
             title = f"{entry.name} on {training.data.name}"
-            return module, fit(made, training, listener, run, _headline(title, made, module), loaded.notes)
+            try:
+                return module, fit(made, training, listener, run, _headline(title, made, module), loaded.notes)
+            except Fault as fault:
+                raise fault.of_process(world.rank, world.size) from None
 
 
 def _validation(program: ir.Program, training: ir.Training, base: Path, data: Dataset, loaded: Loaded) -> Loaded:

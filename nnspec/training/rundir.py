@@ -68,7 +68,7 @@ class RunDirectory:
                 self.path, self._wanted = place, None
                 return
         except OSError as error:
-            raise unwritable(root, error) from None
+            raise unwritable(root / stem, error) from None
         raise Fault(f"there are too many runs in {root}", code="NNS623")
 
     def forget(self) -> None:

@@ -101,6 +101,8 @@ class _Column:
         if self.use == "integer":
             values = np.where(gaps, 0, values) if values.dtype.kind == "f" else values
             wrong = (values != np.trunc(values)) | (np.abs(values) >= 2.0**63) if values.dtype.kind == "f" else None
+            if values.dtype == np.uint64:
+                wrong = values >= 2**63
             self._refuse(values, wrong, "is not a whole number, or out of the range of an int")
             return values.astype("int64")
         if values.dtype.kind == "f":

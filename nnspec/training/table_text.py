@@ -29,6 +29,10 @@ MAX_COLUMNS = 100_000
 
 _MAX_FLOAT = 3.4028234e38
 _BLOCK = 4096
+_LONGEST_ROW = 8 << 20
+_BLOCK_CHARACTERS = 16 << 20
+"""Rows are kept until there are `_BLOCK` of them, or so many characters: wide rows, and those of a packed file whose
+lines do not end, fill no memory."""
 _DIGITS = 400
 _BOOLS = {"true": 1.0, "false": 0.0}
 _DATE = re.compile(
@@ -51,13 +55,20 @@ class TextTable(Table):
 
     def rows(self) -> Iterator[Row]:
         """All rows with their line numbers, each of the right length."""
+        for block in self._blocks():
+            yield from block
+
+    def _blocks(self) -> Iterator[list[Row]]:
+        """All rows, some at a time."""
         with _reader(self.path, self.delimiter) as lines:
-            yield from _checked(islice(lines, 1 if self.header else 0, None), self.path, len(self.names))
+            rows = _checked(islice(lines, 1 if self.header else 0, None), self.path, len(self.names))
+            while block := list(_some(rows, lines, _BLOCK)):
+                yield block
 
     def read(self, wanted: Iterable[Wanted], optional: frozenset[Wanted]) -> dict[Wanted, Cells]:
         columns = {each: _Column(self, *each, each in optional) for each in wanted}
-        rows, count = self.rows(), 0
-        while block := list(islice(rows, _BLOCK)):
+        count = 0
+        for block in self._blocks():
             lines = [line for line, _ in block]
             across = list(zip(*(row for _, row in block), strict=True))
             for (i, _), column in columns.items():
@@ -163,7 +174,7 @@ def open_table(path: Path, delimiter: str | None, header: bool) -> TextTable:
     tabbed = any(suffix.lower() in (".tsv", ".tab") for suffix in path.suffixes)
     delimiter = delimiter or ("\t" if tabbed else ",")
     with _reader(path, delimiter) as lines:
-        first = list(islice(lines, SAMPLE + 1))
+        first = list(_some(lines, lines, SAMPLE + 1))
     if not first:
         raise DataError(f"{path.name} is empty", at="path")
     names = [name.strip() for name in first[0][1]]
@@ -176,6 +187,15 @@ def open_table(path: Path, delimiter: str | None, header: bool) -> TextTable:
     kinds = tuple(_kind([row[i].strip() for _, row in sample]) for i in range(len(names)))
     shown = names if header else [f"{i}" for i in range(len(names))]
     return TextTable(path, tuple(shown), kinds, delimiter, header, sample)
+
+
+def _some(rows: Iterator[Row], lines: _Lines, most: int) -> Iterator[Row]:
+    """The next rows, read from these lines: at least one, at most so many."""
+    start = lines.characters
+    for _, row in zip(range(most), rows, strict=False):
+        yield row
+        if lines.characters - start > _BLOCK_CHARACTERS:
+            return
 
 
 def _checked(lines: Iterator[Row], path: Path, width: int) -> Iterator[Row]:
@@ -229,11 +249,11 @@ def to_number(text: str) -> float | None:
 
 
 @contextmanager
-def _reader(path: Path, delimiter: str) -> Iterator[Iterator[Row]]:
+def _reader(path: Path, delimiter: str) -> Iterator[_Lines]:
     """The rows of a file that are not blank; what cannot be read becomes a `DataError`."""
     try:
         with _opened(path) as file:
-            yield _numbered(csv.reader(file, delimiter=delimiter), path)
+            yield _Lines(file, delimiter, path)
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path.name} is not a text in UTF-8: {error.reason}",
@@ -253,16 +273,33 @@ def _opened(path: Path) -> IO[str]:
     return path.open(encoding="utf-8-sig", newline="")
 
 
-def _numbered(reader: Iterator[list[str]], path: Path) -> Iterator[Row]:
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise DataError(f"line {reader.line_num} of {path.name}: {error}") from None  # type: ignore[attr-defined]
-        if row:
-            yield reader.line_num, row  # type: ignore[attr-defined]
+class _Lines(Iterator[Row]):
+    """The rows of a text that are not blank, with their line numbers; a row without an end is refused."""
+
+    def __init__(self, file: IO[str], delimiter: str, path: Path) -> None:
+        self.file, self.path = file, path
+        self.characters = 0
+        """How many were read."""
+        self._begun = 0
+        self._rows = csv.reader(self._read(), delimiter=delimiter)
+
+    def _read(self) -> Iterator[str]:
+        while line := self.file.readline(_LONGEST_ROW):
+            self.characters += len(line)
+            if self.characters - self._begun >= _LONGEST_ROW:
+                place = f"line {self._rows.line_num + 1} of {self.path.name}"
+                raise DataError(f"{place} does not end within {_LONGEST_ROW:,} characters", at="path")
+            yield line
+
+    def __next__(self) -> Row:
+        while True:
+            try:
+                row = next(self._rows)
+            except csv.Error as error:
+                raise DataError(f"line {self._rows.line_num} of {self.path.name}: {error}") from None
+            self._begun = self.characters
+            if row:
+                return self._rows.line_num, row
 
 
 def _quoted(delimiter: str) -> str:

@@ -66,7 +66,8 @@ class Update:
         for chosen in self._chosen:
             chosen.optimizer.check_settings(settings)
         self.optimizers = [self._built(chosen) for chosen in self._chosen]
-        self._searches = any(chosen.optimizer.searches for chosen in self._chosen)
+        self.searches = any(chosen.optimizer.searches for chosen in self._chosen)
+        """Whether a step looks at the loss of its batch at several places."""
         self._accumulate: int = settings.get("accumulate") or 1
         self._norm: float | None = settings.get("clip_grad_norm")
         self._value: float | None = settings.get("clip_grad_value")
@@ -163,7 +164,7 @@ class Update:
             raise not_fused(insisting, self._device, error) from None
 
     def _advance(self, loss: torch.Tensor, again: Again) -> bool:
-        if self._searches:
+        if self.searches:
             self._search(loss, again)
         elif self._scaler is not None:
             return self._scaled(self._scaler)

@@ -18,6 +18,11 @@ _WIDTH = 4
 
 _SHOWN = 5
 
+_MOST_WORDS = 16 << 20
+"""Most tokens of a vocabulary; each takes its place in a list, whether it has a word or not."""
+
+_LONGEST_WORD = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
@@ -58,6 +63,9 @@ def encode_characters(text: str, alphabet: str, what: str, at: str) -> np.ndarra
     """Each character's number in the alphabet."""
     import numpy as np
 
+    if len(set(alphabet)) != len(alphabet):
+        twice = next(character for character in alphabet if alphabet.count(character) > 1)
+        raise SettingError(f"the alphabet has {twice!r} twice", at="alphabet")
     points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
     table = np.full(0x110000, -1, dtype=np.int32)
     table[[ord(character) for character in alphabet]] = np.arange(len(alphabet), dtype=np.int32)
@@ -86,9 +94,6 @@ def _by_byte(content: bytes, alphabet: str | None) -> Encoded:
 
 
 def _by_character(text: str, alphabet: str | None, place: Path) -> Encoded:
-    if alphabet is not None and len(set(alphabet)) != len(alphabet):
-        twice = next(character for character in alphabet if alphabet.count(character) > 1)
-        raise SettingError(f"the alphabet has {twice!r} twice", at="alphabet")
     characters = "".join(sorted(set(text))) if alphabet is None else alphabet
     return Encoded(encode_characters(text, characters, place.name, "alphabet"), tuple(characters))
 
@@ -137,7 +142,10 @@ def _by_library(text: str, content: str, place: Path) -> tuple[list[int], tuple[
             f"{place.name} is no tokenizer that can be read", at="tokenizer", notes=(str(error)[:200],)
         ) from None
     words = tokenizer.get_vocab(with_added_tokens=True)
-    names = [""] * (max(words.values(), default=-1) + 1)
+    last = max(words.values(), default=-1)
+    if last >= _MOST_WORDS:
+        raise DataError(f"{place.name} has a token {last:,}; {_MOST_WORDS:,} tokens are the limit", at="tokenizer")
+    names = [""] * (last + 1)
     for word, number in words.items():
         names[number] = word
     tokenizer.no_truncation()
@@ -166,6 +174,9 @@ def _by_list(text: str, words: list[str], place: Path) -> tuple[list[int], tuple
     if len(number) != len(words):
         raise DataError(f"{place.name} has an empty word, or one twice", at="tokenizer")
     lengths = sorted({len(word) for word in number}, reverse=True)
+    if lengths and lengths[0] > _LONGEST_WORD:
+        longest = f"a word of {lengths[0]:,} characters; {_LONGEST_WORD:,} are the limit"
+        raise DataError(f"{place.name} has {longest}", at="tokenizer")
     ids, at = [], 0
     while at < len(text):
         found = next((word for n in lengths if (word := text[at : at + n]) in number), None)

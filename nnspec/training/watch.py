@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,9 +10,8 @@ import torch
 from torch import nn
 
 from nnspec.training.fault import Fault
+from nnspec.training.headroom import within_free_memory
 from nnspec.training.objective import Clock, Objective
-
-_MOST_TRIES = 12
 
 
 def nothing_to_learn(objective: Objective, index: int) -> Fault:
@@ -110,23 +110,32 @@ def out_of_memory(
     """A batch did not fit: which size would, found by trying smaller ones."""
     device = next(iter(fields.values())).device
     size = len(next(iter(fields.values())))
-    fitting = _fitting(objective, fields, clock, size)
+    with within_free_memory(device):
+        fitting = _fitting(objective, fields, clock, size)
     helps: tuple[str, ...]
     if fitting:
         helps = (f"batch_size = {fitting} fits", f"accumulate = {-(-size // fitting)} keeps the steps as they are")
+    elif fitting is None:
+        helps = ("a smaller batch_size needs less",)
     else:
         helps = ("not even a single sample fits: the model itself is too large for this device",)
-    reason = str(error).partition("\n")[0]
+    reason = _shortage(error)
     message = f"{device} has not enough memory for batches of {size:,}"
     return Fault(message, code="NNS625", at="batch_size", notes=(reason,) if reason else (), helps=helps)
 
 
-def _fitting(objective: Objective, fields: Mapping[str, torch.Tensor], clock: Clock, size: int) -> int:
-    """The largest of size/2, size/4, ... for which forward and backward go through; 0 for none."""
-    for _ in range(_MOST_TRIES):
+def _shortage(error: BaseException) -> str:
+    """How much was asked for, in a sentence."""
+    reason = str(error).partition("\n")[0]
+    if asked := re.search(r"allocate (\d{1,20}) bytes", reason):  # torch's words for the CPU tell of its own code
+        return f"{int(asked[1]) / 2**30:,.1f} GiB were asked for at once"
+    return reason
+
+
+def _fitting(objective: Objective, fields: Mapping[str, torch.Tensor], clock: Clock, size: int) -> int | None:
+    """The largest of size/2, size/4, ... for which forward and backward go through; 0 for none, None if unknown."""
+    while size > 1:
         size //= 2
-        if not size:
-            return 0
         objective.module.zero_grad()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -137,7 +146,7 @@ def _fitting(objective: Objective, fields: Mapping[str, torch.Tensor], clock: Cl
                 objective.module.zero_grad()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
-                return 0
+                return None
             continue
         return size
     return 0

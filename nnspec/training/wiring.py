@@ -40,8 +40,18 @@ class Wiring:
         return module(*(None if name is None else batch[name] for name in self.inputs))
 
     def reader(self, *, training: bool) -> Reader:
-        """Takes what the module returned, the batch and the clock, and gives what loss and metrics take, in order."""
+        """Takes what the module returned, the batch and the clock, and gives what loss and metrics take, in order.
+
+        Raises `Fault` for what the module does not return in that mode.
+        """
         outputs = self.train_outputs if training else self.infer_outputs
+        for kind, name in self.names:
+            if kind == "model" and name not in outputs:
+                raise Fault(
+                    f"`{name}` is an output in training only, so that the loss cannot be validated",
+                    code="NNS604",
+                    helps=("let the model return it in both modes", "`split = 0` trains without validation"),
+                )
         single = len(outputs) == 1
         places: list[tuple[str, Any]] = [
             (kind, outputs.index(name) if kind == "model" else name) for kind, name in self.names
@@ -71,18 +81,9 @@ def wire(training: ir.Training, program: ir.Program | None = None) -> Wiring:
     methods = program.entries[training.entry].methods_with(training.inputs)
     infer = program.methods[methods["infer"]]
     train = program.methods[methods.get("train", methods["infer"])]
-    wiring = Wiring(
+    return Wiring(
         tuple(training.inputs.get(name) for name in infer.input_names),
         training.names,
         train.output_names,
         infer.output_names,
     )
-    validated = training.settings.get("split", 0.2) > 0
-    for name in outputs:
-        if validated and name not in infer.output_names:
-            raise Fault(
-                f"`{name}` is an output in training only, so that the loss cannot be validated",
-                code="NNS604",
-                helps=("let the model return it in both modes", "`split = 0` trains without validation"),
-            )
-    return wiring

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.distributed as dist
+
+from nnspec.training.device import own
+from nnspec.training.fault import Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +63,26 @@ class World:
 ALONE = World()
 
 
-_joined = False
+_store: dist.Store | None = None
+_SPOKEN = "nnspec/spoken"
 
 
-def was_joined() -> bool:
-    """Whether this process has worked together with others: what it has to say then, may be its own."""
-    return _joined
+def speaks_first() -> bool:
+    """Whether of the processes that work together this is the first that has to say why it ends.
+
+    What ends others is most often that the first one did. True as well where that cannot be told.
+    """
+    if _store is None:
+        return True
+    try:
+        return _store.add(_SPOKEN, 1) == 1
+    except RuntimeError:  # who kept the store is gone, and whoever that was had something to say
+        return False
+
+
+def is_joined() -> bool:
+    """Whether this process has worked together with others: what it has to say then may be its own."""
+    return _store is not None
 
 
 def is_launched() -> bool:
@@ -82,12 +99,47 @@ def joined(device: torch.device) -> Iterator[World]:
     if dist.is_initialized():
         yield World(dist.get_rank(), dist.get_world_size())
         return
-    global _joined  # noqa: PLW0603 - a process is part of one world, once
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    _joined = True
+    global _store  # noqa: PLW0603 - a process is part of one world, once
+    _store, rank, size = next(dist.rendezvous("env://"))
+    device = own(device)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # what NCCL sends goes through the current one
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", store=_store, rank=rank, world_size=size)
     try:
-        yield World(dist.get_rank(), dist.get_world_size())
+        yield World(rank, size)
+    except RuntimeError as error:
+        if not _is_of_others(error):
+            raise
+        raise Alone(rank, size, error) from None
     finally:
+        _left()
+
+
+LOST = "NNS650"
+"""The code of a fault that another process may say the reason of."""
+
+
+class Alone(Fault):
+    """The other processes are gone, or one of them is: it says why, or was ended from outside."""
+
+    def __init__(self, rank: int, size: int, error: RuntimeError) -> None:
+        super().__init__(
+            f"process {rank} of {size}, counted from 0, lost the others",
+            code=LOST,
+            notes=(str(error).partition("\n")[0],),
+            helps=("what the first of them said comes before this; one that said nothing was ended from outside",),
+        )
+
+
+def _is_of_others(error: RuntimeError) -> bool:
+    """Whether torch says that it cannot reach another process."""
+    text = str(error)
+    return isinstance(error, dist.DistError) or any(word in text for word in ("gloo", "Connection closed", "NCCL"))
+
+
+def _left() -> None:
+    """Leave the world, or what is left of it."""
+    with suppress(RuntimeError):
         dist.destroy_process_group()
 
 

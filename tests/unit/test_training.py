@@ -78,7 +78,7 @@ def put_together(
     loaded: Loaded | None = None,
     standardized: Sequence[str] = (),
 ) -> Assembled:
-    objective = Single(module, wire(section), loss)
+    objective = Single(module, wire(section), [loss])
     data, listener = (loaded or blobs(), None), listener or Listener()
     return assemble(section, objective, {"accuracy": Accuracy()}, data, CPU, listener, standardized=standardized)
 
@@ -219,7 +219,7 @@ def test_a_run_leaves_its_result_and_checkpoints(tmp_path: Path) -> None:
     assert result.directory == run.path == tmp_path / "runs" / "my_net-1"
     assert json.loads((run.path / "result.json").read_text())["status"] == "finished"
     assert same(saved(run), module.state_dict())
-    assert names_in(run.path / FOLDER) == ["step-00000000", "step-00000015"]
+    assert names_in(run.path / FOLDER) == ["step-00000015"]
     assert sorted(path.name for path in run.path.iterdir()) == ["checkpoints", "result.json"]
 
 

@@ -70,6 +70,8 @@ def _headers(place: Path) -> dict[str, Header]:
             raise DataError(f"{place.name} holds {len(members):,} arrays; {MAX_ARRAYS:,} is the limit", at="path")
         for info in members:
             what = f"`{info.filename}` in {place.name}"
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise DataError(f"{what} is packed in a way that numpy does not use", at="path")
             with archive.open(info) as file:
                 header = numpy_header(file, what)
             if header.code in ELEMENTS:
