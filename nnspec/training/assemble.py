@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from nnspec import ir
 from nnspec.backends.torch import training_functions
@@ -16,6 +17,7 @@ from nnspec.training.accumulate import lengths
 from nnspec.training.averaging import average_of
 from nnspec.training.dataset import Loaded
 from nnspec.training.fault import Fault
+from nnspec.training.fault import DataError
 from nnspec.training.feed import Batches, Parts, Share, split
 from nnspec.training.judge import Judge, Patience
 from nnspec.training.keep import Policy
@@ -65,7 +67,9 @@ def assemble(
     seed = settings.get("seed", 0)
     order = torch.Generator().manual_seed(seed)
     parts = split(training, data[0], standardized, order, data[1])
-    feed: dict[str, Any] = {"share": Share(world.rank, world.size), "workers": settings.get("workers")}
+    least = 2 if any(isinstance(part, _BatchNorm) for part in objective.module.modules()) else 1
+    feed: dict[str, Any] = {"share": Share(world.rank, world.size, least), "workers": settings.get("workers")}
+    _check_enough(parts, world)
     size, accumulate = settings.get("batch_size", 32), settings.get("accumulate") or 1
     if parts.validation is not None:
         objective.check_evaluates()
@@ -113,6 +117,15 @@ def assemble(
         world,
     )
     return Assembled(loop, parts, lasts["epoch"])
+
+
+def _check_enough(parts: Parts, world: World) -> None:
+    """Each process needs a sample of each part."""
+    for part, purpose in ((parts.train, "train"), (parts.validation, "validate")):
+        if part is not None and len(part) < world.size:
+            count = "a single sample" if len(part) == 1 else f"{len(part)} samples"
+            message = f"{world.size} processes share the data, and there is {count} to {purpose} on"
+            raise DataError(message, helps=("fewer processes, or a larger part: see `split`",))
 
 
 def objective_of(

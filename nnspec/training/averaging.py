@@ -37,6 +37,9 @@ class Averaging:
         """Within it, the model has the averaged weights; nothing is trained there."""
         yield
 
+    def settle(self, replay: Replay) -> None:
+        """From now on the model has the averaged weights: nothing is trained any more."""
+
     def state_dict(self) -> dict[str, Any]:
         """All that is known, as tensors (not copied) and plain values."""
         return {}
@@ -94,6 +97,10 @@ class _Kept(Averaging):
             with self._statistics(replay):
                 yield
         finally:
+            self._exchange()
+
+    def settle(self, replay: Replay) -> None:
+        if self.active:
             self._exchange()
 
     def _exchange(self) -> None:
@@ -170,11 +177,23 @@ class _Swa(_Kept):
         finally:
             self._write(before)
 
+    def settle(self, replay: Replay) -> None:
+        super().settle(replay)
+        if self.active:
+            with self._statistics(replay):
+                statistics = self._read()
+            self._write(statistics)
+
     @torch.no_grad()
     def _recompute(self, replay: Replay) -> None:
-        """As `torch.optim.swa_utils.update_bn` does it: means over all batches, each counting alike."""
+        """As `torch.optim.swa_utils.update_bn` does it: means over all batches, each counting alike.
+
+        What else a model remembers of batches stays as it is.
+        """
         if not self._norms:
             return
+        own = {id(buffer) for buffer in self._buffers()}
+        others = [(buffer, buffer.clone()) for buffer in self._module.buffers() if id(buffer) not in own]
         momenta, modes = [norm.momentum for norm in self._norms], [m.training for m in self._module.modules()]
         for norm in self._norms:
             norm.reset_running_stats()
@@ -187,6 +206,8 @@ class _Swa(_Kept):
                 norm.momentum = momentum
             for inner, mode in zip(self._module.modules(), modes, strict=True):
                 inner.training = mode
+            for buffer, value in others:
+                buffer.copy_(value)
 
     def _buffers(self) -> list[torch.Tensor]:
         names = ("running_mean", "running_var", "num_batches_tracked")

@@ -14,7 +14,7 @@ import json
 import re
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
@@ -47,11 +47,13 @@ class Snapshot:
     weights: dict[str, torch.Tensor]
     state: dict[str, Any]
     values: Mapping[str, float] = field(default_factory=dict)
+    rows: Callable[[], Any] = list
+    """Gives all rows so far, packed (see `Ledger`): there may be many, and most snapshots are never written."""
 
     @property
     def name(self) -> str:
         """What its folder is called."""
-        return f"step-{self.step:08}"
+        return name_of(self.step)
 
 
 class Checkpoints:
@@ -88,7 +90,7 @@ class Checkpoints:
         numbers = {"epoch": snapshot.epoch, "step": snapshot.step}
         metadata = {"format": "pt", "nnspec": __version__} | {name: str(value) for name, value in numbers.items()}
         save_file(dict(snapshot.weights), place / WEIGHTS, metadata=metadata)
-        torch.save(snapshot.state, place / STATE)
+        torch.save(snapshot.state | {"rows": snapshot.rows()}, place / STATE)
         meta = {"nnspec": __version__, **numbers, "values": plain(snapshot.values)}
         (place / META).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
         for name in (WEIGHTS, STATE, META):
@@ -104,10 +106,15 @@ class Checkpoints:
                 self._remove(name)
 
     def forget_after(self, step: int) -> None:
-        """Remove the checkpoints of a future that is given up, by going on from an earlier one."""
+        """Remove the checkpoints of a future that is given up, by going on from an earlier one.
+
+        And what a run that was killed had not finished: nobody else would ever remove it.
+        """
         for name in self.names():
             if step_of(name) > step:
                 self._remove(name)
+        for left in (*self.folder.glob(".step-*.part"), *self.folder.glob(".step-*.old")):
+            shutil.rmtree(left, ignore_errors=True)
 
     def _remove(self, name: str) -> None:
         gone = self.folder / f".{name}.old"
@@ -130,6 +137,11 @@ def names_in(folder: Path) -> list[str]:
     except OSError:
         return []
     return sorted(found, key=step_of)
+
+
+def name_of(step: int) -> str:
+    """The name of the checkpoint after so many steps."""
+    return f"step-{step:08}"
 
 
 def step_of(name: str) -> int:
@@ -158,7 +170,6 @@ _STATE: dict[str, type | tuple[type, ...]] = {
     "epoch": int,
     "position": int,
     "seconds": (int, float),
-    "ended": (str, type(None)),
     "order": torch.Tensor,
     "processes": list,
     "updates": list,

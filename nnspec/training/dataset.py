@@ -139,6 +139,17 @@ class Dataset(Arguments):
         return ()
 
 
+def read(dataset: Dataset, base: Path) -> Loaded:
+    """All samples of a data set. Raises `DataError`, also for what memory does not suffice for."""
+    try:
+        return dataset.load(base)
+    except MemoryError:
+        raise DataError(
+            "the data does not fit in memory",
+            helps=("arrays in .npy and .safetensors files, pictures and sounds are read as they are needed",),
+        ) from None
+
+
 def field_type(dtype: str, *dims: int) -> TensorType:
     """The type of a field: the batch, then these dimensions."""
     return TensorType(dtype, (symbol(BATCH), *dims))

@@ -16,7 +16,7 @@ from nnspec.training import build
 from nnspec.training.archive import Archive
 from nnspec.training.assemble import objective_of
 from nnspec.training.check import check_fields, used_fields
-from nnspec.training.dataset import Dataset, Lazy, Loaded
+from nnspec.training.dataset import Dataset, Lazy, Loaded, read
 from nnspec.training.fault import DataError
 from nnspec.training.feed import Batches, Part, split
 from nnspec.training.meters import meters
@@ -87,10 +87,9 @@ def _own(program: ir.Program, training: ir.Training, archive: Archive, part: str
     """A part of the data that was trained on: the run's seed draws the same split again."""
     base = archive.preparation.base
     source = build.dataset(training.data)
-    loaded = source.load(base)
-    held = (
-        None if training.validation is None else build.dataset(training.validation).following(source, base).load(base)
-    )
+    loaded = read(source, base)
+    other = None if training.validation is None else build.dataset(training.validation).following(source, base)
+    held = None if other is None else read(other, base)
     check_fields(training, loaded, program)
     order = torch.Generator().manual_seed(training.settings.get("seed", 0))
     parts = split(training, loaded, source.standardized(), order, held)
@@ -113,9 +112,9 @@ def _other(training: ir.Training, preparation: Preparation, data: str | ir.Recor
                 f"the run's own data is read from no file, so that `{data}` does not say enough",
                 helps=("write a data set, such as `--data 'NPZ(\"test.npz\")'`",),
             )
-        return source.load(Path())
+        return read(source, Path())
     source = _as_before(build.dataset(data), known)
-    return _renumbered(source.load(Path()), preparation.classes)
+    return _renumbered(read(source, Path()), preparation.classes)
 
 
 def _as_before(source: Dataset, known: Dataset | None) -> Dataset:

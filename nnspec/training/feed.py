@@ -50,6 +50,8 @@ class Share:
 
     rank: int = 0
     of: int = 1
+    least: int = 1
+    """How many samples of a batch each needs."""
 
     def of_range(self, start: int, end: int) -> tuple[int, int]:
         """This process's part of a range; the parts of all are the range, and differ by one sample at most."""
@@ -198,7 +200,10 @@ def _measures(transform: Transform) -> bool:
 
 
 class Batches:
-    """Batches of a part. A last batch of one sample joins the one before: batch norm cannot train on it."""
+    """Batches of a part.
+
+    A last batch of one sample joins the one before: batch norm cannot train on it. Of several processes each has one.
+    """
 
     def __init__(
         self,
@@ -238,8 +243,7 @@ class Batches:
 
     def __len__(self) -> int:
         full, rest = divmod(self.count, self.size)
-        least = self.share.of
-        return full + (rest > least or (rest > 0 and full == 0) or (rest == least and least > 1))
+        return full + (rest >= max(2, self.share.of * self.share.least) or (rest > 0 and full == 0))
 
     def samples(self, first: int, end: int) -> int:
         """How many samples the batches from `first` up to `end` have, of those that are there."""

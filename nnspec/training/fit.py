@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import NoReturn
 
 from nnspec import ir
 from nnspec.training import watch
@@ -53,6 +54,7 @@ def fit(
             result = _result(loop, keeper, status, run)
             if run is not None:
                 run.write_json("result.json", result.json())
+            loop.settle()
             listener.finish(result)
         finally:
             listener.close()
@@ -73,9 +75,13 @@ def _guarded(loop: Loop, keeper: Keeper, stopper: Stopper) -> Status:
             keeper.write_best()
         raise _with_last(fault, keeper) from None
     except (RuntimeError, MemoryError) as error:
+        if (refused := watch.refused(error)) is not None:
+            raise refused from None
         if not watch.is_out_of_memory(error):
             raise
         shortage = error
+    except IndexError as error:
+        _refuse_index(error)
     except ValueError as error:
         # Torch's own words: a batch norm has no variance to take from a single value.
         if "more than 1 value per channel" not in str(error):
@@ -84,7 +90,14 @@ def _guarded(loop: Loop, keeper: Keeper, stopper: Stopper) -> Status:
     # Outside of the handler: the traceback held on to the tensors that fill the memory.
     with suppress(Fault):
         keeper.write_best()
-    fault = watch.out_of_memory(loop.objective, loop.fields, loop.clock, shortage.with_traceback(None))
+    fault = watch.out_of_memory(
+        loop.objective,
+        loop.fields,
+        loop.clock,
+        shortage.with_traceback(None),
+        loop.precision.autocast(),
+        loop.accumulate,
+    )
     raise _with_last(fault, keeper)
 
 
@@ -106,6 +119,19 @@ def _single(loop: Loop) -> Fault:
         notes=("it measures how values vary over the samples of a batch",),
         helps=("there is one sample to train on: give it more",) if few else ("use a larger batch_size",),
     )
+
+
+def _refuse_index(error: IndexError) -> NoReturn:
+    """What the data holds was checked before; this is for numbers that the spec works out of it."""
+    if "out of bounds" not in str(error) and "out of range" not in str(error):
+        raise error
+    raise Fault(
+        "a class number or an index that is worked out of the data is out of range",
+        code="NNS604",
+        at="loss",
+        notes=(str(error),),
+        helps=("class numbers start from 0, and are smaller than the number of scores",),
+    ) from None
 
 
 @contextmanager

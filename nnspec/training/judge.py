@@ -64,4 +64,9 @@ class Patience:
             self.state.update(best=value, waited=0)
         else:
             self.state["waited"] += 1
+        return self.over
+
+    @property
+    def over(self) -> bool:
+        """Whether it has waited long enough."""
         return bool(self.state["waited"] >= self.patience)

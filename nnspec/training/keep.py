@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnspec.training.checkpoint import Checkpoints, Snapshot, read_index
+from nnspec.training.checkpoint import Checkpoints, Snapshot, name_of
 from nnspec.training.judge import Best, Judge
 from nnspec.training.listener import Row
 from nnspec.training.world import ALONE, World
@@ -65,11 +65,19 @@ class Keeper:
         return self._checkpoints.folder / names[-1] if self._checkpoints is not None and names else None
 
     def begin(self, step: int) -> None:
-        """Before the first step: from now on there is a checkpoint at all times."""
-        if self._checkpoints is not None and step:
-            self._best_name = read_index(self._checkpoints.folder)["best"]
+        """Before the first step: from now on there is a checkpoint at all times. What was there after it, is not."""
+        if not self._keeps:
+            return
+        if self._checkpoints is not None:
             self._checkpoints.forget_after(step)
+        there = self._world.decided(self._checkpoints.names() if self._checkpoints is not None else [])
+        if name_of(step) in there:
             self._written = step
+        # Not by the index, which is older than the checkpoints where a run was killed between the two.
+        if self.best.row is not None and name_of(self.best.row.step) in there:
+            self._best_name = name_of(self.best.row.step)
+        else:
+            self.best.row = None  # its checkpoint went when a better one came, in the future that is given up
         told, self._told = self._told, _nobody
         self.write()  # listeners have not heard of the run yet
         self._told = told

@@ -13,6 +13,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from nnspec.training.fault import Fault
+from nnspec.training.world import LOST
 
 _INTERRUPTED = 130
 Work = Callable[[list[str]], object]
@@ -42,27 +43,37 @@ def launch(
                 monitor_interval=0.1,
                 logs_specs=DefaultLogsSpecs(),
             )
-            for name in ("torch.distributed", "torch.multiprocessing"):
-                logging.getLogger(name).setLevel(logging.CRITICAL)  # what there is to say, the processes say
+            _silence("torch.distributed", "torch.multiprocessing")
             elastic_launch(config, work)(list(arguments))
         except SignalException:
             return _INTERRUPTED, ""  # the processes were told, have saved, and have stopped
         except ChildFailedError as failed:
-            reports = sorted(Path(place).glob("[0-9]*"), key=lambda path: path.stat().st_mtime_ns)
+            files = sorted(Path(place).glob("[0-9]*"), key=lambda path: path.stat().st_mtime_ns)
+            # Those that were left alone have nothing to say of why.
+            reports = [text for file in files if LOST not in (text := file.read_text("utf-8"))]
             code = min(abs(failed.get_first_failure()[1].exitcode), 2)
-            return (code, reports[0].read_text("utf-8")) if reports else (_unheard(failed), "")
+            return (code, reports[0]) if reports else (_unheard(failed), "")
         finally:
             del os.environ[folder]
     return 0, ""
 
 
+def _silence(*names: str) -> None:
+    """Let the loggers of a library say nothing: what there is to say, the processes say."""
+    for name in [*names, *logging.root.manager.loggerDict]:
+        if name.startswith(names):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
 def _unheard(failed: ChildFailedError) -> int:
-    rank, failure = failed.get_first_failure()
+    """The exit code of processes that left no report, where they were asked to stop."""
+    killed = {rank: each for rank, each in failed.failures.items() if each.exitcode < 0}
+    rank, failure = min(killed.items(), key=lambda pair: pair[1].timestamp) if killed else failed.get_first_failure()
     if failure.exitcode == _INTERRUPTED:
         return _INTERRUPTED
     how = f"by signal {-failure.exitcode}" if failure.exitcode < 0 else f"with exit code {failure.exitcode}"
     raise Fault(
         f"process {rank} of the run ended {how}, and without a word",
-        code="NNS650",
+        code=LOST,
         helps=("signal 9 is usually the system's, which had no memory left",) if failure.exitcode == -9 else (),
     )

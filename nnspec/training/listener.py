@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -27,7 +28,7 @@ class Row:
     seconds: float
     samples_per_second: float
     lr: Values = field(default_factory=dict)
-    """Learning rates in the epoch's last step: `lr`, or by update and group where there are several."""
+    """Learning rates after the epoch's last step: `lr`, or by update and group where there are several."""
 
     def values(self) -> dict[str, float]:
         """All numbers under the names that are shown and stored: `loss`, `val/loss`."""
@@ -130,5 +131,6 @@ class Listeners(Listener):
             listener.finish(result)
 
     def close(self) -> None:
-        for listener in self.listeners:
-            listener.close()
+        with ExitStack() as stack:  # all of them, whatever one of them raises
+            for listener in reversed(self.listeners):
+                stack.callback(listener.close)

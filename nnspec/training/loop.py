@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from math import isfinite
 from typing import Any
@@ -14,10 +14,12 @@ import torch
 from nnspec.backends.torch import load_state, weights_of
 from nnspec.training.averaging import Averaging
 from nnspec.training.checkpoint import Snapshot
+from nnspec.training.culprit import not_finite_in
 from nnspec.training.fault import Fault
 from nnspec.training.feed import Batch, Batches, Fields
 from nnspec.training.judge import Patience
 from nnspec.training.keep import Keeper
+from nnspec.training.ledger import Ledger
 from nnspec.training.listener import Listener, Row, Step
 from nnspec.training.meters import Meter
 from nnspec.training.objective import Clock, Objective
@@ -28,7 +30,7 @@ from nnspec.training.spread import Spread
 from nnspec.training.stop import Stopper
 from nnspec.training.tally import Tally
 from nnspec.training.update import Update
-from nnspec.training.watch import not_finite, nothing_to_learn
+from nnspec.training.watch import not_finite, nothing_to_learn, weights_not_finite
 from nnspec.training.world import ALONE, World
 
 _SHOW_EVERY = 0.1
@@ -66,7 +68,8 @@ class Loop:
     world: World = ALONE
     position: int = 0
     """How many batches of the epoch under way are done."""
-    rows: list[Row] = field(default_factory=list)
+    ledger: Ledger = field(default_factory=Ledger)
+    """What came out of the epochs."""
     seconds: float = 0.0
     """How long earlier parts of the run took."""
     ended: Status | None = None
@@ -76,6 +79,7 @@ class Loop:
         self.device = self.train.device
         self._started = time.perf_counter()
         self._epoch_began = self.order.get_state()
+        self._epoch_step = 0
         turns = tuple(self.objective.turns)
         self._turns = turns if any(every != 1 for every in turns) else None
         self.fields: Fields = {}
@@ -87,6 +91,11 @@ class Loop:
     def step(self) -> int:
         """How many steps are done."""
         return self.clock.step
+
+    @property
+    def rows(self) -> list[Row]:
+        """What came out of the epochs so far."""
+        return self.ledger.rows
 
     @property
     def steps_per_epoch(self) -> int:
@@ -101,6 +110,7 @@ class Loop:
             if row is not None:
                 self.listener.epoch(row)
                 keeper.epoch(row)
+        self._check_weights()
         keeper.write()
         return self.ended or ("finished" if self.step >= self.steps else "interrupted")
 
@@ -115,6 +125,7 @@ class Loop:
             self.tally = Tally(self.objective.names, self.meters)
             self._epoch_began = self.order.get_state()
         tally, before = self.tally, self.tally.count
+        self._epoch_step = self.step - self.position // self.accumulate
         self.objective.module.train()
         self.order.set_state(self._epoch_began)
         batches = self.train.shuffled(self.order, self.vary, self.position) if self.step < self.steps else ()
@@ -177,7 +188,7 @@ class Loop:
             self.average.step()
         tally.batch(arguments, len(batch))
         if self._check_every > 1 and self.position % self._check_every == 0:
-            self._check(tally, batch.fields)
+            self._check(tally)
 
     def _backward(self, index: int, loss: torch.Tensor, batch: Batch) -> None:
         if self.objective.retains(index):
@@ -209,18 +220,36 @@ class Loop:
         first = (self.position - 1) // self.accumulate * self.accumulate
         return share * batch.size / self.train.samples(first, first + self.accumulate)
 
-    def _check(self, tally: Tally, fields: Fields) -> None:
+    def _check(self, tally: Tally) -> None:
         """Stop at a loss that was not finite, on a device that was not asked for each."""
         found = tally.not_finite()
         if self.world.any(found is not None):
             index, number, value = found or (0, 0, 0.0)
-            raise self._not_finite(index, value, fields, tally.before(index, number))
+            raise self._not_finite(index, value, {}, tally.before(index, number), number)
 
-    def _not_finite(self, index: int, value: float, fields: Fields, before: float | None) -> Fault:
+    def _where(self, number: int | None = None) -> str:
+        """Where the run is, in words; or where it was at an earlier batch of the epoch, counted from 0."""
+        position, step = self.position, self.step
+        if number is not None and self._turns is None:
+            position, step = number + 1, self._epoch_step + number // self.accumulate
+        steps = "1 step" if step == 1 else f"{step:,} steps"
+        return f"epoch {self.clock.epoch + 1}, batch {position:,} of {len(self.train):,}, after {steps}"
+
+    def _check_weights(self) -> None:
+        """Stop at weights that are not finite: no checkpoint is made of them, and no end of a run."""
+        if self.tally is not None:
+            self._check(self.tally)
+        name = not_finite_in(self.objective.module.named_parameters())
+        if self.world.any(name is not None):
+            names = [each for each in self.world.gathered(name) if each is not None]
+            raise weights_not_finite(names[0], self._where())
+
+    def _not_finite(
+        self, index: int, value: float, fields: Fields, before: float | None, number: int | None = None
+    ) -> Fault:
         """What to say of a loss, of one process at least. All look for the reason, as they may have to do it together."""
-        steps = "1 step" if self.step == 1 else f"{self.step:,} steps"
-        where = f"epoch {self.clock.epoch + 1}, batch {self.position:,} of {len(self.train):,}, after {steps}"
-        fault = not_finite(self.objective, fields, self.clock, index, value, where, before)
+        where, autocast = self._where(number), self.precision.autocast()
+        fault = not_finite(self.objective, fields, self.clock, index, value, where, before, autocast)
         faults = self.world.gathered(None if isfinite(value) else fault)
         return next(each.of_process(at, len(faults)) for at, each in enumerate(faults) if each is not None)
 
@@ -240,13 +269,13 @@ class Loop:
         return tally.means(self.world)
 
     def _end_epoch(self, tally: Tally, count: int, seconds: float) -> Row:
-        self._check(tally, {})
+        self._check(tally)
         count = sum(self.world.gathered(count))
         train, lr = tally.means(self.world), self._lr()
         self.average.epoch()
         validation = {} if self.held is None else self.evaluate(self.held)
         row = Row(self.clock.epoch + 1, self.step, train, validation, seconds, count / max(seconds, 1e-9), lr)
-        self.rows.append(row)
+        self.ledger.add(row)
         self.clock.epoch += 1
         self.position, self.tally = 0, None
         for update in self.updates:
@@ -270,15 +299,22 @@ class Loop:
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.no_grad(), torch.random.fork_rng(devices=devices):
             self.objective.module.train()
+            torch.manual_seed(0)  # what it draws is the same whenever it is done
             for batch in self.train.in_order():
-                with self.precision.autocast():
-                    self.objective.loss(0, batch.fields, self.clock)
+                for index in range(len(self.updates)):
+                    with self.precision.autocast():
+                        self.objective.loss(index, batch.fields, self.clock)
         self.spread.agree()
+
+    def settle(self) -> None:
+        """The run is over: the model has the weights that are kept of it, which are the averaged ones if there are any."""
+        self.average.settle(self._replay)
 
     # --- states ------------------------------------------------------------------------------------------------------
 
     def capture(self) -> Snapshot:
         """All of the run as it is now, apart from it. Processes do this together."""
+        self._check_weights()
         module, keep = self.objective.module, self.world.main
         self.spread.agree()
         plain = apart(weights_of(module), keep=keep) if self.average.active else None
@@ -290,17 +326,15 @@ class Loop:
             "epoch": self.clock.epoch,
             "position": self.position,
             "seconds": self.elapsed,
-            "ended": self.ended,
             "order": self._epoch_began if tally is not None else self.order.get_state(),
             "processes": self.world.gathered(self._own()),
             "updates": [apart(update.state_dict(), keep=keep) for update in self.updates],
             "average": apart(self.average.state_dict(), keep=keep),
             "module": plain,
-            "rows": [asdict(row) for row in self.rows],
             "patience": None if self.patience is None else dict(self.patience.state),
         }
         values = self.rows[-1].values() if self.rows else {}
-        return Snapshot(self.step, self.clock.epoch, weights, state, values)
+        return Snapshot(self.step, self.clock.epoch, weights, state, values, self.ledger.packed())
 
     def _own(self) -> dict[str, Any]:
         """What is another in each process."""
@@ -334,12 +368,13 @@ class Loop:
             update.load_state_dict(known)
         self.average.load_state_dict(state["average"])
         self.clock.step, self.clock.epoch, self.position = state["step"], state["epoch"], state["position"]
-        self.seconds, self.ended = state["seconds"], state["ended"]
+        self.seconds = state["seconds"]
         self.order.set_state(state["order"])
         self._epoch_began = state["order"]
-        self.rows[:] = [Row(**row) for row in state["rows"]]
+        self.ledger.load(state["rows"])
         if self.patience is not None and state["patience"] is not None:
             self.patience.state.update(state["patience"])
+            self.ended = "stopped early" if self.patience.over else None
         self._restore_own(state["processes"])
 
     @property

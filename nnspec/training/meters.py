@@ -88,8 +88,9 @@ class Ratio(Meter):
 
     def _fold(self) -> None:
         """Add up what was kept."""
-        self._total += _sum(self._totals)
-        self._count += int(_sum(self._counts))
+        for total in _numbers(self._totals):  # one by one: when this is done makes no difference then
+            self._total += total
+        self._count += int(sum(_numbers(self._counts)))
         self._totals.clear()
         self._counts.clear()
 
@@ -130,9 +131,8 @@ class Mean(Ratio):
         self._keep(arguments[0].detach(), size)
 
     def _fold(self) -> None:
-        if self._totals:
-            sizes = torch.tensor(self._sizes, dtype=torch.float64)
-            self._total += (torch.stack(self._totals).to("cpu", torch.float64) @ sizes).item()
+        for value, size in zip(_numbers(self._totals), self._sizes, strict=True):
+            self._total += value * size
         self._totals.clear()
         self._sizes.clear()
 
@@ -142,8 +142,9 @@ class Mean(Ratio):
         self._sizes: list[int] = []
 
 
-def _sum(values: list[torch.Tensor]) -> float:
-    return torch.stack(values).to("cpu", torch.float64).sum().item() if values else 0.0
+def _numbers(values: list[torch.Tensor]) -> list[float]:
+    found: list[float] = torch.stack(values).to("cpu", torch.float64).tolist() if values else []
+    return found
 
 
 # --- a metric of a spec ----------------------------------------------------------------------------------------------

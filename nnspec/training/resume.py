@@ -15,6 +15,9 @@ from nnspec.training.runs import is_run
 
 WORDS = ("auto", "last", "best")
 
+_OVER = ("finished", "stopped early")
+"""How runs end that have nothing left to do."""
+
 _MOST_LINES = 60
 _LONGEST = 200
 """Letters of a path that are shown."""
@@ -37,7 +40,7 @@ def find(wanted: str, root: Path, name: str) -> Resumed | None:
     if wanted not in WORDS:
         return _at(Path(wanted))
     for run in reversed(_runs(root, name)):
-        if wanted == "auto" and _status(run) == "finished":
+        if wanted == "auto" and _status(run) in _OVER:
             return None
         index = read_index(run / FOLDER)
         place = index["best" if wanted == "best" else "last"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,7 @@ from nnspec.training import build as making
 from nnspec.training.assemble import Assembled, assemble, kinds_of, objective_of
 from nnspec.training.check import check_classes, check_fields
 from nnspec.training.checkpoint import read_state, read_weights
-from nnspec.training.dataset import Dataset, Loaded
+from nnspec.training.dataset import Dataset, Loaded, read
 from nnspec.training.device import own, resolve
 from nnspec.training.documents import deciding, describe, document, now
 from nnspec.training.fault import DataError, Fault
@@ -113,7 +114,7 @@ def _trained(
 ) -> tuple[nn.Module, Result]:
     resumed, papers = _resumed(program, training, wanted)
     data = making.dataset(training.data)
-    loaded = data.load(wanted.base)
+    loaded = read(data, wanted.base)
     check_fields(training, loaded, program)
     validation = None
     if training.validation is not None:
@@ -148,6 +149,7 @@ def _trained(
                 document(run, program, training, sources, wanted.overrides, device, papers)
                 run.write_json("data.json", describe(made.parts, loaded, training, wanted.base))
                 if resumed is not None:
+                    run.remove("result.json")  # of the part that ended: it is not over any more
                     run.append("resumed.jsonl", {"time": now(), "checkpoint": resumed.checkpoint.name})
             title = f"{entry.name} on {training.data.name}"
             try:
@@ -160,7 +162,7 @@ def _validation(program: ir.Program, training: ir.Training, base: Path, data: Da
     """The data of its own to validate on; faults are about it, and not about the data that is trained on."""
     assert training.validation is not None
     try:
-        validation = making.dataset(training.validation).following(data, base).load(base)
+        validation = read(making.dataset(training.validation).following(data, base), base)
         check_fields(training, validation, program)
         check_classes(training, loaded, validation)
     except DataError as fault:
@@ -202,6 +204,8 @@ def _numerics(training: ir.Training) -> Iterator[None]:
     """The run's precision and determinism, for as long as it lasts."""
     with ExitStack() as stack:
         if training.settings.get("deterministic"):
+            # Torch insists on it for Nvidia's cards, and reads it when it first multiplies matrices there.
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             before = torch.are_deterministic_algorithms_enabled()
             torch.use_deterministic_algorithms(True)
             stack.callback(torch.use_deterministic_algorithms, before)

@@ -88,6 +88,13 @@ class RunDirectory:
         """A safetensors file."""
         self.write_with(name, lambda place: save_file(dict(tensors), place, metadata=dict(metadata)))
 
+    def remove(self, name: str) -> None:
+        """No such file, from now on."""
+        try:
+            (self.path / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise unwritable(self.path / name, error) from None
+
     def append(self, name: str, content: Any) -> None:
         """A line of a JSON Lines file."""
         try:

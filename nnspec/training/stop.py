@@ -7,6 +7,8 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
+from nnspec.training.world import is_launched
+
 
 class Stopper:
     """While entered, `asked` turns true at the first signal; outside the main thread it only ever stays false."""
@@ -33,6 +35,6 @@ class Stopper:
         self._before.clear()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.asked and number == signal.SIGINT:
+        if self.asked and number == signal.SIGINT and not is_launched():  # a launcher repeats what it is told
             raise KeyboardInterrupt
         self.asked = True

@@ -13,6 +13,71 @@ from nnspec.training.world import ALONE, World
 if TYPE_CHECKING:
     from nnspec.training.meters import Meter
 
+_KEPT = 1024
+"""Losses that are kept at least; those before are added up, so that an epoch may have any number of batches."""
+
+
+class _Losses:
+    """The losses of one update: the last ones as they came, on their device, and the sum of those before.
+
+    They are added one by one in float64, so that the sum does not depend on when that is done.
+    """
+
+    def __init__(self) -> None:
+        self.total, self.count = 0.0, 0
+        self.before = 0
+        """How many batches are added up."""
+        self.values: list[torch.Tensor] = []
+        self.sizes: list[int] = []
+        self.checked = 0
+
+    def add(self, value: torch.Tensor, size: int) -> None:
+        """The loss of a batch of so many samples."""
+        self.values.append(value)
+        self.sizes.append(size)
+        if len(self.values) == 2 * _KEPT:
+            self._fold(_KEPT)
+
+    def _fold(self, number: int) -> None:
+        """Add up the first ones."""
+        for value, size in zip(_numbers(self.values[:number]), self.sizes[:number], strict=True):
+            self.total += value * size
+            self.count += size
+        del self.values[:number], self.sizes[:number]
+        self.before += number
+        self.checked = max(self.checked - number, 0)
+
+    def sums(self) -> tuple[float, int]:
+        """The sum over all samples, and how many these are."""
+        self._fold(len(self.values))
+        return self.total, self.count
+
+    def not_finite(self) -> tuple[int, float] | None:
+        """The first that is not finite, of those not looked at before: its number, and what it is."""
+        start, self.checked = self.checked, len(self.values)
+        values = _numbers(self.values[start:])
+        return next(((self.before + start + i, x) for i, x in enumerate(values) if not isfinite(x)), None)
+
+    def until(self, number: int | None) -> float | None:
+        """The loss before that one, or the last one; None if there is none."""
+        values = self.values if number is None else self.values[: max(number - self.before, 0)]
+        return values[-1].item() if values else None
+
+    def state(self) -> dict[str, Any]:
+        """All of it, as tensors of the CPU and plain values."""
+        values = torch.stack(self.values).cpu() if self.values else torch.empty(0)
+        sums = {"total": self.total, "count": self.count, "before": self.before}
+        return {"values": values, "sizes": list(self.sizes)} | sums
+
+    def join(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Count what another one has as well."""
+        self.total += state["total"]
+        self.count += state["count"]
+        self.before += state["before"]
+        self.values += state["values"].to(device).unbind()
+        self.sizes += state["sizes"]
+        self.checked = len(self.values)
+
 
 class Tally:
     """Losses of batches weighed by their sizes, so that a smaller batch counts less, and metrics beside them.
@@ -25,17 +90,14 @@ class Tally:
         self.meters = meters
         self.count = 0
         """Samples so far."""
-        self._losses: list[list[torch.Tensor]] = [[] for _ in names]
-        self._sizes: list[list[int]] = [[] for _ in names]
-        self._checked = [0] * len(self.names)
+        self._losses = tuple(_Losses() for _ in names)
         self._measured = False
         for meter in meters.values():
             meter.reset()
 
     def loss(self, index: int, value: torch.Tensor, size: int) -> None:
         """A loss of a batch of so many samples: the number of its name, and a scalar without a gradient."""
-        self._losses[index].append(value)
-        self._sizes[index].append(size)
+        self._losses[index].add(value, size)
 
     def batch(self, arguments: Sequence[torch.Tensor] | None, size: int) -> None:
         """A batch is done: what the metrics are worked out from (None: not now), and how many samples it has."""
@@ -48,31 +110,30 @@ class Tally:
 
     def last(self) -> dict[str, float]:
         """The losses that came last, by name."""
-        return {name: losses[-1].item() for name, losses in zip(self.names, self._losses, strict=True) if losses}
+        found = {name: losses.until(None) for name, losses in zip(self.names, self._losses, strict=True)}
+        return {name: value for name, value in found.items() if value is not None}
 
     def not_finite(self) -> tuple[int, int, float] | None:
-        """The first loss that is not finite, of those not looked at before: which one, which batch of it, its value."""
+        """The first loss that is not finite, of those not looked at before: which loss, which batch of it, its value."""
         for index, losses in enumerate(self._losses):
-            start, self._checked[index] = self._checked[index], len(losses)
-            values = torch.stack(losses[start:]).tolist() if len(losses) > start else []
-            found = next((i for i, value in enumerate(values) if not isfinite(value)), None)
+            found = losses.not_finite()
             if found is not None:
-                return index, start + found, values[found]
+                return index, *found
         return None
 
     def before(self, index: int, number: int | None = None) -> float | None:
         """The loss before that one, or before the one to come; None for the first."""
-        losses = self._losses[index][:number]
-        return losses[-1].item() if losses else None
+        return self._losses[index].until(number)
 
     def means(self, world: World = ALONE) -> dict[str, float]:
-        """Each loss's mean over all samples of all processes, and the metrics; the tally is of no more use then."""
+        """Each loss's mean over all samples of all processes, and the metrics; afterwards the tally is of no more use."""
         found: dict[str, tuple[float, int]] = {}
-        for sums in world.gathered(self._sums()):
-            for name, (total, count) in sums.items():
+        sums = {name: losses.sums() for name, losses in zip(self.names, self._losses, strict=True)}
+        for each in world.gathered(sums):
+            for name, (total, count) in each.items():
                 before = found.get(name, (0.0, 0))
                 found[name] = before[0] + total, before[1] + count
-        means = {name: found[name][0] / found[name][1] for name in self.names if name in found}
+        means = {name: total / count for name, (total, count) in found.items() if count}
         if not self._measured:
             return means
         if world.size > 1:
@@ -81,31 +142,23 @@ class Tally:
                 meter.merge([state[name] for state in states])
         return means | {name: meter.compute() for name, meter in self.meters.items()}
 
-    def _sums(self) -> dict[str, tuple[float, int]]:
-        columns = zip(self.names, self._losses, self._sizes, strict=True)
-        return {name: (_sum(losses, sizes), sum(sizes)) for name, losses, sizes in columns if losses}
-
     def state(self) -> dict[str, Any]:
         """All of it, to go on from in the middle of an epoch."""
-        losses = [torch.stack(column).cpu() if column else torch.empty(0) for column in self._losses]
         meters = {name: meter.state() for name, meter in self.meters.items()} if self._measured else None
-        sizes = [list(column) for column in self._sizes]
-        return {"losses": losses, "sizes": sizes, "meters": meters, "count": self.count}
+        return {"losses": [losses.state() for losses in self._losses], "meters": meters, "count": self.count}
 
     def load_states(self, states: Sequence[Mapping[str, Any]], device: torch.device) -> None:
         """Go on from what `state` gave; from several, if as many processes were one each."""
         for state in states:
-            for index in range(len(self.names)):
-                self._losses[index] += state["losses"][index].to(device).unbind()
-                self._sizes[index] += state["sizes"][index]
+            for losses, known in zip(self._losses, state["losses"], strict=True):
+                losses.join(known, device)
             self.count += state["count"]
-        self._checked = [len(column) for column in self._losses]
         measured = [state["meters"] for state in states if state["meters"] is not None]
         self._measured = bool(measured)
         for name, meter in self.meters.items() if measured else ():
             meter.merge([each[name] for each in measured])
 
 
-def _sum(values: Sequence[torch.Tensor], sizes: Sequence[int]) -> float:
-    weights = torch.tensor(sizes, dtype=torch.float64)
-    return (torch.stack(tuple(values)).to("cpu", torch.float64) @ weights).item()
+def _numbers(values: Sequence[torch.Tensor]) -> list[float]:
+    found: list[float] = torch.stack(tuple(values)).tolist() if values else []
+    return found

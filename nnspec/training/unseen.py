@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,10 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from nnspec.training.dataset import Array, Dataset, Lazy
+from nnspec.training.array_file import ELEMENTS, Header, numpy_file
+from nnspec.training.dataset import Array, Dataset, Lazy, check_size, read
 from nnspec.training.datasets.csv import CSV
+from nnspec.training.datasets.npz import array_headers
 from nnspec.training.datasets.parquet import Parquet
 from nnspec.training.fault import DataError, Fault
 from nnspec.training.pictures import SUFFIXES, read_picture
@@ -47,8 +50,8 @@ def read_samples(place: Path, fields: Collection[str], preparation: Preparation)
     if not place.exists():
         raise DataError(f"there is no file `{place}`", code="NNS601")
     expected = {name: preparation.stored[name] for name in fields if name in preparation.stored}
-    read = _reader(place)
-    return _checked(read(place, preparation, expected), expected, f"`{place}`")
+    reader = _reader(place)
+    return _checked(reader(place, preparation, expected), expected, f"`{place}`")
 
 
 def from_arrays(arrays: Mapping[str, np.ndarray], fields: Collection[str], preparation: Preparation) -> Unseen:
@@ -58,10 +61,7 @@ def from_arrays(arrays: Mapping[str, np.ndarray], fields: Collection[str], prepa
 
 
 def _checked(found: Unseen, expected: Expected, what: str) -> Unseen:
-    missing = [name for name in expected if name not in found.fields]
-    if missing:
-        there = ", ".join(f"`{name}`" for name in found.fields)
-        raise InputError(f"{what} has no field `{missing[0]}`", notes=(f"its fields: {there}",))
+    _check_present(found.fields, expected, what)
     arrays = {name: _suited(found.fields[name], *expected[name], f"`{name}` in {what}") for name in expected}
     lengths = {len(array) for array in arrays.values()}
     if len(lengths) > 1:
@@ -69,6 +69,13 @@ def _checked(found: Unseen, expected: Expected, what: str) -> Unseen:
     if lengths == {0}:
         raise InputError(f"{what} holds no samples")
     return Unseen(arrays, found.names, found.notes)
+
+
+def _check_present(names: Collection[str], expected: Expected, what: str) -> None:
+    missing = [name for name in expected if name not in names]
+    if missing:
+        there = ", ".join(f"`{name}`" for name in names)
+        raise InputError(f"{what} has no field `{missing[0]}`", notes=(f"its fields: {there}",))
 
 
 Read = Callable[[Path, Preparation, Expected], Unseen]
@@ -84,18 +91,36 @@ def _reader(place: Path) -> Read:
 
 
 def _arrays(place: Path, preparation: Preparation, expected: Expected) -> Unseen:
+    """What headers promise is compared with the files before memory is asked for, and nothing is unpickled."""
+    single = place.suffix.lower() == ".npy"
     try:
-        content = np.load(place, allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            if len(expected) != 1:
-                names = ", ".join(f"`{name}`" for name in expected)
-                what = f"`{place}` is one array, and the model takes {names}"
-                raise InputError(what, helps=("an .npz file has several",))
+        headers = {} if single else array_headers(place)
+        if single:
+            numpy_file(place)
+    except Fault as fault:
+        raise InputError(f"`{place}` cannot be read as arrays of numpy", notes=(fault.message, *fault.notes)) from None
+    if not single:
+        _check_present(headers, expected, f"`{place}`")
+        _check_arrays({name: headers[name] for name in expected}, place)
+    if single and len(expected) != 1:
+        names = ", ".join(f"`{name}`" for name in expected)
+        what = f"`{place}` is one array, and the model takes {names}"
+        raise InputError(what, helps=("an .npz file has several",))
+    try:
+        content = np.load(place, mmap_mode="r" if single else None, allow_pickle=False)
+        if single:
             return Unseen({next(iter(expected)): content})
         with content:
-            return Unseen({name: content[name] for name in content.files})
-    except (ValueError, OSError, EOFError, BadZipFile) as error:
+            return Unseen({name: content[name] for name in expected})
+    except (ValueError, OSError, EOFError, MemoryError, BadZipFile, zlib.error) as error:
         raise InputError(f"`{place}` cannot be read as arrays of numpy", notes=(str(error)[:200],)) from None
+
+
+def _check_arrays(headers: Mapping[str, Header], place: Path) -> None:
+    for name, header in headers.items():
+        if header.code not in ELEMENTS:
+            raise InputError(f"`{name}` in `{place}` holds neither numbers nor bools")
+    check_size((sum(header.size for header in headers.values()),), 1, f"what is in {place.name}")
 
 
 def _folder(place: Path, preparation: Preparation, expected: Expected) -> Unseen:
@@ -159,7 +184,7 @@ def _like_before(place: Path, preparation: Preparation, expected: Expected) -> U
             same = None if dataset is None else dataset.elsewhere(str(place), expected)
         if same is None:
             return _as_table(place, expected)
-        loaded = same.load(base)
+        loaded = read(same, base)
     except InputError:
         raise
     except Fault as fault:
@@ -183,7 +208,7 @@ def _as_table(place: Path, expected: Expected) -> Unseen:
     cls = {".csv": CSV, ".tsv": CSV, ".tab": CSV, ".txt": CSV, ".parquet": Parquet}.get(place.suffix.lower())
     if cls is None:
         raise InputError(f"`{place}` is of no kind that can be read", helps=(_kinds(),))
-    loaded = cls(path=str(place)).load(Path())
+    loaded = read(cls(path=str(place)), Path())
     if "features" not in loaded.fields:
         raise InputError(f"`{place}` has no columns of numbers")
     return Unseen({next(iter(expected)): loaded.fields["features"]}, (), loaded.notes)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
 import torch
-from torch import nn
 
+from nnspec.training.culprit import culprit
 from nnspec.training.fault import Fault
 from nnspec.training.headroom import within_free_memory
 from nnspec.training.objective import Clock, Objective
@@ -38,63 +38,47 @@ def not_finite(
     value: float,
     where: str,
     before: float | None,
+    autocast: AbstractContextManager[object],
 ) -> Fault:
-    """A loss is NaN or infinite: where, and what was the first thing that was not finite."""
+    """A loss is NaN or infinite: where, and what was the first thing that was not finite, if its batch is at hand."""
     title = "the loss" if objective.names[index] == "loss" else f"the loss of `{objective.names[index]}`"
     known = "it is the epoch's first" if before is None else f"the loss before it was {before:.6g}"
-    culprit = _culprit(objective, dict(fields), clock, index)
-    helps = ("a smaller learning rate, such as a tenth, is the usual repair", "clip_grad_norm = 1.0 tames jumps")
+    given = dict(fields)  # another one, so that nothing that was computed from these is taken again
+    found = "" if not fields else culprit(objective.module, given, lambda: objective.loss(index, given, clock)[0], autocast)
     return Fault(
         f"{title} is {value} in {where}",
         code="NNS621",
         at=_at(objective, index),
-        notes=(known, culprit) if culprit else (known,),
-        helps=(_ITSELF_HELP, *helps) if culprit == _ITSELF else helps,
+        notes=(known, found) if found else (known,),
+        helps=(_LOSS_HELP, *_HELPS) if "in the loss" in found else _HELPS,
     )
 
 
-_ITSELF = "every layer's output is finite: it is the loss itself that is not"
-_ITSELF_HELP = "look for a logarithm, a root or a division in the loss that can meet 0, or a number that is too large"
+_HELPS = ("a smaller learning rate, such as a tenth, is the usual repair", "clip_grad_norm = 1.0 tames jumps")
+_LOSS_HELP = "look for a logarithm, a root or a division in the loss that can meet 0, or a number that is too large"
 
 
-def _culprit(objective: Objective, fields: dict[str, torch.Tensor], clock: Clock, index: int) -> str:
-    """The first tensor on the way to the loss that is not finite; empty if that cannot be told."""
-    for name, parameter in objective.module.named_parameters():
-        if not _finite(parameter):
-            return f"the parameter `{name}` is not finite any more: the step before was too long"
-    if not fields:
-        return ""
-    found: list[str] = []
-
-    def look(name: str, module: nn.Module) -> Any:
-        def hook(_: nn.Module, inputs: Any, output: Any) -> None:
-            if not found and not all(map(_finite, _tensors(output))):
-                found.append(f"the first output that is not finite is that of `{name}` ({type(module).__name__})")
-
-        return module.register_forward_hook(hook)
-
-    # The outermost module's output comes last, and is nobody's fault but its parts'.
-    handles = [look(name, module) for name, module in objective.module.named_modules() if name]
-    try:
-        with torch.no_grad():
-            objective.loss(index, fields, clock)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return found[0] if found else _ITSELF
+def weights_not_finite(name: str, where: str) -> Fault:
+    """A step made a weight infinite or no number, and no loss has shown it yet: nothing is kept of it."""
+    return Fault(
+        f"the parameter `{name}` is not finite any more in {where}",
+        code="NNS621",
+        notes=("the last step was too long, or its gradient was not finite (a root at 0 has none)",),
+        helps=_HELPS,
+    )
 
 
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from _tensors(part)
-
-
-def _finite(tensor: torch.Tensor) -> bool:
-    floats = tensor.is_floating_point() or tensor.is_complex()
-    return not floats or tensor.is_sparse or bool(torch.isfinite(tensor.detach()).all())
+def refused(error: BaseException) -> Fault | None:
+    """What to say where torch has not what a setting asks for, in its own words; None for any other error."""
+    reason = str(error).strip().partition("\n")[0]
+    if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+        helps = ("compile = false", "torch.compile needs a C++ compiler on the CPU, and Triton on Nvidia's cards")
+        message = "torch cannot compile this model here"
+        return Fault(message, code="NNS603", at="compile", notes=(reason,) if reason else (), helps=helps)
+    if "does not have a deterministic implementation" in reason:
+        message = "torch computes a part of this model in an order that varies"
+        return Fault(message, code="NNS603", at="deterministic", notes=(reason,), helps=("deterministic = false",))
+    return None
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -105,16 +89,25 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def out_of_memory(
-    objective: Objective, fields: Mapping[str, torch.Tensor], clock: Clock, error: BaseException
+    objective: Objective,
+    fields: Mapping[str, torch.Tensor],
+    clock: Clock,
+    error: BaseException,
+    autocast: AbstractContextManager[object],
+    accumulate: int = 1,
 ) -> Fault:
     """A batch did not fit: which size would, found by trying smaller ones."""
+    if not fields:  # it was while the first one was gathered
+        helps: tuple[str, ...] = ("a smaller batch_size needs less",)
+        reason = _shortage(error)
+        notes = (reason,) if reason else ()
+        return Fault("there is not enough memory for a batch", code="NNS625", at="batch_size", notes=notes, helps=helps)
     device = next(iter(fields.values())).device
     size = len(next(iter(fields.values())))
     with within_free_memory(device):
-        fitting = _fitting(objective, fields, clock, size)
-    helps: tuple[str, ...]
+        fitting = _fitting(objective, fields, clock, size, autocast)
     if fitting:
-        helps = (f"batch_size = {fitting} fits", f"accumulate = {-(-size // fitting)} keeps the steps as they are")
+        helps = (f"batch_size = {fitting} fits", f"accumulate = {-(-size // fitting) * accumulate} keeps the steps as they are")
     elif fitting is None:
         helps = ("a smaller batch_size needs less",)
     else:
@@ -132,7 +125,13 @@ def _shortage(error: BaseException) -> str:
     return reason
 
 
-def _fitting(objective: Objective, fields: Mapping[str, torch.Tensor], clock: Clock, size: int) -> int | None:
+def _fitting(
+    objective: Objective,
+    fields: Mapping[str, torch.Tensor],
+    clock: Clock,
+    size: int,
+    autocast: AbstractContextManager[object],
+) -> int | None:
     """The largest of size/2, size/4, ... for which forward and backward go through; 0 for none, None if unknown."""
     while size > 1:
         size //= 2
@@ -141,10 +140,11 @@ def _fitting(objective: Objective, fields: Mapping[str, torch.Tensor], clock: Cl
             torch.cuda.empty_cache()
         try:
             for index in range(len(objective.names)):
-                loss, _ = objective.loss(index, {name: x[:size] for name, x in fields.items()}, clock)
+                with autocast:
+                    loss, _ = objective.loss(index, {name: x[:size] for name, x in fields.items()}, clock)
                 loss.backward()  # type: ignore[no-untyped-call]
                 objective.module.zero_grad()
-        except (RuntimeError, MemoryError) as error:
+        except (RuntimeError, MemoryError, ValueError) as error:
             if not is_out_of_memory(error):
                 return None
             continue

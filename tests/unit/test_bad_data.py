@@ -324,6 +324,10 @@ ARRAYS = (
     Case("a type that is none", {}, 'Random((features="float[2]"))', "NNS603", ("the batch comes first",)),
     Case("Python without leave", {}, 'Python("os:mkdir", (features="float[N, 2]"))', "NNS222", ("--allow-extern",)),
     Case("no such folder", {}, 'HuggingFace("./none/of/this")', "NNS601", ("looked for",)),
+    *(
+        Case(f"a class number that is worked out: {loss}", {"t.csv": GOOD}, CSV, "NNS604", ("is worked out",), loss)
+        for loss in ("cross_entropy(scores, label + 1)", "nll_loss(log_softmax(scores, dim=1), label - 1)")
+    ),
 )
 
 CASES = (*TABLES, *ARRAYS)

@@ -388,6 +388,24 @@ def test_accuracy_waits_for_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
         meter.update([like[name] for name in names], 4)
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("ignored", [-1, 0, 1])
+def test_yes_or_no_in_floats_is_ignored_as_well(ignored: int, functional: Any) -> None:
+    generator = torch.Generator().manual_seed(0)
+    preds = torch.rand(40, 3, generator=generator)
+    whole = torch.randint(-1 if ignored < 0 else 0, 2, (40, 3), generator=generator)
+    for name in ("f1_score", "precision", "average_precision", "exact_match"):
+        call = f'(value={name}(preds, target, task="multilabel", ignore_index={ignored}))'
+        training = followed(call, preds="float[N, 3]", target="float[N, 3]")
+        found = taught(made(training)["value"], [preds, whole.float()], [7, 33]).compute()
+        want = getattr(functional, name)(preds, whole, task="multilabel", num_labels=3, ignore_index=ignored)
+        same = taught(
+            made(followed(call, preds="float[N, 3]", target="int[N, 3]"))["value"], [preds, whole], [7, 33]
+        ).compute()
+        assert found == pytest.approx(float(want), abs=1e-6, nan_ok=True), name
+        assert found == pytest.approx(same, nan_ok=True), name
+
+
 def test_targets_that_are_to_be_ignored_do_not_count() -> None:
     training = followed(
         "(a=accuracy(preds, target, ignore_index=-1), p=perplexity(preds, target, ignore_index=-1))",

@@ -55,14 +55,15 @@ class NPZ(Dataset):
 
     def _chosen(self, base: Path) -> tuple[Path, dict[str, Header], list[str]]:
         place = locate(base, self.path, "path")
-        chosen, left = choose(_headers(place), self.names, place.name, "array")
+        chosen, left = choose(array_headers(place), self.names, place.name, "array")
         check_lengths(chosen, {name: f"`{self.names.get(name, name)}` in {place.name}" for name in chosen})
         total = sum(header.size for header in chosen.values())
         check_size((total,), 1, f"what is in {place.name}", "path")
         return place, chosen, left
 
 
-def _headers(place: Path) -> dict[str, Header]:
+def array_headers(place: Path) -> dict[str, Header]:
+    """The arrays in an archive, by name; those of text or objects are among them. Raises `DataError`."""
     headers = {}
     with _archive(place) as archive:
         members = [info for info in archive.infolist() if info.filename.endswith(".npy")]

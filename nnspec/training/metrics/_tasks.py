@@ -128,7 +128,7 @@ class Comparison(Metric):
     def prepare(self, types: Sequence[TensorType]) -> Callable[..., tuple[Any, Any]]:
         """Decides here what torchmetrics would decide by the values of a batch: which class a score stands for."""
         task = self.task_of(types)
-        target = whole_numbers(types[1])
+        target = whole_numbers(types[1], getattr(self, "ignore_index", None))
         top, threshold = getattr(self, "top_k", 1), getattr(self, "threshold", 0.5)
         if task == "multiclass":
             return (lambda p, t: (p, target(t))) if top > 1 else (lambda p, t: (p.argmax(1), target(t)))
@@ -170,10 +170,12 @@ class Classified(Comparison):
 _PLURAL = {"multiclass": "classes", "multilabel": "labels"}
 
 
-def whole_numbers(type_: TensorType) -> Callable[[Any], Any]:
-    """Targets as int64; a float one is a yes above one half."""
+def whole_numbers(type_: TensorType, ignored: int | None = None) -> Callable[[Any], Any]:
+    """Targets as int64; a float one is a yes above one half, or the number that is to be ignored."""
     if is_float(type_.dtype):
-        return lambda t: (t > 0.5).long()
+        if ignored is None:
+            return lambda t: (t > 0.5).long()
+        return lambda t: (t > 0.5).long().masked_fill(t == ignored, ignored)
     return (lambda t: t) if type_.dtype == "int64" else lambda t: t.long()
 
 
