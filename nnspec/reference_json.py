@@ -11,21 +11,12 @@ from nnspec import registry, registry_std, registry_std_pages
 from nnspec.arguments import Field, describe_kind
 from nnspec.codes import all_codes, lookup
 from nnspec.layer import Function, Operation
-from nnspec.registry_pages import TRAIN, input_words, known_names, signature, spell
+from nnspec.registry_pages import STATEMENTS, TRAIN, input_words, known_names, signature, spell
 from nnspec.registry_std_pages import Part
 from nnspec.training.settings import Settings
 
 JSON_VERSION = 1
 """Grows when a field goes or changes its meaning; fields may be added within a version."""
-
-_OBJECTS = {
-    "data": "a data set",
-    "loss": "an expression",
-    "optimizer": "an optimizer",
-    "metrics": "expressions",
-    "inputs": "fields of the data by the names of inputs",
-}
-"""What a `train` section holds beside its plain settings."""
 
 
 def as_json(topics: Iterable[str], words: Iterable[str]) -> str:
@@ -133,15 +124,15 @@ def _train() -> dict[str, Any]:
         "doc": words,
         "inputs": [],
         "positional": None,
-        "arguments": [*map(_object, _OBJECTS.items()), *({**_argument(f), "keyword": True} for f in settings)],
+        "arguments": [*map(_statement, STATEMENTS), *({**_argument(f), "keyword": True} for f in settings)],
         "examples": [],
     }
 
 
-def _object(item: tuple[str, str]) -> dict[str, Any]:
-    name, kind = item
+def _statement(name: str) -> dict[str, Any]:
+    kind, words = STATEMENTS[name]
     required = name in ("data", "loss", "optimizer")
-    flags = {"required": required, "keyword": True, "inferred": False, "doc": ""}
+    flags = {"required": required, "keyword": True, "inferred": False, "doc": words}
     return {"name": name, "type": kind, "default": None, **flags}
 
 

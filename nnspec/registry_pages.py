@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nnspec import registry
@@ -49,12 +49,66 @@ TRAIN = (
 )
 """How a `train` section is written, and what its objects and expressions are."""
 
+STATEMENTS = {
+    "data": ("a data set", 'what is trained on: `data = CSV("a.csv", target="y")`'),
+    "validation": ("a data set", "what is validated on, where that is data of its own, and no part of `data`"),
+    "inputs": ("fields of the data by the names of inputs", "which field feeds which input: `inputs = (x=pixels)`"),
+    "transform": (
+        "lists of transforms by field",
+        "what is done to fields, always and when predicting too: "
+        "`transform = (image=[Normalize(mean=0.13, std=0.31)])`",
+    ),
+    "augment": (
+        "lists of transforms by field",
+        "what is done to fields in training only, anew each time: `augment = (image=[RandomHorizontalFlip()])`",
+    ),
+    "loss": ("an expression", "the number that is to become small, over outputs of the model and fields of the data"),
+    "optimizer": ("an optimizer", "how the weights are changed: `optimizer = AdamW(lr=1e-3)`"),
+    "params": (
+        "settings of some parameters",
+        'what else counts for these: `params "*.bias" { weight_decay = 0 }`, `params Linear.weight { lr = 1e-4 }`, '
+        "`freeze = true`, or an `optimizer` of their own; the last match wins",
+    ),
+    "schedule": ("a schedule", "how the learning rate goes on: `schedule = CosineAnnealingLR()`"),
+    "average": ("an average of the weights", "what is validated and kept instead of the weights: `average = EMA()`"),
+    "metrics": ("expressions", "numbers that are followed: `metrics = [accuracy(logits, label)]`, or by name"),
+    "update": (
+        "a section in `train`",
+        "one of several updates, taken in turn, with `params`, `loss` and `optimizer` of its own: "
+        "`update critic { ... }`",
+    ),
+}
+"""The statements of a `train` section that are no plain settings: what stands there in words, and what it is for."""
+
 
 def train_page(settings: type[Arguments]) -> str:
     """What a `train` section says: its objects and expressions, and its plain settings."""
     form, words = TRAIN
+    objects = [line for name in STATEMENTS for line in _statement(name)]
     lines = [line for field in settings.fields.values() for line in _field(field)]
-    return "\n\n".join([f"{form}    (a section)", _wrap(words), "\n".join(["Settings:", *lines])])
+    parts = ["\n".join(["Objects and expressions:", *objects]), "\n".join(["Settings:", *lines])]
+    return "\n\n".join([f"{form}    (a section)", _wrap(words), *parts])
+
+
+def setting_pages(name: str, settings: type[Arguments], records: Mapping[str, type[Arguments]]) -> list[str]:
+    """What there is to say about a setting of `train`, or about another statement in it."""
+    if name in STATEMENTS:
+        return ["\n\n".join([f"{name}    (in a `train` section)", "\n".join(_statement(name))])]
+    field = settings.fields.get(name)
+    if field is None:
+        return []
+    parts = [f"{name}    (a setting of `train`)", "\n".join(_field(field))]
+    if name in records:
+        lines = [line for part in records[name].fields.values() for line in _field(part)]
+        parts += [*_paragraphs(records[name]), "\n".join(["In it:", *lines])]
+    return ["\n\n".join(parts)]
+
+
+def _statement(name: str) -> Iterator[str]:
+    kind, words = STATEMENTS[name]
+    yield f"  {name}"
+    yield textwrap.fill(words, _WIDTH, initial_indent="      ", subsequent_indent="      ")
+    yield f"      ({kind})"
 
 
 def pages(name: str) -> list[str]:

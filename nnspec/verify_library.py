@@ -68,13 +68,16 @@ def check_parameters(optimizer: Arguments, parameters: Iterable[tuple[str, tuple
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
-    """Whether `train` takes these plain settings, and records in them are complete."""
+    """Whether `train` takes these plain settings, and they and records in them are complete."""
     _check_together(_build(Settings, "`train`", settings))
+    missing = [name for name in Settings.fields if name not in settings]
+    if missing:
+        raise NotValid(f"`train` lacks its setting `{missing[0]}`")
     for name, cls in Settings.records.items():
-        inside = settings.get(name)
+        inside = settings[name]
         if inside is not None:
-            made = _build(cls, f"`{name}`", inside)
-            if set(made.__dict__) != set(inside):
+            made = _build(cls, f"`{name}`", inside) if isinstance(inside, Mapping) else None
+            if made is None or set(made.__dict__) != set(inside):
                 raise NotValid(f"`{name}` of `train` is not complete")
 
 

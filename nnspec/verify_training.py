@@ -11,6 +11,7 @@ from nnspec.dims import Dim, Size, show, substitute, symbols
 from nnspec.patterns import Found, applies, is_pattern, owned, trained
 from nnspec.training.metric_cut import NotCut, cut
 from nnspec.training.scheduler import scheduler
+from nnspec.training.settings import NOTED
 from nnspec.types import TensorType, is_float
 from nnspec.verify_graph import TypeCheck, form_problems
 from nnspec.verify_library import NotValid, check_parameters, check_record, check_settings
@@ -45,6 +46,9 @@ def training_problems(program: ir.Program) -> Iterator[str]:
     yield from _monitor_problems(training, [*losses, *names])
     if len({*losses, *names}) < len(losses) + len(names) or not all(map(str.isidentifier, names)):
         yield "names of metrics are different identifiers"
+    noted = next((name for name in (*losses, *names) if name in NOTED), None)
+    if noted is not None:
+        yield f"no loss or metric is called `{noted}`"
     graphs = [
         *((f"the loss{update.name and f' of `{update.name[:80]}`'}", update.loss) for update in training.updates),
         *((f"the loss of `{u.name[:80]}` in inference", u.held) for u in training.updates if u.held is not None),
@@ -117,6 +121,8 @@ def _check_group(program: ir.Program, group: ir.Group, found: Sequence[Found]) -
     foreign = any(module.kind == "extern" for module in program.modules)
     if not foreign and not any(applies(group, each) for each in found):
         raise NotValid(f"`{group.pattern[:80]}` matches no parameter")
+    if not group.settings and group.optimizer is None:
+        raise NotValid(f"`params` of `{group.pattern[:80]}` sets nothing")
     if not isinstance(group.settings.get("freeze", False), bool):
         raise NotValid("`freeze` is true or false")
     if group.optimizer is not None:
@@ -175,7 +181,7 @@ def _sized(method: ir.Method, value: int, sizes: dict[str, Size]) -> TensorType:
 def _scalar(program: ir.Program, graph: ir.Graph, types: Sequence[TensorType], kinds: tuple[str, ...]) -> Iterator[str]:
     known = frozenset(name for kind in types for dim in kind.dims for name in symbols(dim))
     problems = list(form_problems(graph, known))
-    if not problems and [graph.values[i].type if i is not None else None for i in graph.inputs] != list(types):
+    if not problems and [graph.values[i].type if isinstance(i, int) else None for i in graph.inputs] != list(types):
         problems.append("its inputs are not the outputs and fields that it names")
     if not problems and not _is_number(graph):
         problems.append("it is not one float number")

@@ -122,6 +122,7 @@ LATE = {
     ("nnspec.training.loggers", "mlflow"): "each logger imports what it is for, when it is asked for",
     ("nnspec.training.loggers", "tensorboard"): "as above",
     ("nnspec.training.loggers", "wandb"): "as above",
+    ("nnspec.training.headroom", "resource"): "only Unix has it",
     ("nnspec.training", "sklearn"): "only some data comes with scikit-learn",
     ("nnspec.training", "torch"): "a loss or an optimizer is checked without it; training needs it",
 }

@@ -118,7 +118,8 @@ def command(file: str, output: str | None, form: str | None, output_format: str,
                 raise click.UsageError("--with-preprocessing is for one model, whose inputs are fields of the data")
             compiled, weights = trained.with_preprocessing(weights, Path(folder))
         _write(compiled, output, form, options | {"weights": str(weights)}, of_run=True)
-    note(f"the weights are those of `{trained.archive.path}` after {trained.archive.done[0]:,} steps")
+    if not options["weights"]:
+        note(f"the weights are those of `{trained.archive.path}` after {trained.archive.steps:,} steps")
 
 
 def _trained(file: str, options: Mapping[str, Any]) -> Trained | None:

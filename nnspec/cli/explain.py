@@ -12,7 +12,7 @@ from nnspec.cli.report import reported
 from nnspec.codes import all_codes, explain_text, lookup
 from nnspec.diagnostics import NnspecError, error
 from nnspec.elaborate.builtins import BUILTINS
-from nnspec.registry_pages import known_names, overview, pages, train_page
+from nnspec.registry_pages import STATEMENTS, known_names, overview, pages, setting_pages, train_page
 from nnspec.suggest import DATA_SIZED, NEAREST, suggest
 from nnspec.syntax.lexer import HEADS, RESERVED
 from nnspec.training.settings import Settings
@@ -62,7 +62,7 @@ def command(topics: tuple[str, ...], markdown: bool, as_json: bool, **_: Any) ->
 
 def _names() -> list[str]:
     """Everything but codes that has a page."""
-    return [*known_names(), *std.known_topics()]
+    return [*dict.fromkeys((*known_names(), *std.known_topics(), *STATEMENTS, *Settings.fields))]
 
 
 def _codes() -> str:
@@ -79,7 +79,7 @@ def _explain(topic: str) -> list[str]:
         return [explain_text(code)]
     if topic == "train":
         return [train_page(Settings)]
-    found = [*pages(topic), *std.pages(topic)]
+    found = [*pages(topic), *std.pages(topic), *setting_pages(topic, Settings, Settings.records)]
     if found:
         return found
     if topic in HEADS or topic in RESERVED or topic in BUILTINS or topic == "scan":

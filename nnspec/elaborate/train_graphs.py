@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, Literal
 
 from nnspec import ir, registry
-from nnspec.diagnostics import error
+from nnspec.diagnostics import Span, error
 from nnspec.dims import symbol
 from nnspec.elaborate.builtins import BUILTINS
 from nnspec.elaborate.expressions import evaluate, library, target_names, unknown_name
@@ -19,6 +19,7 @@ from nnspec.elaborate.values import UNKNOWN, Fault, FunctionValue, Record, Silen
 from nnspec.syntax import ast
 from nnspec.training.dataset import BATCH
 from nnspec.training.metric_cut import NotCut, cut, metrics_in
+from nnspec.training.settings import NOTED
 from nnspec.types import TensorType, is_float
 
 EXPRESSIONS = ("loss", "metrics")
@@ -185,6 +186,9 @@ def metric_graphs(section: Section, names: Names, types: list[TensorType]) -> li
     losses = [update.name.id for update in section.updates] or ["loss"]
     for given, item in items:
         name = given or _metric_name(item)
+        if name in NOTED:
+            section.fail(noted_name("a metric", name, item.span))
+            continue
         if name in losses or any(m.name == name for m in metrics):
             section.fail(
                 Fault(
@@ -203,6 +207,12 @@ def metric_graphs(section: Section, names: Names, types: list[TensorType]) -> li
             metrics.append(ir.Metric(name, _finish(frame, len(names), value)))
             _check_cut(section, metrics[-1], item)
     return metrics
+
+
+def noted_name(what: str, name: str, span: Span) -> Fault:
+    """The fault of a number that is called as something else in the rows of a run."""
+    message = f"{what} cannot be called `{name}`: a run notes down its own `{name}` for each epoch"
+    return Fault(error("NNS202", message, span, "taken", helps=("give it another name",)))
 
 
 def _check_cut(section: Section, metric: ir.Metric, node: ast.Expr) -> None:

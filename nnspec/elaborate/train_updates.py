@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from nnspec import ir
 from nnspec.diagnostics import Diagnostic, Label, error
 from nnspec.elaborate.expressions import evaluate
+from nnspec.elaborate.train_graphs import noted_name
 from nnspec.elaborate.train_objects import set_objects_aside
 from nnspec.elaborate.train_optimizer import Steps, steps
 from nnspec.elaborate.train_section import Section, is_given, written
@@ -19,7 +20,7 @@ from nnspec.elaborate.values import Fault, Silent
 from nnspec.patterns import Found, is_pattern, matches
 from nnspec.suggest import suggest
 from nnspec.syntax import ast
-from nnspec.training.settings import Turn
+from nnspec.training.settings import NOTED, Turn
 
 OWN = ("schedule_unit", "clip_grad_norm", "clip_grad_value")
 """Plain settings of a section that an update may have of its own."""
@@ -45,6 +46,8 @@ def parts_of(section: Section) -> list[Section]:
         section.fail(Fault(error("NNS616", message, group.span, "in no `update`", helps=("move it into an `update`",))))
     known: dict[str, ast.Update] = {}
     for node in section.updates:
+        if node.name.id in NOTED:
+            section.fail(noted_name("an update", node.name.id, node.name.span))
         first = known.setdefault(node.name.id, node)
         if first is not node:
             message = f"there are two updates `{node.name.id}`"

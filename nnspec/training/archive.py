@@ -66,12 +66,17 @@ class Archive:
         """How its data was prepared."""
         return preparation.read(read_document(self.path / DATA), str(self.path / DATA))
 
+    @property
+    def steps(self) -> int:
+        """How many steps had been done at the checkpoint."""
+        return step_of(self.checkpoint)
+
     @cached_property
     def done(self) -> tuple[int, int]:
         """How many steps and epochs had been done at the checkpoint."""
         meta = read_document(self.path / CHECKPOINTS / self.checkpoint / META)
         epoch = meta.get("epoch")
-        return step_of(self.checkpoint), epoch if isinstance(epoch, int) else 0
+        return self.steps, epoch if isinstance(epoch, int) else 0
 
 
 def _chosen(run: Path, wanted: str) -> str:

@@ -16,8 +16,7 @@ from nnspec.patterns import Within, matches, owned
 from nnspec.training.accumulate import lengths
 from nnspec.training.averaging import average_of
 from nnspec.training.dataset import Loaded
-from nnspec.training.fault import Fault
-from nnspec.training.fault import DataError
+from nnspec.training.fault import DataError, Fault
 from nnspec.training.feed import Batches, Parts, Share, split
 from nnspec.training.judge import Judge, Patience
 from nnspec.training.keep import Policy

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -16,6 +15,7 @@ from nnspec.training import build
 from nnspec.training.check import used_fields
 from nnspec.training.dataset import MAX_BYTES, Array, Lazy, Loaded
 from nnspec.training.fault import DataError
+from nnspec.training.headroom import free_memory
 from nnspec.training.stream import Streamed
 from nnspec.training.transform import Transform
 
@@ -343,11 +343,8 @@ def _bytes(part: Part, pipelines: Pipelines) -> int:
 
 def _free_memory() -> int:
     """Bytes that the data may take in memory."""
-    try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # a system that does not say
-        free = MAX_BYTES
-    return int(free * _HELD)
+    free = free_memory()
+    return int((MAX_BYTES if free is None else free) * _HELD)
 
 
 def _fits(fields: Fields, device: torch.device) -> bool:

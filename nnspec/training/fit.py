@@ -90,7 +90,7 @@ def _guarded(loop: Loop, keeper: Keeper, stopper: Stopper) -> Status:
     # Outside of the handler: the traceback held on to the tensors that fill the memory.
     with suppress(Fault):
         keeper.write_best()
-    fault = watch.out_of_memory(
+    lack = watch.out_of_memory(
         loop.objective,
         loop.fields,
         loop.clock,
@@ -98,7 +98,7 @@ def _guarded(loop: Loop, keeper: Keeper, stopper: Stopper) -> Status:
         loop.precision.autocast(),
         loop.accumulate,
     )
-    raise _with_last(fault, keeper)
+    raise _with_last(lack, keeper)
 
 
 def _with_last(fault: Fault, keeper: Keeper) -> Fault:

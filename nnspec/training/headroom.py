@@ -20,7 +20,7 @@ def within_free_memory(device: torch.device) -> Iterator[None]:
     Linux gives out more than it has, and kills who uses it. For as long as this lasts it does not; elsewhere, and on
     other devices, nothing changes.
     """
-    free, used = _free(), _used()
+    free, used = free_memory(), _used()
     if device.type != "cpu" or free is None or used is None:
         yield
         return
@@ -38,9 +38,24 @@ def within_free_memory(device: torch.device) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
-def _free() -> int | None:
-    """Bytes of memory that could be had, where the system says so."""
-    return _kilobytes(Path("/proc/meminfo"), "MemAvailable:")
+def free_memory() -> int | None:
+    """Bytes of memory that could be had, where the system says so: what copies of files fill can be had, too."""
+    there, allowed = _kilobytes(Path("/proc/meminfo"), "MemAvailable:"), _allowed(_GROUP)
+    return there if allowed is None or there is None else min(there, allowed)
+
+
+_GROUP = Path("/sys/fs/cgroup")
+
+
+def _allowed(group: Path) -> int | None:
+    """What is left of the memory of a container, if it is bounded (Linux, control groups of version 2)."""
+    try:
+        most, used = (int((group / f"memory.{name}").read_text("ascii")) for name in ("max", "current"))
+        lines = [line.split() for line in (group / "memory.stat").read_text("ascii").splitlines()]
+    except (OSError, ValueError):  # there is no bound, or the system is another one
+        return None
+    files = next((int(line[1]) for line in lines if line[0] == "inactive_file"), 0)
+    return max(most - used + files, 0)
 
 
 def _used() -> int | None:

@@ -251,7 +251,8 @@ class Loop:
         where, autocast = self._where(number), self.precision.autocast()
         fault = not_finite(self.objective, fields, self.clock, index, value, where, before, autocast)
         faults = self.world.gathered(None if isfinite(value) else fault)
-        return next(each.of_process(at, len(faults)) for at, each in enumerate(faults) if each is not None)
+        found: Fault = next(each.of_process(at, len(faults)) for at, each in enumerate(faults) if each is not None)
+        return found
 
     @torch.no_grad()
     def evaluate(self, batches: Batches) -> dict[str, float]:

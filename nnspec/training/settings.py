@@ -10,6 +10,9 @@ from nnspec.training.fault import SettingError
 
 DEFAULT_EPOCHS = 10
 
+NOTED = ("epoch", "step", "lr", "seconds", "samples_per_second")
+"""What a run notes down about each epoch beside losses and metrics, none of which has such a name."""
+
 _BEST = "the number whose best value counts (none: the loss, of the part to validate on if there is one)"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from inspect import signature
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -16,10 +17,10 @@ from nnspec.training.fault import SettingError
 from nnspec.training.world import World
 
 
-_EACH_STEP = "forward_sync_buffers"
+_BUFFERS = "forward_sync_buffers"
 """What torch calls it to send buffers around in each step."""
-if _EACH_STEP not in signature(DistributedDataParallel).parameters:
-    _EACH_STEP = "broadcast_buffers"
+if _BUFFERS not in signature(DistributedDataParallel).parameters:
+    _BUFFERS = "broadcast_buffers"
 
 
 class Spread:
@@ -60,13 +61,14 @@ class Replicated(_Many):
     def __init__(self, module: nn.Module, device: torch.device, *, static: bool) -> None:
         """`static` is a model of which every step reaches the same parameters."""
         super().__init__(module)
+        in_forward: Any = {_BUFFERS: False}  # they are agreed on when they are used
         ids = [device.index] if device.type == "cuda" else None
         self.call = DistributedDataParallel(
             module,
             device_ids=ids,
-            **{_EACH_STEP: False},  # buffers are agreed on when they are used
             static_graph=static,
             find_unused_parameters=not static,
+            **in_forward,
         )
 
 

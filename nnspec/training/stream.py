@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from mmap import mmap
 from typing import TYPE_CHECKING, Any
@@ -74,36 +75,60 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
+def _deaf(number: int) -> None:
+    """For a reading process: a terminal's Ctrl-C, and what ends a job, reach all processes, and are for the run."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+
+
 class Streamed:
-    """A part of the data that is read as it is asked for."""
+    """A part of the data that is read as it is asked for.
+
+    Who asks for batches while others are still being read (a batch norm that is measured anew in the middle of an
+    epoch) gets processes of his own: those at work are not disturbed.
+    """
 
     def __init__(self, part: Part, pipelines: Mapping[str, Pipeline], workers: int | None, *, pin: bool) -> None:
         part.arrays = {name: _picklable(array) for name, array in part.arrays.items()}
         count = min(_MOST_WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
-        count = count if workers is None else workers
+        self._workers = count if workers is None else workers
+        self._reader = _Reader(part, pipelines)
+        self._pin = pin
         self._order = _Order()
-        ahead: dict[str, Any] = {"prefetch_factor": _AHEAD, "persistent_workers": True} if count else {}
-        self._loader: DataLoader[Any] = DataLoader(
-            _Reader(part, pipelines),
-            batch_sampler=self._order,  # type: ignore[arg-type]
-            num_workers=count,
+        self._loader = self._made(self._order, stays=True)
+        self._busy = False
+
+    def _made(self, order: _Order, *, stays: bool) -> DataLoader[Any]:
+        """A loader of the batches of an order; its processes stay for the next epoch, or they do not."""
+        ahead: dict[str, Any] = {"prefetch_factor": _AHEAD, "persistent_workers": stays} if self._workers else {}
+        return DataLoader(
+            self._reader,
+            batch_sampler=order,  # type: ignore[arg-type]
+            num_workers=self._workers,
             collate_fn=_as_it_is,
-            pin_memory=pin,
+            pin_memory=self._pin,
             generator=torch.Generator(),  # not torch's own: what dropout draws does not depend on how data is read
+            worker_init_fn=_deaf,
             **ahead,
         )
 
     def batches(self, wanted: Sequence[np.ndarray]) -> Iterator[dict[str, torch.Tensor]]:
         """The fields of each batch of positions. Raises `DataError` for a sample that cannot be read."""
-        self._order.batches = wanted
-        for fields in self._read():
-            if isinstance(fields, Fault):
-                raise fields
-            yield fields
-
-    def _read(self) -> Iterator[Any]:
+        first = not self._busy
+        order = self._order if first else _Order()
+        order.batches = wanted
+        self._busy = True
         try:
-            yield from self._loader
+            for fields in self._read(self._loader if first else self._made(order, stays=False)):
+                if isinstance(fields, Fault):
+                    raise fields
+                yield fields
+        finally:
+            self._busy = not first
+
+    def _read(self, loader: DataLoader[Any]) -> Iterator[Any]:
+        try:
+            yield from loader
         except RuntimeError as error:
             if not str(error).startswith("DataLoader worker"):  # torch's own words
                 raise

@@ -107,7 +107,8 @@ def out_of_memory(
     with within_free_memory(device):
         fitting = _fitting(objective, fields, clock, size, autocast)
     if fitting:
-        helps = (f"batch_size = {fitting} fits", f"accumulate = {-(-size // fitting) * accumulate} keeps the steps as they are")
+        batches = -(-size // fitting) * accumulate
+        helps = (f"batch_size = {fitting} fits", f"accumulate = {batches} keeps the steps as they are")
     elif fitting is None:
         helps = ("a smaller batch_size needs less",)
     else:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch.distributed.rendezvous import rendezvous
 
 from nnspec.training.device import own
 from nnspec.training.fault import Fault
@@ -63,7 +64,7 @@ class World:
 ALONE = World()
 
 
-_store: dist.Store | None = None
+_store: Any = None
 _SPOKEN = "nnspec/spoken"
 
 
@@ -75,7 +76,7 @@ def speaks_first() -> bool:
     if _store is None:
         return True
     try:
-        return _store.add(_SPOKEN, 1) == 1
+        return bool(_store.add(_SPOKEN, 1) == 1)
     except RuntimeError:  # who kept the store is gone, and whoever that was had something to say
         return False
 
@@ -99,8 +100,8 @@ def joined(device: torch.device) -> Iterator[World]:
     if dist.is_initialized():
         yield World(dist.get_rank(), dist.get_world_size())
         return
-    global _store  # noqa: PLW0603 - a process is part of one world, once
-    _store, rank, size = next(dist.rendezvous("env://"))
+    global _store
+    _store, rank, size = next(rendezvous("env://"))
     device = own(device)
     if device.type == "cuda":
         torch.cuda.set_device(device)  # what NCCL sends goes through the current one

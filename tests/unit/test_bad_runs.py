@@ -19,6 +19,7 @@ import pytest
 import torch
 
 import nnspec
+from nnspec.compiler_outcome import Outcome
 from nnspec.training import checkpoint
 from nnspec.training.checkpoint import FOLDER, names_in, read_index, read_state, read_weights
 from nnspec.training.history import read_lines
@@ -34,7 +35,7 @@ SPEC = Case("", {"epochs": "4", "batch_size": "40", "checkpoint": "(every=2, kee
 LAST = "step-00000012"
 
 
-def trained(folder: Path, resume: str | None = None, *callbacks: Listener, spec: str = SPEC) -> nnspec.Outcome:
+def trained(folder: Path, resume: str | None = None, *callbacks: Listener, spec: str = SPEC) -> Outcome:
     """A run of the spec in a folder."""
     (folder / "net.nns").write_text(spec)
     return nnspec.train(folder / "net.nns", out=folder / "runs", progress=False, resume=resume, callbacks=callbacks)
@@ -54,9 +55,9 @@ def left(run: Path) -> tuple[dict[str, list[Any]], list[dict[str, Any]]]:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a run that nothing happened to."""
-    run = trained(tmp_path_factory.mktemp("whole")).directory
-    assert run is not None
-    return run
+    folder = tmp_path_factory.mktemp("whole")
+    trained(folder)
+    return folder / "runs/Net-1"
 
 
 # --- a full disk -----------------------------------------------------------------------------------------------------
@@ -130,7 +131,7 @@ def test_a_limit_of_the_system_loses_nothing(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", limited], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     assert "error[NNS623]" in done.stderr
-    assert "file too large" in done.stderr
+    assert "make room, and go on with `--resume`" in done.stderr
     assert half_written(tmp_path) == []
     directory = tmp_path / "runs/Net-1"
     assert left(directory)[1]
@@ -313,6 +314,11 @@ def nothing_left(run: Path) -> None:
     shutil.rmtree(run / FOLDER)
 
 
+def no_whole_weights(run: Path) -> None:
+    for place in run.rglob("model.safetensors"):
+        cut(place)
+
+
 RUNS: dict[str, tuple[Callable[[Path], Any], str, str]] = {
     "no checkpoints": (nothing_left, "NNS640", "has no checkpoint"),
     "no program": (lambda run: (run / "program.json").unlink(), "NNS640", "has no `program.json`"),
@@ -323,11 +329,21 @@ RUNS: dict[str, tuple[Callable[[Path], Any], str, str]] = {
     "no data": (lambda run: (run / "data.json").unlink(), "NNS640", "`runs/Net-1/data.json` is not there"),
     "a list of data": (lambda run: (run / "data.json").write_text("[1]"), "NNS640", "it holds no object"),
     "half the weights": (
-        lambda run: [cut(place) for place in run.rglob("model.safetensors")],
+        no_whole_weights,
         "NNS",
         "is not a safetensors file",
     ),
 }
+
+
+def test_what_is_not_needed_may_be_damaged(copied: Path, capsys: Any) -> None:
+    for place in copied.rglob("meta.json"):
+        cut(place)
+    for name in ("run.json", "metrics.jsonl", "result.json", "checkpoints/index.json"):
+        (copied / name).write_bytes(b"\xff")
+    for command in (("compile", "runs/Net-1", "-o", "m.py"), ("predict", "runs/Net-1", "-i", "x.npy"), RESUME):
+        code, said = run(*command, capsys=capsys)
+        assert code == 0, said
 
 
 @pytest.mark.parametrize("damage", RUNS)

@@ -159,8 +159,8 @@ SECTIONS = (
         "NNS621",
         (
             "the loss is -inf in epoch 1, batch 7 of 12, after 6 steps",
-            "it is the loss itself",
-            "a logarithm",
+            "that of `log` in the loss",
+            "look for a logarithm",
             "the last checkpoint is runs/Net-1/checkpoints/step-00000006",
         ),
         begun=True,
@@ -267,7 +267,7 @@ def test_out_of_memory_says_what_fits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(headroom, "_free", lambda: 600 << 20)
+    monkeypatch.setattr(headroom, "free_memory", lambda: 600 << 20)
     wide = (
         MODEL.replace("N, 4", "N, 2")
         .replace("N, 3", "N, 2")

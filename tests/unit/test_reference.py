@@ -11,7 +11,9 @@ from click.testing import CliRunner
 from nnspec import registry, registry_std
 from nnspec.cli import explain
 from nnspec.codes import all_codes
+from nnspec.elaborate.train_statements import SECTION
 from nnspec.reference import markdown
+from nnspec.registry_pages import STATEMENTS
 from nnspec.training.settings import Settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "layers.md"
@@ -99,9 +101,23 @@ def test_completion_data_of_the_section() -> None:
     (entry,) = completion("train")["entries"]
     assert entry["kind"] == "section"
     arguments = {a["name"]: a for a in entry["arguments"]}
-    assert set(arguments) == {"data", "loss", "optimizer", "metrics", "inputs", *Settings.fields}
+    assert set(arguments) == {*STATEMENTS, *Settings.fields}
+    assert all(each["doc"] for each in arguments.values())
     assert arguments["batch_size"]["default"] == "32"
     assert [name for name, each in arguments.items() if each["required"]] == ["data", "loss", "optimizer"]
+
+
+def test_every_statement_of_the_section_has_a_page() -> None:
+    assert {*SECTION, "params", "update"} == {*STATEMENTS, *Settings.fields}
+    for name in (*STATEMENTS, *Settings.fields):
+        result = CliRunner().invoke(explain.command, [name])
+        assert result.exit_code == 0, name
+        assert "`train`" in result.output, name
+        assert name in CliRunner().invoke(explain.command, ["train"]).output
+    page = CliRunner().invoke(explain.command, ["early_stopping"]).output
+    assert all(f"  {name}" in page for name in ("patience", "min_delta", "monitor", "mode"))
+    near = CliRunner().invoke(explain.command, ["early_stoping"])
+    assert "did you mean `early_stopping`?" in near.output
 
 
 def test_what_torch_has_and_we_do_not_is_explained_by_what_is_there_instead() -> None:

@@ -101,7 +101,7 @@ train {{
 def bare(value: Any) -> Any:
     """A part of the IR without places and hints."""
     if is_dataclass(value):
-        kept = (f.name for f in fields(value) if f.name not in ("span", "hint"))
+        kept = (f.name for f in fields(value) if f.name not in ("span", "hint", "places"))
         return (type(value).__name__, *((name, bare(getattr(value, name))) for name in kept))
     if isinstance(value, (tuple, list)):
         return tuple(map(bare, value))

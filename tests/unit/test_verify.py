@@ -209,6 +209,7 @@ train {
   loss = mse_loss(score, target)
   metrics = [binary_accuracy(score, target)]
   optimizer = SGD(lr=0.1)
+  params "*.bias" { lr = 0.01 }
 }
 """
 
@@ -229,6 +230,11 @@ BROKEN_TRAINING: dict[str, Callable[[Any], Any]] = {
     "the loss: its inputs are not": lambda t: t["names"][1].__setitem__(1, "label"),
     "the loss: it is not one float number": lambda t: t["updates"][0]["loss"].update(outputs=[{"ref": 0}]),
     "the loss: node 0 (`mse_loss`)": lambda t: t["updates"][0]["loss"]["nodes"][0].update(inputs=[{"ref": 0}]),
+    "`train` lacks its setting `seed`": lambda t: t["settings"].pop("seed"),
+    "`checkpoint` of `train` is not complete": lambda t: t["settings"].update(checkpoint=[]),
+    "metric `binary_accuracy`: its inputs are not": lambda t: t["metrics"][0]["graph"]["inputs"].__setitem__(0, [0]),
+    "`params` of `*.bias` sets nothing": lambda t: t["updates"][0]["groups"][0]["settings"].clear(),
+    "no loss or metric is called `epoch`": lambda t: t["metrics"][0].update(name="epoch"),
     "names of metrics are": lambda t: t["metrics"][0].update(name="loss"),
 }
 
