@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from nnspec.training.pieces import is_piece
+
 _Names = list[tuple[str, nn.Module]]
 
 
@@ -89,10 +91,12 @@ class _Finder(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = list(_numbers((args, kwargs)))
+        if not all(map(_is_here, given)):
+            return func(*args, **(kwargs or {}))
         good, known = all(map(_good, given)), not any(map(_has_nan, given))
         made = func(*args, **(kwargs or {}))
         if known and not self._first:
-            self._look(func, list(_tensors(made)), good=good)
+            self._look(func, [each for each in _tensors(made) if _is_here(each)], good=good)
         return made
 
     def _look(self, func: Any, made: list[torch.Tensor], *, good: bool) -> None:
@@ -122,6 +126,13 @@ def finite(tensor: torch.Tensor) -> bool:
     """Whether all numbers of a tensor are."""
     floats = tensor.is_floating_point() or tensor.is_complex()
     return not floats or tensor.is_sparse or bool(torch.isfinite(tensor.detach()).all())
+
+
+def _is_here(value: torch.Tensor | float) -> bool:
+    """Whether this process has all numbers of a tensor: where weights are shared out, torch lets go of some meanwhile."""
+    if isinstance(value, float) or value.is_sparse or not value.numel():
+        return True
+    return not is_piece(value) and value.untyped_storage().size() > 0
 
 
 def _tensors(value: Any) -> Iterator[torch.Tensor]:

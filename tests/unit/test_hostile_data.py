@@ -14,20 +14,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nnspec import registry
 from nnspec.training import table_text, vocabulary
 from nnspec.training.dataset import Dataset, Loaded, read
 from nnspec.training.datasets import cifar
-from nnspec.training.datasets.arrays import NPY
-from nnspec.training.datasets.audio import WAVFolder
-from nnspec.training.datasets.cifar import CIFAR10
-from nnspec.training.datasets.csv import CSV
-from nnspec.training.datasets.idx import IDX
-from nnspec.training.datasets.npz import NPZ
-from nnspec.training.datasets.text import Lines, Text
 from nnspec.training.fault import Fault
 from nnspec.training.pickles import read_pickle
 from nnspec.training.preparation import Preparation
 from nnspec.training.unseen import read_samples
+
+NAMES = ("NPY", "NPZ", "IDX", "CIFAR10", "CSV", "Text", "Lines", "WAVFolder", "Parquet")
+CLASSES: list[Any] = [registry.find("dataset", name) for name in NAMES]
+NPY, NPZ, IDX, CIFAR10, CSV, Text, Lines, WAVFolder, Parquet = CLASSES
 
 MODEST = 64 << 20
 """Bytes that reading a bad file may take."""
@@ -180,8 +178,6 @@ def test_unsigned_numbers_that_are_too_large_are_refused(tmp_path: Path) -> None
     arrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
     parquet.write_table(arrow.table({"n": arrow.array([1, 2**63], arrow.uint64())}), tmp_path / "t.parquet")
-    from nnspec.training.datasets.parquet import Parquet
-
     data = Parquet("t.parquet", features=(), columns={"n": "n"}, integers=("n",))
     assert "out of the range of an int" in refused(lambda: data.load(tmp_path))
 

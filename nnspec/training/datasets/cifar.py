@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nnspec.training.dataset import Loaded, field_type
 from nnspec.training.fault import DataError, MissingData
@@ -172,7 +172,7 @@ def _read_file(place: Path) -> bytes | None:
 class _Unpacked:
     """The content of a packed archive, as far as CIFAR's goes: tarfile believes whatever size a header promises."""
 
-    def __init__(self, file: IO[bytes], name: str) -> None:
+    def __init__(self, file: gzip.GzipFile, name: str) -> None:
         self.file, self.name, self.left = file, name, _MOST_BYTES
 
     def read(self, size: int) -> bytes:
