@@ -215,6 +215,10 @@ def parse_kind(text: str) -> Kind:
     return union()
 
 
+_MOST = 2**1023
+"""A whole number beyond is none that a float holds."""
+
+
 class Misfit(Exception):
     """A value is not of the kind that an argument wants."""
 
@@ -251,7 +255,7 @@ def _convert(kind: Kind, value: Any) -> Any:
         return int(value)
     if word == "Size" and isinstance(value, Dim):
         return value
-    if word == "float" and is_number:
+    if word == "float" and is_number and not (isinstance(value, int) and abs(value) > _MOST):
         return float(value)
     if word == "str" and isinstance(value, str):
         return value

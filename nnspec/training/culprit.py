@@ -30,7 +30,7 @@ def culprit(
         value = loss()
     for name, tensor in fields.items():
         if not finite(tensor):
-            number = int((~torch.isfinite(tensor)).flatten(1).any(1).nonzero()[0]) if tensor.dim() > 1 else 0
+            number = int((~torch.isfinite(tensor)).reshape(len(tensor), -1).any(1).nonzero()[0])
             return f"the data is not finite: `{name}`, first in sample {number + 1} of the batch"
     broken = not_finite_in(module.named_parameters())
     if broken:
@@ -77,7 +77,7 @@ class _Finder(TorchFunctionMode):
         return super().__enter__()  # type: ignore[no-any-return, no-untyped-call]
 
     def __exit__(self, *error: Any) -> None:
-        super().__exit__(*error)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
         self._stack.close()
 
     def _watched(self, name: str, module: nn.Module) -> Iterator[Any]:

@@ -38,10 +38,11 @@ class Batch:
     """The fields of some samples; of many processes each has a share of a batch, and `size` is that of all."""
 
     fields: Fields
+    count: int
     size: int
 
     def __len__(self) -> int:
-        return len(next(iter(self.fields.values())))
+        return self.count
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +259,7 @@ class Batches:
         for start, end in self._ranges():
             first, last = self.share.of_range(start, end)
             fields = {name: x[first:last].to(self.device, non_blocking=True) for name, x in self.held.items()}
-            yield Batch(fields, end - start)
+            yield Batch(fields, last - first, end - start)
 
     def shuffled(self, generator: torch.Generator, vary: torch.Generator, skip: int = 0) -> Iterator[Batch]:
         """All samples in an order that one generator draws, varied by the other; without the first `skip` batches."""
@@ -288,7 +289,7 @@ class Batches:
                 fields = dict(zip(self.held, columns, strict=True))
                 if moved:
                     fields = {name: x.to(self.device, non_blocking=True) for name, x in fields.items()}
-                yield Batch(fields, size)
+                yield Batch(fields, size, size)
 
     def _runs(self, order: torch.Tensor, skip: int) -> Iterator[tuple[torch.Tensor, list[int]]]:
         """Runs of batches that are gathered at a time: their samples, and the size of each batch."""
@@ -305,14 +306,15 @@ class Batches:
             fields = {name: x.index_select(0, picked) for name, x in self.held.items()}
             if moved:
                 fields = {name: x.to(self.device, non_blocking=True) for name, x in fields.items()}
-            yield Batch(fields, end - start)
+            yield Batch(fields, last - first, end - start)
 
     def _read(self, order: torch.Tensor, skip: int) -> Iterator[Batch]:
         assert self.streamed is not None
         ranges = list(self._ranges(skip))
         wanted = [order[first:last].numpy() for first, last in (self.share.of_range(*each) for each in ranges)]
-        for (start, end), fields in zip(ranges, self.streamed.batches(wanted), strict=True):
-            yield Batch({name: x.to(self.device, non_blocking=True) for name, x in fields.items()}, end - start)
+        for (start, end), mine, fields in zip(ranges, wanted, self.streamed.batches(wanted), strict=True):
+            moved = {name: x.to(self.device, non_blocking=True) for name, x in fields.items()}
+            yield Batch(moved, len(mine), end - start)
 
     def _ranges(self, skip: int = 0) -> Iterator[tuple[int, int]]:
         last = len(self) - 1

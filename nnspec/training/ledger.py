@@ -40,7 +40,10 @@ class Ledger:
 
     def _packed(self, blocks: Sequence[tuple[tuple[Column, ...], int]]) -> list[dict[str, Any]]:
         return [
-            {"columns": [list(column) for column in columns], "numbers": torch.tensor(numbers[:count], dtype=torch.float64)}
+            {
+                "columns": [list(column) for column in columns],
+                "numbers": torch.tensor(numbers[:count], dtype=torch.float64),
+            }
             for (columns, count), (_, numbers) in zip(blocks, self._blocks, strict=False)
         ]
 
@@ -49,6 +52,8 @@ class Ledger:
         self.rows, self._blocks = [], []
         for block in state:
             columns = [(part, name) for part, name in block["columns"]]
+            if not isinstance(block["numbers"], torch.Tensor):
+                raise TypeError("the numbers of a run's epochs are no tensor")
             for row in _rows(columns, block["numbers"].tolist()):
                 self.add(row)
 

@@ -247,7 +247,7 @@ class Loop:
     def _not_finite(
         self, index: int, value: float, fields: Fields, before: float | None, number: int | None = None
     ) -> Fault:
-        """What to say of a loss, of one process at least. All look for the reason, as they may have to do it together."""
+        """What to say of a loss, of one process at least. All look for the reason, since they may have to together."""
         where, autocast = self._where(number), self.precision.autocast()
         fault = not_finite(self.objective, fields, self.clock, index, value, where, before, autocast)
         faults = self.world.gathered(None if isfinite(value) else fault)

@@ -31,7 +31,7 @@ def piece_of(value: Any, like: torch.Tensor) -> Any:
 
 
 def apart(value: Any, *, keep: bool = True) -> Any:
-    """A copy whose tensors are whole, and the CPU's own. Processes do this together; who does not keep it, gets none."""
+    """Together: a copy whose tensors are whole, and the CPU's own. Who does not keep it gets none."""
     if isinstance(value, torch.Tensor):
         all_of_it = whole(value.detach())
         return all_of_it.to("cpu", copy=True) if keep else torch.empty(0)

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 from nnspec import ir, registry
 from nnspec.arguments import Misfit, convert
 from nnspec.training import build
-from nnspec.training.dataset import Dataset
+from nnspec.training.dataset import Dataset, check_size
 from nnspec.training.fault import Fault
 from nnspec.training.feed import Pipeline
 from nnspec.training.runs import RunError
@@ -40,16 +43,19 @@ def read(content: Mapping[str, Any], place: str) -> Preparation:
         stored = {
             name: (str(each["dtype"]), tuple(map(int, each["shape"]))) for name, each in content["stored"].items()
         }
-        return Preparation(
+        found = Preparation(
             _dataset(content["dataset"]),
             Path(content["base"]),
             {name: tuple(map(str, words)) for name, words in content["classes"].items()},
             {name: _pipeline(name, content) for name in stored},
             stored,
         )
-    except (KeyError, TypeError, ValueError, AttributeError, Misfit, Fault) as fault:
+    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, Misfit, Fault) as fault:
         why = f"there is no {fault}" if isinstance(fault, KeyError) else str(fault)
         raise RunError(f"`{place}` does not say how to read data", notes=(why,) if why else ()) from None
+    for name, (dtype, shape) in stored.items():
+        _try(name, found.pipelines[name], dtype, shape)
+    return found
 
 
 def _pipeline(field: str, content: Mapping[str, Any]) -> Pipeline:
@@ -57,6 +63,16 @@ def _pipeline(field: str, content: Mapping[str, Any]) -> Pipeline:
     transforms: list[Transform] = [_configured("transform", each) for each in wanted]
     states = [dict(each["state"]) for each in wanted]
     return Pipeline(tuple(transforms), states, (), None if divisor is None else float(divisor))
+
+
+def _try(name: str, pipeline: Pipeline, dtype: str, shape: tuple[int, ...]) -> None:
+    """Prepare a sample of zeros: what a transform measured may have been changed into anything."""
+    try:
+        check_size(shape, 8, "a sample")
+        pipeline.prepare(torch.from_numpy(np.zeros((1, *shape), dtype)))
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError, Fault) as error:
+        why = str(error).partition("\n")[0][:200]
+        raise RunError(f"what is done to `{name}` does not fit it", notes=(why,) if why else ()) from None
 
 
 def _dataset(content: Mapping[str, Any]) -> Dataset | None:

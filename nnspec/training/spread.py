@@ -16,7 +16,6 @@ from nnspec import ir
 from nnspec.training.fault import SettingError
 from nnspec.training.world import World
 
-
 _BUFFERS = "forward_sync_buffers"
 """What torch calls it to send buffers around in each step."""
 if _BUFFERS not in signature(DistributedDataParallel).parameters:
@@ -48,7 +47,7 @@ class _Many(Spread):
         statistics = [b for m in measured for n in ("running_mean", "running_var") if (b := getattr(m, n)) is not None]
         for buffer in statistics:
             dist.all_reduce(buffer)
-            buffer /= dist.get_world_size()
+            buffer.div_(dist.get_world_size())
         means = {id(buffer) for buffer in statistics}
         for buffer in self.module.buffers():
             if id(buffer) not in means:

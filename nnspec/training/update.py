@@ -80,6 +80,8 @@ class Update:
         self._state = OptimizerState(self.optimizers, self._parameters)
         self._watched = self._by_step or average is not None
         self._looked = False
+        self._one: torch.Tensor | None = None
+        """The gradient of a loss by itself."""
 
     def _built(self, chosen: Chosen) -> torch.optim.Optimizer:
         groups = [({n: self._parameters[n] for n in g.names}, g.about(chosen.optimizer)) for g in chosen.groups]
@@ -128,7 +130,10 @@ class Update:
             loss = self._scaler.scale(loss)
         # One of several updates: gradients go to its own parameters only.
         inputs = self.trained if self._in_turn else None
-        loss.backward(inputs=inputs, retain_graph=retain)  # type: ignore[no-untyped-call]
+        if self._one is None or self._one.dtype != loss.dtype:
+            self._one = torch.ones_like(loss)
+        # What `loss.backward` comes to, which makes the one anew each time.
+        torch.autograd.backward((loss,), (self._one,), inputs=inputs, retain_graph=retain)
 
     def step(self, loss: torch.Tensor, again: Again) -> bool:
         """Make a step by the gradients that are there; `again` computes the loss anew, and its gradients.

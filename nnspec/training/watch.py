@@ -44,7 +44,9 @@ def not_finite(
     title = "the loss" if objective.names[index] == "loss" else f"the loss of `{objective.names[index]}`"
     known = "it is the epoch's first" if before is None else f"the loss before it was {before:.6g}"
     given = dict(fields)  # another one, so that nothing that was computed from these is taken again
-    found = "" if not fields else culprit(objective.module, given, lambda: objective.loss(index, given, clock)[0], autocast)
+    found = (
+        "" if not fields else culprit(objective.module, given, lambda: objective.loss(index, given, clock)[0], autocast)
+    )
     return Fault(
         f"{title} is {value} in {where}",
         code="NNS621",

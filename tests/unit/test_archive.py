@@ -134,6 +134,7 @@ def damaged(run: Path, to: Path, **changes: Any) -> Path:
         ({"divisor": {"features": "x"}}, ""),
         ({"stored": {"features": {"dtype": "float32"}}}, "there is no 'shape'"),
         ({"classes": []}, ""),
+        ({"dataset": {"name": "CSV", "arguments": {"path": "t.csv", "fill": 10**400}}}, ""),
     ],
 )
 def test_a_damaged_description_of_the_data_is_a_fault(
@@ -150,6 +151,22 @@ def test_numbers_that_do_not_fit_their_field_are_a_fault(run: Path, tmp_path: Pa
     copy = damaged(run, tmp_path, transforms={"features": [{"name": "Standardize", "arguments": {}, "state": state}]})
     with pytest.raises(nnspec.NnspecError, match="what is done to `features` does not fit it"):
         nnspec.predict(copy, {"features": torch.zeros(2, 4).numpy()})
+
+
+@pytest.mark.parametrize("mean", [["x", 0, 0], [[1], 0, 0], [None, 0, 0], [10**400, 0, 0], {}, "x", None, []])
+def test_what_was_measured_is_tried_before_it_is_used(run: Path, tmp_path: Path, mean: Any) -> None:
+    content = json.loads((run / "data.json").read_text())
+    changed = content["transforms"]
+    changed["features"][0]["state"]["mean"] = mean
+    with pytest.raises(RunError, match="what is done to `features` does not fit it"):
+        _ = Archive.open(damaged(run, tmp_path, transforms=changed)).preparation
+
+
+@pytest.mark.parametrize(("dtype", "shape"), [("object", [3]), ("U5", [3]), ("float32", [-3]), ("float32", [10**12])])
+def test_samples_that_cannot_be_are_not_asked_for(run: Path, tmp_path: Path, dtype: str, shape: list[int]) -> None:
+    copy = damaged(run, tmp_path, stored={"features": {"dtype": dtype, "shape": shape}})
+    with pytest.raises(RunError, match="what is done to `features` does not fit it"):
+        _ = Archive.open(copy).preparation
 
 
 @pytest.mark.parametrize("content", [b"", b"[1]", b'{"a": ', b"\xff\xfe", b"[" * 100_000])

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -97,8 +98,10 @@ REFUSED = {
     "no validation": SPEC.replace("Moons(203)", "Moons(4)"),
     "not finite": SPEC.replace("AdamW(lr=1e-2)", "SGD(lr=1e38)"),
     "not finite pieces": CASES["fsdp"].replace("AdamW(lr=1e-2)", "SGD(lr=1e38)"),
-    "a number": CASES["fsdp"].replace("-> head:", "-> scale: Scale -> head:").replace(
-        "model Net", "block Scale {\n  input x: float[N, d]\n  param s: float[] = 1\n  output y = x * s\n}\nmodel Net"
+    "a number": CASES["fsdp"]
+    .replace("-> head:", "-> scale: Scale -> head:")
+    .replace(
+        "model Net", "block Scale {\n  input x: float[N, D]\n  param s: float[] = 1\n  output y = x * s\n}\nmodel Net"
     ),
 }
 
@@ -237,7 +240,7 @@ def test_shares_of_a_batch_are_the_batch() -> None:
         parts = [Share(rank, of).of_range(10, 33) for rank in range(of)]
         assert parts[0][0] == 10
         assert parts[-1][1] == 33
-        assert all(left[1] == right[0] for left, right in zip(parts, parts[1:], strict=False))
+        assert all(left[1] == right[0] for left, right in pairwise(parts))
         assert max(b - a for a, b in parts) - min(b - a for a, b in parts) <= 1
 
 
@@ -262,7 +265,8 @@ def begun(process: subprocess.Popen[str], folder: Path) -> None:
     """Wait until the first step is near."""
     end = time.monotonic() + 120
     while not list(folder.glob("runs/Net-1/checkpoints/step-*")):
-        assert process.poll() is None and time.monotonic() < end, process.communicate()
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
         time.sleep(0.1)
     time.sleep(1)
 

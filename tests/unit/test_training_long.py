@@ -237,7 +237,8 @@ def test_batch_norms_are_measured_anew_and_nothing_else() -> None:
         within = {name: x.clone() for name, x in module.state_dict().items()}
     after = module.state_dict()
     assert all(torch.equal(after[name], x) for name, x in before.items())
-    assert {name for name, x in within.items() if not torch.equal(x, before[name])} == {"1.running_mean", "1.running_var"}
+    changed = {name for name, x in within.items() if not torch.equal(x, before[name])}
+    assert changed == {"1.running_mean", "1.running_var"}
     average.settle(replay)
     assert all(torch.equal(module.state_dict()[name], x) for name, x in within.items())
     assert len(replays) == 1
@@ -286,12 +287,12 @@ def test_all_listeners_are_closed_whatever_one_of_them_raises() -> None:
     class Bad(Listener):
         def close(self) -> None:
             closed.append("bad")
-            raise OSError
+            raise OSError("cannot be closed")
 
     class Good(Listener):
         def close(self) -> None:
             closed.append("good")
 
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="cannot be closed"):
         Listeners([Good(), Bad(), Good()]).close()
     assert closed == ["good", "bad", "good"]

@@ -364,7 +364,7 @@ def test_a_file_that_cannot_be_written_leaves_the_earlier_one(tmp_path: Path, mo
     with pytest.raises(Fault) as caught:
         run.write_json("a.json", {"x": 2})
     assert caught.value.code == "NNS623"
-    assert "No space left on device" in caught.value.message
+    assert "no space left on device" in caught.value.message
     assert json.loads((tmp_path / "a.json").read_text()) == {"x": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
