@@ -292,14 +292,19 @@ _BOUNDS = {"min": ("clamp_max", "minimum"), "max": ("clamp_min", "maximum")}
 
 
 def _are_scalars(values: list[Any]) -> bool:
-    """Whether these are numbers and tensors without dimensions, of which `min(1, x)` is the least."""
+    """Whether these are numbers and tensors without dimensions, of which `min(1, x)` is the least.
+
+    A whole number behind the only tensor is the dimension that torch's function takes: `min(x, 0)`.
+    """
     tensors = [v for v in values if isinstance(v, (Tensor, Owned))]
-    numbers = len(values) - len(tensors)
+    numbers = [v for v in values if is_number(v)]
+    has_dim = len(values) == 2 and not is_number(values[0]) and isinstance(values[1], int)
     return (
         len(values) > 1
         and bool(tensors)
         and all(t.type.dims == () for t in tensors)
-        and (numbers == sum(map(is_number, values)))
+        and (len(numbers) + len(tensors) == len(values))
+        and not has_dim
     )
 
 

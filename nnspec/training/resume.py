@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,10 @@ WORDS = ("auto", "last", "best")
 
 _OVER = ("finished", "stopped early")
 """How runs end that have nothing left to do."""
+
+_PLACES = ("span", "places", "sources", "doc")
+_LINE = re.compile(r"(?:, | \()?\b[\w./-]*\.nns, line \d+\)?|# line \d+: |  # line \d+$")
+"""Where the emitted source says from which line of the spec it comes."""
 
 _MOST_LINES = 60
 _LONGEST = 200
@@ -101,24 +107,53 @@ def _status(run: Path) -> Any:
         return None
 
 
-def changes(resumed: Resumed, documents: dict[str, str]) -> list[str]:
-    """How the run's documents differ from those of the present spec, line by line."""
+def changes(resumed: Resumed, program: str, documents: Mapping[str, str]) -> list[str]:
+    """How the run's documents differ from those of the present spec, line by line; empty where it is the same run.
+
+    What counts is the program, without the places in its text: comments and line ends are no difference.
+    """
+    before = _read(resumed.run.path / "program.json")
+    if before is not None and _essence(before) == _essence(program):
+        return []
     lines: list[str] = []
     for name, text in documents.items():
-        try:
-            before = (resumed.run.path / name).read_text("utf-8")
-        except (OSError, ValueError):
-            continue
-        lines += difflib.unified_diff(
-            before.splitlines(), text.splitlines(), f"{name} (then)", f"{name} (now)", "", "", 1, ""
-        )
-    return lines
+        then, now = _told(_read(resumed.run.path / name) or ""), _told(text)
+        lines += difflib.unified_diff(then, now, f"{name} (then)", f"{name} (now)", n=1, lineterm="")
+    return lines or ["(nothing that its documents show)"]
 
 
-def check_same(resumed: Resumed, documents: dict[str, str], *, accept: bool) -> None:
+def _read(place: Path) -> str | None:
+    try:
+        return place.read_text("utf-8")
+    except (OSError, ValueError):
+        return None
+
+
+def _essence(program: str) -> Any:
+    """A stored program without the places in its text, and without its text."""
+    try:
+        content = json.loads(program)
+    except (ValueError, RecursionError):
+        return None
+    return _without_places(content)
+
+
+def _without_places(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_places(part) for name, part in value.items() if name not in _PLACES}
+    return [_without_places(part) for part in value] if isinstance(value, list) else value
+
+
+def _told(document: str) -> list[str]:
+    """The lines of a document that say something, without the numbers of lines of another."""
+    lines = (_LINE.sub("", line).rstrip() for line in document.splitlines())
+    return [line for line in lines if line and not line.lstrip().startswith("#")]
+
+
+def check_same(resumed: Resumed, program: str, documents: Mapping[str, str], *, accept: bool) -> None:
     """Raise `Fault` for a run of another spec, unless that is accepted."""
-    lines = changes(resumed, documents)
-    if not lines or accept:
+    lines = [] if accept else changes(resumed, program, documents)
+    if not lines:
         return
     more = len(lines) - _MOST_LINES
     shown = (*lines[:_MOST_LINES], *((f"... and {more} more lines",) if more > 0 else ()))

@@ -14,6 +14,7 @@ from torch import nn
 from nnspec import ir
 from nnspec.backends.torch import WeightsError, build, load_weights
 from nnspec.diagnostics import NnspecError, Sources, Span
+from nnspec.ir_json import dumps
 from nnspec.training import build as making
 from nnspec.training.assemble import Assembled, assemble, kinds_of, objective_of
 from nnspec.training.check import check_classes, check_fields
@@ -153,7 +154,7 @@ def _trained(
                     run.append("resumed.jsonl", {"time": now(), "checkpoint": resumed.checkpoint.name})
             title = f"{entry.name} on {training.data.name}"
             try:
-                return module, fit(made, training, listener, run, _headline(title, made, module), loaded.notes)
+                return module, fit(made, training, listener, run, _headline(title, made, module), _notes(wanted, resumed, loaded))
             except Fault as fault:
                 raise fault.of_process(world.rank, world.size) from None
 
@@ -181,8 +182,17 @@ def _resumed(program: ir.Program, training: ir.Training, wanted: Wanted) -> tupl
     name = wanted.name or program.entries[training.entry].name
     resumed = find(wanted.resume, wanted.root, name)
     if resumed is not None:
-        check_same(resumed, papers, accept=wanted.accept_changes)
+        check_same(resumed, dumps(program), papers, accept=wanted.accept_changes)
     return resumed, papers
+
+
+def _notes(wanted: Wanted, resumed: Resumed | None, loaded: Loaded) -> tuple[str, ...]:
+    """What the author should hear at the beginning."""
+    if wanted.resume is None:
+        return loaded.notes
+    if resumed is None:
+        return ("there is no unfinished run to go on with: this is a new one", *loaded.notes)
+    return (f"goes on from {resumed.checkpoint}", *loaded.notes)
 
 
 def _restore(loop: Loop, resumed: Resumed) -> None:

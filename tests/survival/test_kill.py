@@ -43,5 +43,7 @@ def test_fifty_kills_lose_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["killed"] == KILLS
-    assert found["begun"] == found["with a checkpoint"] >= KILLS * 0.2, found  # the others were killed before there was a run
+    assert found["begun"] == found["with a checkpoint"] >= KILLS * 0.2, (
+        found
+    )  # the others were killed before there was a run
     assert found["went on to the same end"] >= KILLS, found

@@ -161,6 +161,15 @@ def test_another_spec_is_shown_and_needs_leave(tmp_path: Path) -> None:
     refused(wider, tmp_path, "NNS628", resume="last", accept_changes=True)
 
 
+def test_what_is_only_written_otherwise_is_the_same_run(tmp_path: Path) -> None:
+    run(spec(), tmp_path, listener=Stopping(10))
+    other = "# A comment.\n\n" + spec().replace("  epochs     = 4\n", "").replace(
+        "seed       = 5", "seed = 5\n\n  epochs = 4"
+    )
+    _, result = run(other, tmp_path, resume="last")
+    assert result.status == "finished"
+
+
 def test_a_damaged_checkpoint_is_said_and_an_earlier_one_does(tmp_path: Path) -> None:
     _, result = run(spec(settings="checkpoint = (every=4, keep=9)"), tmp_path, listener=Stopping(14))
     assert result.directory is not None

@@ -79,7 +79,7 @@ train {
 }
 """
 
-SEARCHING = SPEC.replace("AdamW(lr=1e-2)", "LBFGS(lr=0.5, max_iter=4)").replace("accumulate     = 2", "")
+SEARCHING = SPEC.replace("AdamW(lr=1e-2)", "LBFGS(lr=0.02, max_iter=3)").replace("accumulate     = 2", "")
 SEARCHING = "\n".join(line for line in SEARCHING.splitlines() if "head.*" not in line)
 
 NORMED = SPEC.replace("-> Half(d=d) -> a\n", "-> BatchNorm1d\n")
@@ -160,8 +160,10 @@ def rows(place: Path) -> list[dict[str, object]]:
 def same(one: Path, other: Path) -> None:
     torch.testing.assert_close(weights(one), weights(other), rtol=0, atol=1e-6)
     for mine, yours in zip(rows(one), rows(other), strict=True):
-        for name in ("train", "validation"):
-            assert mine.get(name) == pytest.approx(yours.get(name), rel=1e-5)
+        assert mine.keys() == yours.keys()
+        numbers = [name for name in mine if name not in ("seconds", "samples_per_second") and mine[name] is not None]
+        for name in numbers:
+            assert mine[name] == pytest.approx(yours[name], rel=1e-4, abs=1e-6), name
 
 
 @pytest.mark.parametrize("name", CASES)

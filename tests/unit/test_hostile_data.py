@@ -13,12 +13,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+import nnspec
 from nnspec import registry
+from nnspec.compiler import compile_text
 from nnspec.training import table_text, vocabulary
 from nnspec.training.dataset import Dataset, Loaded, read
 from nnspec.training.datasets import cifar
 from nnspec.training.fault import Fault
+from nnspec.training.feed import split
 from nnspec.training.pickles import read_pickle
 from nnspec.training.preparation import Preparation
 from nnspec.training.unseen import read_samples
@@ -245,3 +249,86 @@ def test_sounds_of_several_rates_are_reported_by_a_check(tmp_path: Path) -> None
     wav(tmp_path / "a_1.wav", 8000)
     wav(tmp_path / "b_1.wav", 16000)
     assert "2 different rates" in refused(lambda: WAVFolder(".", label="(*)_*").types(tmp_path))
+
+
+# --- what nobody may notice ------------------------------------------------------------------------------------------
+
+
+def test_classes_that_are_numbers_are_in_the_order_of_numbers(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x,y\n1,10\n2,9\n3,-2\n4,9\n")
+    loaded = CSV("t.csv", target="y", classes=True).load(tmp_path)
+    assert loaded.classes["label"] == ("-2", "9", "10")
+    assert loaded.fields["label"].tolist() == [2, 1, 0, 1]
+
+
+@pytest.mark.parametrize("fill", ["mean", "most_frequent", 0.0])
+def test_a_row_without_a_target_is_neither_filled_nor_left_out_in_silence(fill: Any, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x,y\n1,10\n2,\n,3\n")
+    assert "has no value in column `y`" in refused(lambda: CSV("t.csv", target="y", fill=fill).load(tmp_path))
+
+
+def test_classes_of_other_numbers_are_not_validated_on(tmp_path: Path) -> None:
+    pixels = np.zeros((4, 8, 8, 3), "uint8")
+    image = pytest.importorskip("PIL.Image")
+    for i, (part, name) in enumerate((p, n) for p in ("a", "b") for n in ("cat", "dog")):
+        (tmp_path / part / name).mkdir(parents=True)
+        for number in range(2):
+            image.fromarray(pixels[i]).save(tmp_path / part / name / f"{number}.png")
+    spec = (
+        "model Net {\n  input image: float[N, 3, 8, 8]\n  output y = image -> Flatten -> Linear(2)\n}\n"
+        'train {\n  data = ImageFolder("a", classes=["cat", "dog"])\n'
+        '  validation = ImageFolder("b", classes=["dog", "cat"])\n'
+        "  loss = cross_entropy(y, label)\n  optimizer = SGD(lr=0.1)\n  epochs = 1\n}\n"
+    )
+    (tmp_path / "net.nns").write_text(spec)
+    with pytest.raises(nnspec.NnspecError, match="the classes of `label` are others") as caught:
+        nnspec.train(tmp_path / "net.nns", out=None)
+    assert caught.value.diagnostics[0].notes == ("trained on: `cat`, `dog`", "validated on: `dog`, `cat`")
+    (tmp_path / "net.nns").write_text(spec.replace(', classes=["dog", "cat"]', ""))
+    nnspec.train(tmp_path / "net.nns", out=None)
+
+
+@pytest.mark.parametrize("count", [2, 7, 10, 23])
+@pytest.mark.parametrize("ordered", [False, True])
+def test_the_parts_of_a_fold_are_all_samples_once(count: int, ordered: bool) -> None:
+    parts = min(count, 5)
+    held: list[int] = []
+    for number in range(parts):
+        train, validation = divided(count, ordered, fold=(number, parts))
+        assert sorted((*train, *validation)) == list(range(count))
+        held += validation
+    assert sorted(held) == list(range(count))
+
+
+@pytest.mark.parametrize("overlap", [0, 1, 4])
+@pytest.mark.parametrize("settings", [{"split": 0.3}, {"fold": (0, 4)}, {"fold": (1, 4)}, {"fold": (3, 4)}])
+def test_what_shares_a_target_with_what_is_validated_on_is_not_trained_on(
+    settings: dict[str, Any], overlap: int
+) -> None:
+    train, validation = divided(40, True, overlap, **settings)
+    assert validation == list(range(validation[0], validation[0] + len(validation)))
+    distance = min(abs(one - other) for one in train for other in validation)
+    assert distance == overlap + 1
+    assert len(train) + len(validation) == 40 - overlap * (1 + (settings.get("fold") in [(1, 4)]))
+
+
+def divided(count: int, ordered: bool, overlap: int = 0, **settings: Any) -> tuple[list[int], list[int]]:
+    """The numbers of the samples that are trained on, and of those that are validated on."""
+    listed = f"split = {settings['split']}" if "split" in settings else f"fold = {settings['fold']}"
+    text = (
+        "model Net {\n  input x: float[N, 1]\n  output y = x -> Linear(1)\n}\n"
+        'train {\n  data = Random(of=(x="float[N, 1]"))\n  loss = mean(y)\n  optimizer = SGD(lr=0.1)\n'
+        f"  transform = (x=[Standardize()])\n  {listed}\n}}\n"
+    )
+    training = compile_text(text, train=True).program.training
+    assert training is not None
+    x = np.arange(count, dtype="float32")[:, None]
+    loaded = Loaded({"x": x}, ordered=ordered, overlap=overlap)
+    parts = split(training, loaded, (), torch.Generator().manual_seed(3))
+    assert parts.validation is not None
+    found = [
+        [int(value) for value in part.read("x", np.arange(len(part))).flatten()]
+        for part in (parts.train, parts.validation)
+    ]
+    assert parts.pipelines["x"].states[0]["mean"] == pytest.approx([np.mean(found[0])]), "of the training part alone"
+    return found[0], found[1]
