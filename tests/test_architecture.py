@@ -123,6 +123,7 @@ LATE = {
     ("nnspec.training.loggers", "tensorboard"): "as above",
     ("nnspec.training.loggers", "wandb"): "as above",
     ("nnspec.training.headroom", "resource"): "only Unix has it",
+    ("nnspec.training.spread", "nnspec.training.sharding"): "torch's FSDP2 takes long to import, and few runs need it",
     ("nnspec.training", "sklearn"): "only some data comes with scikit-learn",
     ("nnspec.training", "torch"): "a loss or an optimizer is checked without it; training needs it",
 }

@@ -288,7 +288,7 @@ def _sum(frame: Frame, values: list[Any] | tuple[Any, ...], span: Span) -> Any:
 
 
 _BOUNDS = {"min": ("clamp_max", "minimum"), "max": ("clamp_min", "maximum")}
-"""What the least and the greatest of a tensor and a number are, and of two tensors."""
+"""What the least and the greatest of a tensor and a number are, and of two tensors among more."""
 
 
 def _are_scalars(values: list[Any]) -> bool:
@@ -300,22 +300,19 @@ def _are_scalars(values: list[Any]) -> bool:
     numbers = [v for v in values if is_number(v)]
     has_dim = len(values) == 2 and not is_number(values[0]) and isinstance(values[1], int)
     return (
-        len(values) > 1
-        and bool(tensors)
+        bool(tensors and numbers)
+        and len(tensors) + len(numbers) == len(values)
         and all(t.type.dims == () for t in tensors)
-        and (len(numbers) + len(tensors) == len(values))
         and not has_dim
     )
 
 
 def _extreme(frame: Frame, name: str, values: list[Any], span: Span) -> Any:
-    """The least or the greatest of numbers and of tensors without dimensions."""
+    """The least or the greatest of numbers and of tensors without dimensions; there are some of both."""
     of_number, of_tensor = _BOUNDS[name]
     numbers = [v for v in values if is_number(v)]
     tensors = [v for v in values if not is_number(v)]
     result = reduce(lambda one, other: apply_named(frame, of_tensor, (one, other), span), tensors)
-    if not numbers:
-        return result
     return apply_named(frame, of_number, (result, BUILTINS[name](frame, [numbers], span)), span)
 
 

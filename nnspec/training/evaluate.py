@@ -18,7 +18,7 @@ from nnspec.training.assemble import objective_of
 from nnspec.training.check import check_fields, used_fields
 from nnspec.training.dataset import Dataset, Lazy, Loaded, read
 from nnspec.training.fault import DataError
-from nnspec.training.feed import Batches, Part, split
+from nnspec.training.feed import Batches, Part, split, stored_alike
 from nnspec.training.meters import meters
 from nnspec.training.objective import Clock
 from nnspec.training.precision import Precision
@@ -67,7 +67,8 @@ def evaluate(
     else:
         loaded = _other(training, archive.preparation, data)
         check_fields(training, loaded, program)
-        chosen = Part({name: loaded.fields[name] for name in used_fields(training)}, None)
+        divisor = {n: p.divisor for n, p in archive.preparation.pipelines.items() if p.divisor is not None}
+        chosen = Part(stored_alike(loaded, used_fields(training), divisor), None)
         notes, title = loaded.notes, "data"
     batches = Batches(
         chosen,

@@ -14,7 +14,7 @@ from nnspec import ir
 from nnspec.training import build
 from nnspec.training.check import used_fields
 from nnspec.training.dataset import MAX_BYTES, Array, Lazy, Loaded
-from nnspec.training.fault import DataError
+from nnspec.training.fault import DataError, Fault
 from nnspec.training.headroom import free_memory
 from nnspec.training.stream import Streamed
 from nnspec.training.transform import Transform
@@ -136,7 +136,9 @@ def split(
     """The parts of the data, drawn by the generator; transforms are fitted on the part that is trained on."""
     names = used_fields(training)
     arrays = {name: loaded.fields[name] for name in names}
-    held = None if validation is None else Part({name: validation.fields[name] for name in names}, None)
+    held = None if validation is None else Part(stored_alike(validation, names, loaded.divisor), None)
+    if loaded.validation is not None:
+        _check_one_way(training)
     if held is None and loaded.validation is not None:
         held = Part({name: loaded.validation[name] for name in names}, None)
     if held is not None:
@@ -144,6 +146,43 @@ def split(
     else:
         train, held = _divided(training, loaded, arrays, generator)
     return Parts(train, held, _pipelines(training, loaded, standardized, train))
+
+
+def _check_one_way(training: ir.Training) -> None:
+    """Refuse to say what is validated on where the data comes with a part for it."""
+    said = "validation" if training.validation is not None else "fold" if training.settings.get("fold") else None
+    if said is not None:
+        raise Fault(
+            f"`{said}` and the data both say what is validated on",
+            code="NNS603",
+            at=said,
+            notes=(f"{training.data.name} comes with a part of its own",),
+            helps=("give one of the two",),
+        )
+
+
+def stored_alike(loaded: Loaded, names: Sequence[str], divisor: Mapping[str, float]) -> dict[str, Array]:
+    """Fields of other data, stored as those that pipelines were made for: with these divisors."""
+    return {
+        name: loaded.fields[name]
+        if loaded.divisor.get(name) == divisor.get(name)
+        else _Restored(loaded.fields[name], loaded.divisor.get(name), divisor.get(name))
+        for name in names
+    }
+
+
+class _Restored(Lazy):
+    """A field whose numbers mean the same when they are divided by another number, or by none."""
+
+    def __init__(self, array: Array, own: float | None, wanted: float | None) -> None:
+        self.array, self.own, self.wanted = array, own, wanted
+        self.dtype, self.shape = np.dtype("float32"), array.shape
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        found = self.array.read(indices) if isinstance(self.array, Lazy) else self.array[indices]
+        meant = found.astype("float32") / np.float32(self.own or 1)
+        restored: np.ndarray = (meant.astype("float64") * (self.wanted or 1)).astype("float32")
+        return restored
 
 
 def _divided(

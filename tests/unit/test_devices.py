@@ -79,7 +79,8 @@ train {
 }
 """
 
-SEARCHING = SPEC.replace("AdamW(lr=1e-2)", "LBFGS(lr=0.02, max_iter=3)").replace("accumulate     = 2", "")
+SEARCHING = SPEC.replace("AdamW(lr=1e-2)", "LBFGS(lr=0.1, max_iter=4)").replace("accumulate     = 2", "")
+SEARCHING = SEARCHING.replace("batch_size     = 20", "batch_size     = 162")
 SEARCHING = "\n".join(line for line in SEARCHING.splitlines() if "head.*" not in line)
 
 NORMED = SPEC.replace("-> Half(d=d) -> a\n", "-> BatchNorm1d\n")

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import nnspec
-from nnspec import registry
+from nnspec import ir, registry
 from nnspec.compiler import compile_text
 from nnspec.training import table_text, vocabulary
 from nnspec.training.dataset import Dataset, Loaded, read
@@ -312,16 +312,47 @@ def test_what_shares_a_target_with_what_is_validated_on_is_not_trained_on(
     assert len(train) + len(validation) == 40 - overlap * (1 + (settings.get("fold") in [(1, 4)]))
 
 
-def divided(count: int, ordered: bool, overlap: int = 0, **settings: Any) -> tuple[list[int], list[int]]:
-    """The numbers of the samples that are trained on, and of those that are validated on."""
-    listed = f"split = {settings['split']}" if "split" in settings else f"fold = {settings['fold']}"
+PICTURES = np.random.default_rng(0).integers(0, 256, (20, 3)).astype("uint8")
+BYTES = Loaded({"x": PICTURES}, divisor={"x": 255.0})
+FLOATS = Loaded({"x": PICTURES.astype("float32") / np.float32(255)})
+
+
+@pytest.mark.parametrize(("trained", "validated"), [(BYTES, FLOATS), (FLOATS, BYTES), (BYTES, BYTES), (FLOATS, FLOATS)])
+def test_what_is_validated_on_means_the_same_however_it_is_stored(trained: Loaded, validated: Loaded) -> None:
+    training = trained_on(3, "transform = (x=[Normalize(mean=0.5, std=2.0)])")
+    parts = split(training, trained, (), torch.Generator(), validated)
+    assert parts.validation is not None
+    found = [part.whole("x", parts.pipelines["x"]) for part in (parts.train, parts.validation)]
+    torch.testing.assert_close(found[0], found[1])
+    torch.testing.assert_close(found[0], (torch.tensor(PICTURES) / 255 - 0.5) / 2)
+
+
+@pytest.mark.parametrize("said", ['validation = Random(of=(x="float[N, 3]"))', "fold = (0, 5)"])
+def test_a_part_that_the_data_comes_with_is_not_passed_over(said: str) -> None:
+    whole = Loaded(FLOATS.fields, validation=FLOATS.fields)
+    other = FLOATS if said.startswith("validation") else None
+    with pytest.raises(Fault, match="both say what is validated on"):
+        split(trained_on(3, said), whole, (), torch.Generator(), other)
+    assert split(trained_on(3, ""), whole, (), torch.Generator()).validation is not None
+
+
+def trained_on(width: int, *lines: str) -> ir.Training:
+    """A section about a field `x` of so many columns."""
+    listed = "\n  ".join(lines)
     text = (
-        "model Net {\n  input x: float[N, 1]\n  output y = x -> Linear(1)\n}\n"
-        'train {\n  data = Random(of=(x="float[N, 1]"))\n  loss = mean(y)\n  optimizer = SGD(lr=0.1)\n'
-        f"  transform = (x=[Standardize()])\n  {listed}\n}}\n"
+        f"model Net {{\n  input x: float[N, {width}]\n  output y = x -> Linear(1)\n}}\n"
+        f'train {{\n  data = Random(of=(x="float[N, {width}]"))\n  loss = mean(y)\n  optimizer = SGD(lr=0.1)\n'
+        f"  {listed}\n}}\n"
     )
     training = compile_text(text, train=True).program.training
     assert training is not None
+    return training
+
+
+def divided(count: int, ordered: bool, overlap: int = 0, **settings: Any) -> tuple[list[int], list[int]]:
+    """The numbers of the samples that are trained on, and of those that are validated on."""
+    listed = f"split = {settings['split']}" if "split" in settings else f"fold = {settings['fold']}"
+    training = trained_on(1, "transform = (x=[Standardize()])", listed)
     x = np.arange(count, dtype="float32")[:, None]
     loaded = Loaded({"x": x}, ordered=ordered, overlap=overlap)
     parts = split(training, loaded, (), torch.Generator().manual_seed(3))

@@ -179,13 +179,13 @@ def test_every_new_kind_has_pages() -> None:
 
 @pytest.mark.parametrize("step", [0, 1, 2_500, 5_000, 100_000])
 def test_a_loss_follows_the_clock(step: int) -> None:
-    loss = "mean(scores) * min(1.0, step / 5_000) + max(epoch, 2, step / 1e4) + min(step, epoch) / N"
+    loss = "mean(scores) * min(1.0, step / 5_000) + max(epoch, 2, step / 1e4) + min(step, epoch, 9) / N"
     training = trained_by(spec(loss=loss))
     assert training.names == (("model", "scores"), ("clock", "step"), ("clock", "epoch"))
     scores, epoch = torch.randn(6, 3), 3.0
     ((function, *_), _) = training_functions(training)
     found = function(scores, torch.tensor(float(step)), torch.tensor(epoch))
-    wanted = scores.mean() * min(1.0, step / 5_000) + max(epoch, 2, step / 1e4) + min(step, epoch) / 6
+    wanted = scores.mean() * min(1.0, step / 5_000) + max(epoch, 2, step / 1e4) + min(step, epoch, 9) / 6
     torch.testing.assert_close(found, wanted)
 
 
