@@ -38,7 +38,7 @@ ROWS = (
     (
         *("nnspec.training.fault", "nnspec.training.dataset", "nnspec.training.optimizer", "nnspec.training.settings"),
         *("nnspec.training.scheduler", "nnspec.training.transform", "nnspec.training.average"),
-        "nnspec.training.metric",
+        *("nnspec.training.metric", "nnspec.training.pieces"),
     ),
     ("nnspec.elaborate",),
     ("nnspec.snippet", "nnspec.patch"),

@@ -14,7 +14,7 @@ from nnspec.elaborate.expressions import evaluate, library, target_names, unknow
 from nnspec.elaborate.frame import Frame, GraphBuilder, name_of
 from nnspec.elaborate.names import walk
 from nnspec.elaborate.statements import run
-from nnspec.elaborate.train_section import Section, written
+from nnspec.elaborate.train_section import Section, is_none, written
 from nnspec.elaborate.values import UNKNOWN, Fault, FunctionValue, Record, Silent, Tensor, describe
 from nnspec.syntax import ast
 from nnspec.training.dataset import BATCH
@@ -174,7 +174,7 @@ def _has_metric(section: Section, graph: ir.Graph) -> bool:
 def metric_graphs(section: Section, names: Names, types: list[TensorType]) -> list[ir.Metric]:
     """The metrics, each a graph of its own; faults are reported."""
     node = written(section, "metrics")
-    if node is None:
+    if node is None or is_none(node):
         return []
     if isinstance(node, ast.List):
         items: list[tuple[str | None, ast.Expr]] = [(None, item) for item in node.items]

@@ -20,7 +20,7 @@ from nnspec.elaborate.extern import require_allowed
 from nnspec.elaborate.frame import name_of
 from nnspec.elaborate.overrides import parse_setting
 from nnspec.elaborate.session import MAX_DEPTH
-from nnspec.elaborate.train_section import Section, translated, written
+from nnspec.elaborate.train_section import Section, is_none, translated, written
 from nnspec.elaborate.values import Fault, Silent
 from nnspec.suggest import suggest
 from nnspec.syntax import ast
@@ -39,6 +39,9 @@ OBJECTS = {
 }
 """Settings that are objects of the library, and their kind there."""
 
+OPTIONAL = ("validation", "schedule", "average")
+"""Those that may be `none`: there is no such thing then."""
+
 _STEPS = 50
 """What binding an object costs, in steps of the elaboration: names may stand for objects that hold objects."""
 
@@ -53,11 +56,14 @@ WORDS = {
 
 
 def setting_object(section: Section, name: str) -> Any:
-    """The object that a setting is: None when it is not set, or at fault, which is reported."""
+    """The object that a setting is: None when it is not set, is `none`, or at fault, which is reported."""
     node = written(section, name)
     if node is None:
         return None
     try:
+        node = chosen(section, node)
+        if name in OPTIONAL and is_none(node):
+            return None
         return bind_object(section, name, OBJECTS[name], node)
     except Fault as fault:
         section.fail(fault)

@@ -108,6 +108,11 @@ def is_given(section: Section, name: str) -> bool:
     return name in section.settings or f"{section.path}{name}" in section.overrides
 
 
+def is_none(node: ast.Expr | None) -> bool:
+    """Whether a setting is switched off, or not set at all."""
+    return node is None or (isinstance(node, ast.Constant) and node.value is None)
+
+
 def translated(section: Section, name: str, action: Callable[[], _T]) -> _T:
     """Run something of training's own; what it says gets its place in the spec."""
     try:

@@ -11,7 +11,7 @@ from nnspec.diagnostics import error
 from nnspec.elaborate.binding import check_value, decimal, unknown_argument
 from nnspec.elaborate.expressions import evaluate
 from nnspec.elaborate.overrides import parse_setting
-from nnspec.elaborate.train_section import Section, is_given, translated, written
+from nnspec.elaborate.train_section import Section, is_given, is_none, translated, written
 from nnspec.elaborate.values import Fault, Record, Silent
 from nnspec.suggest import suggest
 from nnspec.syntax import ast
@@ -31,8 +31,8 @@ def plain_settings(section: Section) -> dict[str, Any]:
     translated(section, "settings", made.check)
     complete = made.complete()
     ways = [name for name in ("validation", "fold", "split") if is_given(section, name)]
-    if "fold" in ways and "fold" not in values:
-        ways.remove("fold")
+    off = {"fold": "fold" not in values, "validation": is_none(written(section, "validation"))}
+    ways = [name for name in ways if not off.get(name)]
     if ways and ways != ["split"]:
         _check_one_way(section, ways, values)
         complete["split"] = 0.0

@@ -10,7 +10,7 @@ from nnspec import ir
 from nnspec.diagnostics import error
 from nnspec.elaborate.train_fields import input_names
 from nnspec.elaborate.train_objects import bind_object, chosen, record
-from nnspec.elaborate.train_section import Section, translated, written
+from nnspec.elaborate.train_section import Section, is_none, translated, written
 from nnspec.elaborate.values import Fault, Silent
 from nnspec.suggest import suggest
 from nnspec.syntax import ast
@@ -72,6 +72,8 @@ def _by_field(
     if node is None:
         return []
     node = chosen(section, node)
+    if is_none(node):
+        return []
     if not isinstance(node, ast.Tuple) or not node.items or any(item.name is None for item in node.items):
         return [(_only_field(section, setting, node, known=known), node)]
     found: dict[str, ast.Expr] = {}

@@ -13,12 +13,13 @@ from torch import nn
 
 from nnspec import ir
 from nnspec.training import build
+from nnspec.training.alike import stored_alike
 from nnspec.training.archive import Archive
 from nnspec.training.assemble import objective_of
 from nnspec.training.check import check_fields, used_fields
 from nnspec.training.dataset import Dataset, Lazy, Loaded, read
 from nnspec.training.fault import DataError
-from nnspec.training.feed import Batches, Part, split, stored_alike
+from nnspec.training.feed import Batches, Part, split
 from nnspec.training.meters import meters
 from nnspec.training.objective import Clock
 from nnspec.training.precision import Precision

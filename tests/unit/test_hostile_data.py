@@ -363,3 +363,17 @@ def divided(count: int, ordered: bool, overlap: int = 0, **settings: Any) -> tup
     ]
     assert parts.pipelines["x"].states[0]["mean"] == pytest.approx([np.mean(found[0])]), "of the training part alone"
     return found[0], found[1]
+
+
+def test_a_picture_of_too_many_pixels_is_reported_by_a_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = pytest.importorskip("PIL.Image")
+    monkeypatch.setattr(
+        image, "MAX_IMAGE_PIXELS", 100
+    )  # from here on Pillow warns, and from twice as many on it raises
+    for side in (12, 20):
+        folder = tmp_path / f"{side}" / "a"
+        folder.mkdir(parents=True)
+        image.new("RGB", (side, side)).save(folder / "x.png")
+        data = registry.find("dataset", "ImageFolder")
+        assert data is not None
+        assert "too many pixels" in refused(lambda data=data, side=side: data(f"{side}").types(tmp_path))
