@@ -17,6 +17,7 @@ from nnspec.elaborate.train_fields import match_inputs, schema, sized
 from nnspec.elaborate.train_graphs import CLOCK, Names, check_functions, loss_graph, mentioned_names, metric_graphs
 from nnspec.elaborate.train_objects import (
     OBJECTS,
+    OPTIONAL,
     bind_object,
     class_of,
     record,
@@ -24,7 +25,7 @@ from nnspec.elaborate.train_objects import (
     setting_object,
 )
 from nnspec.elaborate.train_optimizer import parameters
-from nnspec.elaborate.train_section import Section, written
+from nnspec.elaborate.train_section import Section, is_none, written
 from nnspec.elaborate.train_settings import check_monitored, plain_settings
 from nnspec.elaborate.train_statements import check_bindings, check_complete, check_overrides, check_used, collect
 from nnspec.elaborate.train_together import check_together
@@ -72,7 +73,9 @@ def check_names(session: Session, node: ast.Train) -> None:
     _read(section)
     for name, kind in OBJECTS.items():
         value = written(section, name)
-        if value is not None and not (isinstance(value, ast.Name) and value.id in section.objects):
+        if value is None or (name in OPTIONAL and is_none(value)):
+            continue
+        if not (isinstance(value, ast.Name) and value.id in section.objects):
             with suppress(Silent):
                 try:
                     class_of(section, name, kind, value)

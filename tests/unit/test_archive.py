@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -81,7 +82,9 @@ def test_what_is_no_run_says_what_there_is(tmp_path: Path, run: Path) -> None:
 def test_the_best_checkpoint_is_the_default_and_others_go_by_step(run: Path, tmp_path: Path) -> None:
     run = copied(run, tmp_path)
     place = run / "checkpoints" / "index.json"
-    index = json.loads(place.read_text()) | {"best": "step-00000000"}
+    index = json.loads(place.read_text())
+    copytree(place.parent / index["last"], place.parent / "step-00000005")
+    index["best"] = "step-00000005"
     place.write_text(json.dumps(index))
     assert Archive.open(run).checkpoint == index["best"]
     assert Archive.open(run, checkpoint="last").checkpoint == index["last"]

@@ -8,6 +8,7 @@ import tarfile
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -327,6 +328,27 @@ def test_what_is_validated_on_means_the_same_however_it_is_stored(trained: Loade
     torch.testing.assert_close(found[0], (torch.tensor(PICTURES) / 255 - 0.5) / 2)
 
 
+def test_what_is_evaluated_means_the_same_however_it_is_stored(tmp_path: Path) -> None:
+    pixels = PICTURES[:, :1].repeat(16, 1).reshape(20, 4, 4)
+    labels = (np.arange(20) % 2).astype("uint8")
+    (tmp_path / "x").write_bytes(b"\0\0\x08\x03" + struct.pack(">III", 20, 4, 4) + pixels.tobytes())
+    (tmp_path / "y").write_bytes(b"\0\0\x08\x01" + struct.pack(">I", 20) + labels.tobytes())
+    floats = (pixels / 255).astype("float32")[:, None]
+    np.savez(tmp_path / "xy.npz", image=floats, label=labels.astype("int64"))
+    (tmp_path / "net.nns").write_text(
+        "model Net {\n  input image: float[N, 1, 4, 4]\n  output y = image -> Flatten -> Linear(2)\n}\n"
+        'train {\n  data = IDX("x", "y")\n  loss = cross_entropy(y, label)\n  optimizer = SGD(lr=0.1)\n'
+        "  epochs = 1\n}\n"
+    )
+    nnspec.train(tmp_path / "net.nns", out=tmp_path / "runs", progress=False)
+    run = tmp_path / "runs" / "Net-1"
+    same, other = (
+        nnspec.evaluate(run, data=f'{data}("{tmp_path}/{path}"{more})')["loss"]
+        for data, path, more in (("IDX", "x", f', "{tmp_path}/y"'), ("NPZ", "xy.npz", ""))
+    )
+    assert other == pytest.approx(same, rel=1e-6)
+
+
 @pytest.mark.parametrize("said", ['validation = Random(of=(x="float[N, 3]"))', "fold = (0, 5)"])
 def test_a_part_that_the_data_comes_with_is_not_passed_over(said: str) -> None:
     whole = Loaded(FLOATS.fields, validation=FLOATS.fields)
@@ -367,13 +389,11 @@ def divided(count: int, ordered: bool, overlap: int = 0, **settings: Any) -> tup
 
 def test_a_picture_of_too_many_pixels_is_reported_by_a_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image = pytest.importorskip("PIL.Image")
-    monkeypatch.setattr(
-        image, "MAX_IMAGE_PIXELS", 100
-    )  # from here on Pillow warns, and from twice as many on it raises
+    monkeypatch.setattr(image, "MAX_IMAGE_PIXELS", 100)  # Pillow warns of more, and raises for twice as many
     for side in (12, 20):
         folder = tmp_path / f"{side}" / "a"
         folder.mkdir(parents=True)
         image.new("RGB", (side, side)).save(folder / "x.png")
         data = registry.find("dataset", "ImageFolder")
         assert data is not None
-        assert "too many pixels" in refused(lambda data=data, side=side: data(f"{side}").types(tmp_path))
+        assert "too many pixels" in refused(partial(data(f"{side}").types, tmp_path))

@@ -107,12 +107,14 @@ def test_arrays_go_in_and_come_out(run: Path, tmp_path: Path) -> None:
     torch.testing.assert_close(one, expected[:1])
 
 
-def test_a_checkpoint_can_be_chosen(run: Path) -> None:
+def test_a_checkpoint_can_be_chosen(tmp_path: Path) -> None:
+    flowers(tmp_path)
+    run = trained(tmp_path, FLOWERS.replace("train {", "train {\n  checkpoint = (every=4, keep=100)"))
     x = {"features": np.ones((2, 4), dtype="float32")}
-    fresh = run / "checkpoints" / "step-00000000"
-    assert fresh.is_dir()
-    torch.testing.assert_close(nnspec.predict(run, x, checkpoint="0"), nnspec.predict(fresh, x))
-    assert not torch.equal(nnspec.predict(run, x)["logits"], nnspec.predict(fresh, x)["logits"])
+    early = run / "checkpoints" / "step-00000004"
+    assert early.is_dir()
+    torch.testing.assert_close(nnspec.predict(run, x, checkpoint="4"), nnspec.predict(early, x))
+    assert not torch.equal(nnspec.predict(run, x)["logits"], nnspec.predict(early, x)["logits"])
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -508,3 +509,43 @@ def test_checking_all_of_it_loads_nothing_heavy(tmp_path: Path) -> None:
         [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=False, cwd=ROOT
     )
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+
+
+# --- what is switched off --------------------------------------------------------------------------------------------
+
+OFF: dict[str, Any] = {
+    "validation": None,
+    "augment": {},
+    "transform": {},
+    "schedule": None,
+    "clip_grad_norm": None,
+    "clip_grad_value": None,
+    "average": None,
+    "early_stopping": None,
+    "metrics": (),
+}
+
+
+def part_of(training: ir.Training, name: str) -> Any:
+    """What the IR has of a setting."""
+    elsewhere = {"schedule": training.updates[0].schedule, "transform": training.transforms}
+    return elsewhere[name] if name in elsewhere else getattr(training, name, training.settings.get(name))
+
+
+@pytest.mark.parametrize("name", OFF)
+def test_what_may_be_absent_is_switched_off_by_none(name: str) -> None:
+    text = EVERYTHING.replace('"val/accuracy"', '"val/loss"').replace("[warm,", "[LinearLR(),")
+    text = re.sub(r"  warm .*\n", "", text)
+    assert part_of(trained_by(text), name) != OFF[name]
+    outside = compile_text(text, train=True, overrides={f"train.{name}": Written("none")}).program
+    inside = trained_by(re.sub(rf"(?m)^  {name}( *)= .*$", rf"  {name}\1= none", text))
+    assert outside.training is not None
+    assert part_of(outside.training, name) == part_of(inside, name) == OFF[name]
+    assert bare(trained_by(resolved(outside))) == bare(outside.training)
+
+
+def test_no_validation_leaves_the_split_and_what_is_needed_cannot_be_none() -> None:
+    assert trained_by(spec("validation = none")).settings["split"] == 0.2
+    assert trained_by(spec("validation = none", "split = 0.1")).settings["split"] == 0.1
+    assert codes(spec(optimizer="none")) == ["NNS201"]
+    assert codes(spec("warm = 0", "schedule = StepLR(step_size=2) if warm > 0 else none")) == []

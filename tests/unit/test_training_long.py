@@ -19,6 +19,7 @@ from nnspec.training import feed, headroom, tally
 from nnspec.training.averaging import average_of
 from nnspec.training.culprit import culprit
 from nnspec.training.feed import Batches, Part, Pipeline
+from nnspec.training.judge import Judge, Patience
 from nnspec.training.ledger import Ledger
 from nnspec.training.listener import Listener, Listeners, Row
 from nnspec.training.meters import Mean
@@ -296,3 +297,56 @@ def test_all_listeners_are_closed_whatever_one_of_them_raises() -> None:
     with pytest.raises(OSError, match="cannot be closed"):
         Listeners([Good(), Bad(), Good()]).close()
     assert closed == ["good", "bad", "good"]
+
+
+# --- steps of several batches, and patience --------------------------------------------------------------------------
+
+SHARES = """
+model Net {
+  input features: float[N, 4]
+  output y = features -> Linear(1)
+}
+
+train {
+  data      = Iris()
+  split     = 0
+  loss      = mean((y - 1.0) ** 2)
+  optimizer = SGD(lr=0.125)
+  SETTINGS
+}
+"""
+
+
+@pytest.mark.parametrize(("size", "accumulate"), [(40, 4), (70, 2), (40, 8), (149, 2)])
+def test_uneven_batches_make_the_step_of_all_their_samples(size: int, accumulate: int, tmp_path: Path) -> None:
+    def end(settings: str) -> nn.Module:
+        return train(compile_text(SHARES.replace("SETTINGS", settings), "net.nns", train=True), base=tmp_path)[0]
+
+    whole = end("batch_size = 150\n  epochs = 2")
+    parts = end(f"batch_size = {size}\n  accumulate = {accumulate}\n  epochs = 2")
+    for mine, theirs in zip(parts.parameters(), whole.parameters(), strict=True):
+        if size * accumulate >= 150:
+            torch.testing.assert_close(mine, theirs)
+        else:
+            assert not torch.allclose(mine, theirs)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "delta", "higher", "ends"),
+    [
+        ([1.0, 0.95, 0.9, 0.85], 0.2, False, 3),
+        ([1.0, 0.95, 0.9, 0.85], 0.0, False, None),
+        ([1.0, 0.7, 0.65, 0.6], 0.2, False, 4),
+        ([0.1, 0.15, 0.2, 0.25], 0.2, True, 3),
+        ([0.1, 0.4, 0.35, 0.7], 0.2, True, None),
+        ([float("nan"), float("nan"), 0.1], 0.0, False, 2),
+        ([float("inf"), 0.5, 0.4, 0.3], 0.0, False, None),
+    ],
+)
+def test_patience_waits_for_what_is_better_by_so_much(
+    numbers: list[float], delta: float, higher: bool, ends: int | None
+) -> None:
+    patience = Patience(Judge("val/x", higher), 2, delta)
+    rows = [Row(i, i, {}, {"x": value}, 0.0, 0.0) for i, value in enumerate(numbers, 1)]
+    ended = next((row.epoch for row in rows if patience.exhausted(row)), None)
+    assert ended == ends
