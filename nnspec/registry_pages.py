@@ -67,7 +67,7 @@ STATEMENTS = {
     "params": (
         "settings of some parameters",
         'what else counts for these: `params "*.bias" { weight_decay = 0 }`, `params Linear.weight { lr = 1e-4 }`, '
-        "`freeze = true`, or an `optimizer` of their own; the last match wins",
+        "`freeze = true`, or an `optimizer` of their own; the last match wins (in a model it says how they begin)",
     ),
     "schedule": ("a schedule", "how the learning rate goes on: `schedule = CosineAnnealingLR()`"),
     "average": ("an average of the weights", "what is validated and kept instead of the weights: `average = EMA()`"),

@@ -13,7 +13,8 @@ from nnspec import ir
 from nnspec.backends.source import emit
 from nnspec.diagnostics import Sources
 from nnspec.ir_json import dumps
-from nnspec.training.build import arguments, dataset
+from nnspec.training.about import about
+from nnspec.training.build import dataset
 from nnspec.training.dataset import Loaded
 from nnspec.training.feed import Parts
 from nnspec.training.plain import plain
@@ -36,7 +37,6 @@ def document(
     deciding: Mapping[str, str],
 ) -> None:
     """Write down what is about to run."""
-    entry = program.entries[training.entry]
     run.write_text("spec.nns", sources[0].text if sources.items else "")
     imported = {source.name: source.text for source in sources.items[1:] if not source.name.startswith("--set ")}
     if imported:
@@ -48,14 +48,7 @@ def document(
         "run.json",
         {
             "version": 1,
-            "model": entry.name,
-            "overrides": {name: str(value) for name, value in overrides.items()},
-            "seed": training.settings.get("seed", 0),
-            "data": plain({"name": training.data.name, **training.data.arguments}),
-            "optimizer": plain(
-                {"name": training.updates[0].optimizer.name, **arguments("optimizer", training.updates[0].optimizer)}
-            ),
-            "settings": plain(training.settings),
+            **about(program, training, overrides),
             "environment": environment(device),
             "started": now(),
         },
@@ -68,7 +61,7 @@ def describe(parts: Parts, loaded: Loaded, training: ir.Training, base: Path = P
     `base` is the folder that the paths of the data start from.
     """
     train, settled = parts.train, dataset(training.data).settled(base)
-    about: dict[str, Any] = plain(
+    found: dict[str, Any] = plain(
         {
             "base": str(base.resolve()),
             "dataset": {"name": type(settled).__name__, "arguments": dict(settled.given())},
@@ -91,7 +84,7 @@ def describe(parts: Parts, loaded: Loaded, training: ir.Training, base: Path = P
             "notes": list(loaded.notes),
         }
     )
-    return about
+    return found
 
 
 def now() -> str:

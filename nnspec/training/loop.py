@@ -308,7 +308,7 @@ class Loop:
         self.spread.agree()
 
     def settle(self) -> None:
-        """The run is over: the model has the weights that are kept of it, which are the averaged ones if there are any."""
+        """The run is over: the model has the weights that are kept of it, the averaged ones if there are any."""
         self.average.settle(self._replay)
 
     # --- states ------------------------------------------------------------------------------------------------------

@@ -1,18 +1,15 @@
-"""Directories of runs: which one is meant, what its files say, and several of them side by side. Loads no torch."""
+"""Directories of runs: which one is meant, and what its files say. Loads no torch."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from math import inf
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from nnspec.suggest import closest
 from nnspec.training.fault import Fault
-from nnspec.training.history import read_lines
 
 RUN = "run.json"
 PROGRAM = "program.json"
@@ -111,101 +108,3 @@ def read_document(place: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RunError(f"`{place}` is damaged", notes=("it holds no object",))
     return content
-
-
-# --- several, side by side -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """A run in short."""
-
-    path: Path
-    model: str
-    status: str
-    """That of `result.json`; `unfinished` while there is none: the run goes on, or was killed."""
-    epochs: int
-    seconds: float
-    started: str
-    best: dict[str, float]
-    """The numbers of the best epoch."""
-    options: dict[str, str]
-    """What was set, and the settings of its training."""
-
-    def json(self) -> dict[str, Any]:
-        """As one JSON object."""
-        fields = ("model", "status", "epochs", "seconds", "started", "best", "options")
-        return {"name": self.path.name, "path": str(self.path)} | {name: getattr(self, name) for name in fields}
-
-
-def summarize(run: Path) -> Summary:
-    """What the files of a run say; what is missing or damaged is left out."""
-    about, result, rows = _or_empty(run / RUN), _or_empty(run / RESULT), read_lines(run)
-    best = result.get("best") if isinstance(result.get("best"), dict) else _best(rows)
-    seconds = result.get("seconds", sum(row["seconds"] for row in rows if _is_number(row.get("seconds"))))
-    return Summary(
-        run,
-        str(about.get("model", "")),
-        str(result.get("status", "unfinished")),
-        _count(result.get("epochs"), len(rows)),
-        float(seconds) if _is_number(seconds) else 0.0,
-        str(about.get("started", "")),
-        {name: float(value) for name, value in (best or {}).items() if _is_number(value)},
-        _options(about),
-    )
-
-
-def differing(summaries: Sequence[Summary]) -> list[str]:
-    """The options that not all runs have alike, in order."""
-    names = dict.fromkeys(name for each in summaries for name in each.options)
-    return [name for name in names if len({each.options.get(name) for each in summaries}) > 1]
-
-
-def metric_names(summaries: Iterable[Summary]) -> list[str]:
-    """The numbers that best epochs have."""
-    other = {"epoch", "step", "seconds", "samples_per_second"}
-    return [n for n in dict.fromkeys(n for each in summaries for n in each.best) if n not in other and n[:2] != "lr"]
-
-
-def _or_empty(place: Path) -> dict[str, Any]:
-    try:
-        return read_document(place)
-    except RunError:
-        return {}
-
-
-def _best(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """The row of least loss, on the validation part if there is one."""
-
-    def loss(row: dict[str, Any]) -> float:
-        value: Any = row.get("val/loss", row.get("loss"))
-        return float(value) if _is_number(value) else inf
-
-    return min(rows, key=loss, default=None)
-
-
-def _options(about: dict[str, Any]) -> dict[str, str]:
-    options: dict[str, str] = {}
-    settings = about.get("settings")
-    if isinstance(settings, dict):
-        options |= {f"train.{name}": _shown(value) for name, value in settings.items()}
-    optimizer = about.get("optimizer")
-    if isinstance(optimizer, dict):
-        options["train.optimizer"] = str(optimizer.get("name", ""))
-        options |= {f"train.optimizer.{n}": _shown(value) for n, value in optimizer.items() if n != "name"}
-    overrides = about.get("overrides")
-    if isinstance(overrides, dict):
-        options |= {str(name): str(value) for name, value in overrides.items()}
-    return options
-
-
-def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _count(value: Any, otherwise: int) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else otherwise
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

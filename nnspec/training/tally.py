@@ -114,7 +114,7 @@ class Tally:
         return {name: value for name, value in found.items() if value is not None}
 
     def not_finite(self) -> tuple[int, int, float] | None:
-        """The first loss that is not finite, of those not looked at before: which loss, which batch of it, its value."""
+        """The first loss that is not finite, of those not looked at before: which one, which batch of it, its value."""
         for index, losses in enumerate(self._losses):
             found = losses.not_finite()
             if found is not None:
@@ -126,7 +126,7 @@ class Tally:
         return self._losses[index].until(number)
 
     def means(self, world: World = ALONE) -> dict[str, float]:
-        """Each loss's mean over all samples of all processes, and the metrics; afterwards the tally is of no more use."""
+        """Each loss's mean over all samples of all processes, and the metrics; then the tally is of no more use."""
         found: dict[str, tuple[float, int]] = {}
         sums = {name: losses.sums() for name, losses in zip(self.names, self._losses, strict=True)}
         for each in world.gathered(sums):

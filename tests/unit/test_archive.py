@@ -14,8 +14,9 @@ import nnspec
 from nnspec.backends.torch import load_weights
 from nnspec.compiler_trained import open_run
 from nnspec.training.archive import Archive
+from nnspec.training.comparison import metric_names, summarize, telling
 from nnspec.training.fault import Fault
-from nnspec.training.runs import RunError, differing, find_run, metric_names, runs_in, summarize
+from nnspec.training.runs import RunError, find_run, runs_in
 from tests.unit.trained import FLOWERS, copied, flowers, trained
 
 
@@ -255,7 +256,7 @@ def test_runs_are_compared_by_what_differs(run: Path, second: Path) -> None:
     assert [(each.status, each.epochs) for each in summaries] == [("finished", 4), ("finished", 2)]
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert summaries[0].best["val/loss"] == min(each["val/loss"] for each in rows)
-    assert set(differing(summaries)) == {"train.epochs", "hidden"}
+    assert telling(summaries) == ["hidden", "train.epochs"]
     assert metric_names(summaries) == ["loss", "accuracy", "val/loss", "val/accuracy"]
 
 

@@ -392,7 +392,7 @@ def test_explain_suggests_a_name(shell: Shell) -> None:
     assert "did you mean `Conv2d`?" in err
 
 
-@pytest.mark.parametrize("word", ["scan", "params", "len", "none"])
+@pytest.mark.parametrize("word", ["scan", "input", "len", "none"])
 def test_explain_says_where_words_of_the_language_stand(shell: Shell, word: str) -> None:
     code, _, err = shell("explain", word)
     assert code == 1

@@ -129,7 +129,8 @@ class Masked(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         mask = torch.arange(3) < self.hidden
         scores = self.fc(x).masked_fill(mask, float("-inf")).softmax(1)
-        return (scores + self.shift).log().clamp_min(-100)
+        found: torch.Tensor = (scores + self.shift).log().clamp_min(-100)
+        return found
 
 
 def told(module: nn.Module, x: torch.Tensor, loss: Any = torch.mean) -> str:
@@ -142,10 +143,11 @@ def test_the_first_that_is_not_finite_is_named() -> None:
     assert "`softmax` in the model" in told(Masked(1.0, 3), x)  # of nothing but what is masked: not the mask
     assert "`log` in the loss" in told(Masked(1.0, 1), x, lambda y: (y - 1e3).log().mean())
     assert "finite" in told(Masked(1.0, 1), x)
-    nested = nn.Sequential(nn.Linear(3, 3), nn.Sequential(nn.Linear(3, 3), nn.Tanh()))
+    first, second = nn.Linear(3, 3), nn.Linear(3, 3)
+    nested = nn.Sequential(first, nn.Sequential(second, nn.Tanh()))
     with torch.no_grad():
-        nested[1][0].weight.fill_(3e38)
-        nested[0].weight.fill_(9.0)
+        second.weight.fill_(3e38)
+        first.weight.fill_(9.0)
     assert "that of `1.0` (Linear)" in told(nested, x, lambda y: y.sum() * float("inf"))
     blocks = nn.Sequential(nn.Identity(), Masked(-2.0, 0))
     assert "`log` in `1` (Masked)" in told(blocks, x)

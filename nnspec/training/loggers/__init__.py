@@ -42,18 +42,13 @@ def tags(row: Row) -> dict[str, float]:
 
 
 def configuration(directory: Path | None) -> dict[str, str]:
-    """What a run was asked for, flat: its settings, optimizer, data and overrides."""
+    """What a run was asked for, flat, in the words of a spec; what is not set is left out."""
     try:
         about = {} if directory is None else read_document(directory / RUN)
     except RunError:
         about = {}
     flat = {"model": str(about.get("model", ""))} if about else {}
-    for part in ("data", "optimizer", "settings", "overrides"):
-        content = about.get(part)
-        if isinstance(content, dict):
-            prefix = "" if part == "overrides" else f"{part}."
-            flat |= {f"{prefix}{name}": str(value) for name, value in content.items() if value is not None}
-    return flat
+    return flat | {name.removeprefix("train."): text for name, text in options(about).items() if text != "none"}
 
 
 class Enduring(Listener):
