@@ -100,7 +100,10 @@ def _or_empty(place: Path) -> dict[str, Any]:
 
 
 def _best(rows: Sequence[dict[str, Any]], about: dict[str, Any], better: Mapping[str, str]) -> dict[str, Any] | None:
-    """The best row by what checkpoints go by; the loss, on the validation part if there is one, where that is none."""
+    """The best row by what checkpoints go by: the loss, on the validation part if there is one, where that is none.
+
+    The last one where there is no such number.
+    """
     followed = _object(_object(about, "settings"), "checkpoint").get("best")
 
     def rank(row: dict[str, Any]) -> float:
@@ -110,7 +113,7 @@ def _best(rows: Sequence[dict[str, Any]], about: dict[str, Any], better: Mapping
             return inf
         return float(value) if _way(better, name) == "min" else -float(value)
 
-    return min(rows, key=rank, default=None)
+    return min(rows, key=rank) if any(rank(row) < inf for row in rows) else rows[-1] if rows else None
 
 
 def _way(better: Mapping[str, str], name: str) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Values = Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Row:
     """What came out of an epoch: the numbers of both parts, by metric, the losses first."""
 
@@ -33,6 +33,11 @@ class Row:
     def values(self) -> dict[str, float]:
         """All numbers under the names that are shown and stored: `loss`, `val/loss`."""
         return dict(self.train) | {f"val/{name}": value for name, value in self.validation.items()}
+
+    def __repr__(self) -> str:
+        """In as many digits as one reads; `json` has all."""
+        numbers = {**self.values(), **self.lr, "seconds": self.seconds}
+        return f"Row(epoch={self.epoch}, step={self.step}, " + ", ".join(f"{n}={v:.6g}" for n, v in numbers.items()) + ")"
 
     def json(self) -> dict[str, Any]:
         """As it is written into the run's directory; what is not finite is none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ class Result:
     epochs: int
     steps: int
     seconds: float
-    rows: tuple[Row, ...]
+    rows: tuple[Row, ...] = field(repr=False)
     best: Row | None
     directory: Path | None
 

@@ -187,9 +187,18 @@ def _like_before(place: Path, preparation: Preparation, expected: Expected) -> U
         loaded = read(same, base)
     except InputError:
         raise
+    except MissingValue as fault:
+        raise InputError(fault.message, notes=fault.notes, helps=_GAPS) from None
     except Fault as fault:
         raise InputError(fault.message, notes=fault.notes, helps=fault.helps) from None
     return Unseen(loaded.fields, (), loaded.notes)
+
+
+_GAPS = (
+    "fill it in, or leave out the row: this run was trained without rows that lack values",
+    'a run whose data says `fill="median"` fills in what is missing in new samples as well',
+)
+"""What helps where a value is missing in what is predicted; the options of the data set are those of the run."""
 
 
 def _of_kind(place: Path, dataset: Tabular) -> Tabular:

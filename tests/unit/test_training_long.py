@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import random
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ from nnspec.training import feed, headroom, tally
 from nnspec.training.averaging import average_of
 from nnspec.training.culprit import culprit
 from nnspec.training.feed import Batches, Part, Pipeline
-from nnspec.training.judge import Judge, Patience
+from nnspec.training.judge import Best, Judge, Patience
 from nnspec.training.ledger import Ledger
 from nnspec.training.listener import Listener, Listeners, Row
 from nnspec.training.meters import Mean
@@ -352,3 +355,32 @@ def test_patience_waits_for_what_is_better_by_so_much(
     rows = [Row(i, i, {}, {"x": value}, 0.0, 0.0) for i, value in enumerate(numbers, 1)]
     ended = next((row.epoch for row in rows if patience.exhausted(row)), None)
     assert ended == ends
+
+
+@pytest.mark.parametrize(
+    ("numbers", "higher", "best"),
+    [
+        ([float("nan"), float("-inf"), 0.5, 0.4, float("nan"), 0.4], False, 4),
+        ([float("inf"), 0.5, 0.6, 0.6, float("inf")], True, 3),
+        ([float("nan")], False, None),
+    ],
+)
+def test_the_best_epoch_is_one_whose_number_is_finite(numbers: list[float], higher: bool, best: int | None) -> None:
+    known = Best(Judge("val/x", higher))
+    for i, value in enumerate(numbers, 1):
+        known.see(Row(i, i, {}, {"x": value}, 0.0, 0.0))
+    assert (known.row.epoch if known.row is not None else None) == best
+
+
+def test_signals_that_reach_all_processes_do_not_end_those_that_read() -> None:
+    part = Part({"x": np.arange(200, dtype="int64")}, None)
+    batches = Batches(part, {"x": Pipeline()}, 4, CPU, workers=2, memory=0)
+    seen = []
+    for at, batch in enumerate(batches.in_order()):
+        seen += batch.fields["x"].tolist()
+        if at == 1:
+            for child in multiprocessing.active_children():
+                assert child.pid is not None
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    os.kill(child.pid, number)
+    assert seen == list(range(200))

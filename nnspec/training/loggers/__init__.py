@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 from nnspec.suggest import suggest
+from nnspec.training.comparison import options
 from nnspec.training.fault import Fault
 from nnspec.training.listener import Listener, Outline, Row, Step
 from nnspec.training.result import Result
@@ -48,7 +49,7 @@ def configuration(directory: Path | None) -> dict[str, str]:
     except RunError:
         about = {}
     flat = {"model": str(about.get("model", ""))} if about else {}
-    return flat | {name.removeprefix("train."): text for name, text in options(about).items() if text != "none"}
+    return flat | {name: text for name, text in options(about).items() if text != "none"}
 
 
 class Enduring(Listener):
