@@ -15,7 +15,7 @@ from nnspec import ir
 from nnspec.compiler import Compiled
 from nnspec.compiler_files import Files
 from nnspec.compiler_input import compile_input, read_input
-from nnspec.compiler_output import foreign_code, installed, write_tensors
+from nnspec.compiler_output import build_module, foreign_code, installed, write_tensors
 from nnspec.diagnostics import NnspecError, Sink, Sources, error
 from nnspec.elaborate import program as elaboration
 from nnspec.elaborate.train_objects import record, setting_object
@@ -109,13 +109,17 @@ class Trained:
             write_tensors(state | constants, place)
             return replace(self.compiled, program=program), place
 
-    def predictor(self, device: str | None = None) -> Predictor:
-        """What predicts for new samples."""
+    def predictor(self, device: str | None = None, model: str | None = None) -> Predictor:
+        """What predicts for new samples: all that was trained, or one of several models."""
+        compiled = self.chosen(model)
         with explained(self.compiled.sources):
             from nnspec.training.device import resolve
-            from nnspec.training.predict import predictor
+            from nnspec.training.predict import predictor, predictor_alone
 
             place = resolve(device or "cpu")
+            if compiled is not self.compiled:
+                with self.weights(model) as file:
+                    return predictor_alone(compiled.program, build_module(compiled, weights=file), place)
             return predictor(self.compiled.program, self.module(device), self.archive.preparation, place)
 
     def evaluate(self, part: str = "validation", data: str | None = None, device: str | None = None) -> Evaluation:

@@ -115,7 +115,8 @@ def command(file: str, output: str | None, form: str | None, output_format: str,
         weights = Path(options["weights"] or own)
         if options["preprocessing"]:
             if trained.models:
-                raise click.UsageError("--with-preprocessing is for one model, whose inputs are fields of the data")
+                message = f"the inputs of `{options['model']}` are what the `train` section makes of the data"
+                raise click.UsageError(f"{message}: leave out --with-preprocessing, which is for fields of the data")
             compiled, weights = trained.with_preprocessing(weights, Path(folder))
         _write(compiled, output, form, options | {"weights": str(weights)}, of_run=True)
     if not options["weights"]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     "source",
     metavar="PATH",
     type=click.Path(),
-    help="A table (.csv, .tsv, .parquet), arrays (.npy, .npz), a picture or a folder of them.",
+    help="A table (.csv, .tsv, .parquet), arrays (.npy, .npz), a picture, a sound (.wav), or a folder of them.",
 )
 @click.option(
     "-o",
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     help="--prompt: below 1 the likelier ones more often; 0: always the likeliest.",
 )
 @click.option("--seed", metavar="N", type=click.IntRange(0, 2**63 - 1), help="--prompt: draws the same text again.")
+@click.option("--model", metavar="NAME", help="Of several models that were trained: one by itself, for its inputs.")
 @checkpoint_option
 @device_option
 @click.option(
@@ -64,6 +65,7 @@ def command(
     length: int,
     temperature: float,
     seed: int | None,
+    model: str | None,
     checkpoint: str | None,
     device: str,
     batch_size: int,
@@ -79,6 +81,7 @@ def command(
     nnspec predict runs/Net-1 --input new.csv -o answers.csv
     nnspec predict Net-1 --input digits.npy -o answers.npz --checkpoint last
     nnspec predict Shakespeare-1 --prompt "ROMEO:" --length 500
+    nnspec predict G_D-1 --model G --input noise.npy -o drawn.npy
     """
     if (source is None) == (prompt is None):
         raise click.UsageError("say what to predict for: --input PATH, or --prompt TEXT")
@@ -86,7 +89,7 @@ def command(
     if suffix not in (".csv", ".tsv", ".npz", ".npy"):
         raise click.UsageError(f"`{output}` ends with none of .csv, .tsv, .npz, .npy")
     trained = open_run(run, checkpoint=checkpoint, allow_extern=allow_extern)
-    predictor = trained.predictor(device)
+    predictor = trained.predictor(device, model)
     if prompt is not None:
         _write_on(predictor, prompt, output, length=length, temperature=temperature, seed=seed)
         return
@@ -102,7 +105,9 @@ def command(
         else:
             from nnspec.training.predict import as_table
 
-            text = as_table(outputs, predictor.meanings, samples.names, "\t" if suffix == ".tsv" else ",")
+            read = output in (None, "-") and sys.stdout.isatty()  # by somebody, and not by a program
+            tab = "\t" if suffix == ".tsv" else ","
+            text = as_table(outputs, predictor.meanings, samples.names, tab, digits=6 if read else 9)
             if output in (None, "-"):
                 sys.stdout.write(text)
                 return

@@ -94,9 +94,9 @@ def _columns(summaries: Sequence[Summary], sort: str | None) -> list[_Column]:
     epochs = [each.best.get("epoch") for each in summaries]
     found = [_Column("run", tuple(each.path.name for each in summaries), left=True)]
     if len({each.model for each in summaries}) > 1:
-        found.append(_Column("model", tuple(each.model or "-" for each in summaries), left=True, spare=8))
+        found.append(_Column("model", tuple(_short(each.model or "-") for each in summaries), left=True, spare=8))
     found += [
-        _Column("status", tuple(each.status for each in summaries), left=True),
+        _Column("status", tuple(_short(each.status) for each in summaries), left=True),
         _Column("epochs", tuple(str(each.epochs) for each in summaries), spare=4),
         _Column("best", tuple("-" if epoch is None else f"{epoch:.0f}" for epoch in epochs), spare=6),
         _Column("time", tuple(_time(each.seconds) for each in summaries), spare=7),
@@ -149,5 +149,6 @@ def _time(seconds: float) -> str:
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split())
+    """A cell; the file of a run may come from anybody, and is not to steer the terminal."""
+    line = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
     return line if len(line) <= _WIDEST else line[: _WIDEST - 3] + "..."

@@ -47,7 +47,9 @@ class Summary:
     def rank(self, name: str) -> float:
         """What runs are sorted by for the best of a number to come first, and those that lack it last."""
         value = self.best.get(name, inf)
-        return value if not isfinite(value) or _way(self.better, name) == "min" else -value
+        if not isfinite(value):
+            return inf
+        return value if _way(self.better, name) == "min" else -value
 
 
 def summarize(run: Path) -> Summary:

@@ -129,7 +129,7 @@ def finite(tensor: torch.Tensor) -> bool:
 
 
 def _is_here(value: torch.Tensor | float) -> bool:
-    """Whether this process has all numbers of a tensor: where weights are shared out, torch lets go of some meanwhile."""
+    """Whether this process has all numbers of a tensor: of weights that are shared out, torch lets go of some."""
     if isinstance(value, float) or value.is_sparse or not value.numel():
         return True
     return not is_piece(value) and value.untyped_storage().size() > 0

@@ -97,7 +97,9 @@ def _guarded(loop: Loop, keeper: Keeper, stopper: Stopper) -> Status:
         shortage.with_traceback(None),
         loop.precision.autocast(),
         loop.accumulate,
+        alone=loop.world.size == 1,
     )
+
     raise _with_last(lack, keeper)
 
 

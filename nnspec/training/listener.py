@@ -37,7 +37,8 @@ class Row:
     def __repr__(self) -> str:
         """In as many digits as one reads; `json` has all."""
         numbers = {**self.values(), **self.lr, "seconds": self.seconds}
-        return f"Row(epoch={self.epoch}, step={self.step}, " + ", ".join(f"{n}={v:.6g}" for n, v in numbers.items()) + ")"
+        shown = ", ".join(f"{name}={value:.6g}" for name, value in numbers.items())
+        return f"Row(epoch={self.epoch}, step={self.step}, {shown})"
 
     def json(self) -> dict[str, Any]:
         """As it is written into the run's directory; what is not finite is none."""

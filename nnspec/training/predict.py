@@ -17,7 +17,7 @@ from nnspec import ir
 from nnspec.training.answers import Meaning, columns, meanings
 from nnspec.training.dataset import Array
 from nnspec.training.fault import DataError, Fault
-from nnspec.training.feed import take
+from nnspec.training.feed import Pipeline, take
 from nnspec.training.preparation import Preparation
 from nnspec.training.runs import RunError
 from nnspec.training.unseen import InputError, Unseen, read_samples
@@ -106,13 +106,36 @@ def predictor(
     )
 
 
+def predictor_alone(program: ir.Program, module: nn.Module, device: torch.device) -> Predictor:
+    """A predictor for one of several models that were trained: it takes what its inputs are, and no fields of data."""
+    entry = program.main
+    infer = program.methods[entry.methods["infer"]]
+    stored = {}
+    for name, value in zip(infer.input_names, infer.graph.inputs, strict=True):
+        if value is None:
+            continue
+        type_ = infer.graph.values[value].type
+        shape = tuple(size for size in type_.dims[1:] if isinstance(size, int))
+        if not type_.dims or isinstance(type_.dims[0], int) or len(shape) + 1 != len(type_.dims):
+            message = f"`{name}` of `{entry.name}` is {type_}: only a program knows how many of what that takes"
+            raise RunError(message, helps=(f'model = nnspec.load(RUN, model="{entry.name}")',))
+        stored[name] = (type_.dtype, shape)
+    pipelines = {name: Pipeline() for name in stored}
+    inputs = tuple(name if name in stored else None for name in infer.input_names)
+    preparation = Preparation(None, Path(), {}, pipelines, stored)
+    return Predictor(module.to(device).eval(), inputs, infer.output_names, preparation, device)
+
+
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
 def as_table(
-    outputs: Mapping[str, torch.Tensor], means: Mapping[str, Meaning], names: tuple[str, ...], tab: str
+    outputs: Mapping[str, torch.Tensor], means: Mapping[str, Meaning], names: tuple[str, ...], tab: str, digits: int = 9
 ) -> str:
-    """Predictions as CSV: names of samples, if they have some, then classes and probabilities, or numbers."""
+    """Predictions as CSV: names of samples, if they have some, then classes and probabilities, or numbers.
+
+    The nine `digits` of a float32 tell it from all others.
+    """
     found = columns(outputs, means)
     if found is None:
         raise InputError(
@@ -123,13 +146,12 @@ def as_table(
     text = io.StringIO()
     writer = csv.writer(text, delimiter=tab, lineterminator="\n")
     writer.writerow(titles)
-    writer.writerows([_cell(value) for value in row] for row in zip(*values, strict=True))
+    writer.writerows([_cell(value, digits) for value in row] for row in zip(*values, strict=True))
     return text.getvalue()
 
 
-def _cell(value: Any) -> Any:
-    """A number in as many digits as a float32 has."""
-    return f"{value:.9g}" if isinstance(value, float) else value
+def _cell(value: Any, digits: int) -> Any:
+    return f"{value:.{digits}g}" if isinstance(value, float) else value
 
 
 def as_arrays(outputs: Mapping[str, torch.Tensor], means: Mapping[str, Meaning]) -> dict[str, np.ndarray]:

@@ -154,7 +154,8 @@ def _trained(
                     run.append("resumed.jsonl", {"time": now(), "checkpoint": resumed.checkpoint.name})
             title = f"{entry.name} on {training.data.name}"
             try:
-                return module, fit(made, training, listener, run, _headline(title, made, module), _notes(wanted, resumed, loaded))
+                notes = _notes(wanted, resumed, loaded)
+                return module, fit(made, training, listener, run, _headline(title, made, module), notes)
             except Fault as fault:
                 raise fault.of_process(world.rank, world.size) from None
 

@@ -98,11 +98,15 @@ class Table:
         raise NotImplementedError
 
 
+class MissingValue(DataError):
+    """A cell of a table that is empty where a value is needed."""
+
+
 def gap_fault(place: str, column: str, use: Use) -> DataError:
     """The fault of a value that is missing, at `line 3 of t.csv`."""
     fill = f'fill=({column}="most_frequent")' if use == "category" and column.isidentifier() else 'fill="most_frequent"'
     fill = fill if use == "category" else 'fill="median" (or "mean", "most_frequent", a number)'
-    return DataError(
+    return MissingValue(
         f"{place} has no value in column `{column}`",
         at="path",
         helps=("drop_missing=true leaves out rows with missing values", f"{fill} puts a value in its place"),

@@ -12,12 +12,14 @@ import numpy as np
 
 from nnspec.training.array_file import ELEMENTS, Header, numpy_file
 from nnspec.training.dataset import Array, Dataset, Lazy, check_size, read
+from nnspec.training.datasets.audio import WAVFolder
 from nnspec.training.datasets.csv import CSV
 from nnspec.training.datasets.npz import array_headers
 from nnspec.training.datasets.parquet import Parquet
 from nnspec.training.fault import DataError, Fault
 from nnspec.training.pictures import SUFFIXES, read_picture
 from nnspec.training.preparation import Preparation
+from nnspec.training.table import MissingValue
 from nnspec.training.tabular import Tabular
 
 _MOST_FILES = 10_000_000
@@ -191,14 +193,22 @@ def _like_before(place: Path, preparation: Preparation, expected: Expected) -> U
         raise InputError(fault.message, notes=fault.notes, helps=_GAPS) from None
     except Fault as fault:
         raise InputError(fault.message, notes=fault.notes, helps=fault.helps) from None
-    return Unseen(loaded.fields, (), loaded.notes)
+    return Unseen(loaded.fields, _names(same, place), loaded.notes)
+
+
+def _names(dataset: Dataset, place: Path) -> tuple[str, ...]:
+    """What samples are called that are files each."""
+    if not isinstance(dataset, WAVFolder):
+        return ()
+    files = dataset.files(Path())
+    return tuple(each.relative_to(place).as_posix() for each in files) if place.is_dir() else (place.name,)
 
 
 _GAPS = (
-    "fill it in, or leave out the row: this run was trained without rows that lack values",
-    'a run whose data says `fill="median"` fills in what is missing in new samples as well',
+    "give it a value, or leave the row out of the file",
+    'a run whose data has `fill="median"` fills the gaps of new samples, too',
 )
-"""What helps where a value is missing in what is predicted; the options of the data set are those of the run."""
+"""What helps where a value is missing: how tables are read is for the run to say, and not for who predicts."""
 
 
 def _of_kind(place: Path, dataset: Tabular) -> Tabular:
@@ -224,7 +234,7 @@ def _as_table(place: Path, expected: Expected) -> Unseen:
 
 
 def _kinds() -> str:
-    return "tables (.csv, .tsv, .parquet), arrays (.npy, .npz) and pictures can be read"
+    return "tables (.csv, .tsv, .parquet), arrays (.npy, .npz), pictures and sounds (.wav) can be read"
 
 
 def _described(expected: Expected) -> str:

@@ -97,8 +97,10 @@ def out_of_memory(
     error: BaseException,
     autocast: AbstractContextManager[object],
     accumulate: int = 1,
+    *,
+    alone: bool = True,
 ) -> Fault:
-    """A batch did not fit: which size would, found by trying smaller ones."""
+    """A batch did not fit: which size would, found by trying smaller ones if this process can do so `alone`."""
     if not fields:  # it was while the first one was gathered
         helps: tuple[str, ...] = ("a smaller batch_size needs less",)
         reason = _shortage(error)
@@ -107,7 +109,7 @@ def out_of_memory(
     device = next(iter(fields.values())).device
     size = len(next(iter(fields.values())))
     with within_free_memory(device):
-        fitting = _fitting(objective, fields, clock, size, autocast)
+        fitting = _fitting(objective, fields, clock, size, autocast) if alone else None
     if fitting:
         batches = -(-size // fitting) * accumulate
         helps = (f"batch_size = {fitting} fits", f"accumulate = {batches} keeps the steps as they are")

@@ -456,7 +456,7 @@ def test_runs_are_a_table_that_can_be_sorted(run: Path) -> None:
         spec, out=run.parent, name="slow", progress=False, overrides={"train.optimizer.lr": 1e-6, "train.epochs": 1}
     )
     lines = cli("runs", run.parent).stdout.splitlines()
-    titles = "run status epochs best time loss accuracy val/loss val/accuracy train.epochs train.optimizer.lr"
+    titles = "run status epochs best time loss accuracy val/loss val/accuracy train.optimizer.lr train.epochs"
     assert " ".join(lines[0].split()) == titles
     assert [line.split()[0] for line in lines[1:]] == ["Net-1", "slow-1"]
     found = json.loads(cli("runs", run.parent, "--sort", "val/loss", "--reverse", "--output-format", "json").stdout)

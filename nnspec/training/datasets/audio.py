@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
     from typing_extensions import Self
 
+SUFFIXES = (".wav", ".wave")
+"""How files of sounds end."""
+
 
 class WAVFolder(Dataset):
     """A folder of sounds (WAV): with a sub-folder for each class, or the class in each file's name, or none.
@@ -94,8 +97,15 @@ class WAVFolder(Dataset):
     def _shape(self, samples: int) -> tuple[int, ...]:
         return (samples,) if self.channels == 1 else (self.channels, samples)
 
+    def files(self, base: Path) -> tuple[Path, ...]:
+        """The sounds, sample by sample."""
+        return self._found(base).files
+
     def _found(self, base: Path) -> Found:
-        found = find_samples(find_folder(base, self.path, "path"), (".wav", ".wave"), "sounds", "path")
+        alone = base / self.path
+        if alone.suffix.lower() in SUFFIXES and alone.is_file() and self.label is None:
+            return Found((alone,), None, (), ())  # one new sound
+        found = find_samples(find_folder(base, self.path, "path"), SUFFIXES, "sounds", "path")
         named = found if self.label is None else _by_name(found, self.label)
         return named if self.classes is None else numbered(named, self.classes, self.path)
 
