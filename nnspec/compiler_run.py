@@ -46,7 +46,7 @@ def train(
 ) -> tuple[nn.Module, Result]:
     """Train the model; raises `NnspecError` for data, weights or a device that cannot be used."""
     with foreign_code(compiled, running=True), installed():
-        from nnspec.training import run
+        from nnspec.training.running import run
 
         wanted = run.Wanted(base, device, root, name, overrides or {}, listener, resume, accept_changes)
         return run.train(compiled.program, compiled.sources, wanted)
@@ -72,8 +72,8 @@ def train_spec(
         helps = ("a `train` section says the data, the loss and the optimizer",)
         raise NnspecError([error("NNS610", "the spec has no `train` section", None, helps=helps)], compiled.sources)
     with installed():
-        from nnspec.training.bar import progress_on
         from nnspec.training.listener import Listeners
+        from nnspec.training.watching.bar import progress_on
 
         heard = [*logger_listeners(loggers), progress_on(sys.stderr, quiet=not progress), *callbacks]
     module, result = train(
@@ -111,13 +111,13 @@ def launch(
     nodes: int = 1,
     rendezvous: str | None = None,
 ) -> tuple[int, str]:
-    """Call `work` in several processes that train together: see `nnspec.training.launch`.
+    """Call `work` in several processes that train together: see `nnspec.training.processes.launch`.
 
     Raises `NnspecError` for a process that died without a word.
     """
     with installed():
-        from nnspec.training import launch as launching
         from nnspec.training.fault import Fault
+        from nnspec.training.processes import launch as launching
 
         try:
             return launching.launch(work, arguments, folder, processes=processes, nodes=nodes, rendezvous=rendezvous)

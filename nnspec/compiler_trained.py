@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from nnspec.training.archive import Archive
-    from nnspec.training.evaluate import Evaluation
-    from nnspec.training.predict import Predictor
+    from nnspec.training.runs.archive import Archive
+    from nnspec.training.using.evaluate import Evaluation
+    from nnspec.training.using.predict import Predictor
 
 
 _DATA_SET = re.compile(r"\s*[A-Z]\w*\s*(\(|$)")
@@ -82,7 +82,7 @@ class Trained:
         with explained(self.compiled.sources), foreign_code(self.compiled):
             from nnspec.backends.torch import WeightsError, build
             from nnspec.training.device import resolve
-            from nnspec.training.runs import RunError
+            from nnspec.training.runs.listing import RunError
 
             place = None if device is None else resolve(device)
             program = self.compiled.program
@@ -97,8 +97,8 @@ class Trained:
         """The model that does to its inputs what the run did to its data, and a file of its weights in `folder`."""
         with explained(self.compiled.sources):
             from nnspec.backends.torch import WeightsError, load_weights
-            from nnspec.training.embedded import embed
-            from nnspec.training.runs import RunError
+            from nnspec.training.runs.listing import RunError
+            from nnspec.training.using.embedded import embed
 
             program, constants = embed(self.compiled.program, self.archive.preparation)
             try:
@@ -114,7 +114,7 @@ class Trained:
         compiled = self.chosen(model)
         with explained(self.compiled.sources):
             from nnspec.training.device import resolve
-            from nnspec.training.predict import predictor, predictor_alone
+            from nnspec.training.using.predict import predictor, predictor_alone
 
             place = resolve(device or "cpu")
             if compiled is not self.compiled:
@@ -126,7 +126,7 @@ class Trained:
         """The losses and metrics on a part of the run's data, or on other `data` (a text of the language)."""
         with explained(self.compiled.sources), foreign_code(self.compiled, running=True):
             from nnspec.training.device import resolve
-            from nnspec.training.evaluate import evaluate
+            from nnspec.training.using.evaluate import evaluate
 
             source = data_set(data) if data is not None and _DATA_SET.match(data) else data
             place = resolve(device or "cpu")
@@ -139,7 +139,7 @@ def predict(
     """The outputs for samples in a file, or for arrays by field. Raises `NnspecError`."""
     predictor = trained.predictor(device)
     with explained(trained.compiled.sources), foreign_code(trained.compiled, running=True):
-        from nnspec.training.unseen import from_arrays
+        from nnspec.training.using.unseen import from_arrays
 
         if isinstance(samples, Mapping):
             found = from_arrays(samples, predictor.fields, predictor.preparation)
@@ -166,7 +166,7 @@ def data_set(text: str) -> ir.Record:
 
 def is_run(place: str | Path) -> bool:
     """Whether that is a run's directory, or a checkpoint in one."""
-    from nnspec.training.runs import RunError, find_run
+    from nnspec.training.runs.listing import RunError, find_run
 
     if not Path(place).is_dir():
         return False
@@ -183,7 +183,7 @@ def open_run(where: str | Path, *, checkpoint: str | None = None, allow_extern: 
     Raises `NnspecError` for what is not there, is damaged, or runs Python code without being allowed to.
     """
     with explained(Sources()):
-        from nnspec.training.archive import Archive
+        from nnspec.training.runs.archive import Archive
 
         archive = Archive.open(where, checkpoint=checkpoint)
     return Trained(archive, compile_input(read_input(archive.program_path), allow_extern=allow_extern))

@@ -176,7 +176,7 @@ def device_option(command: Command) -> Command:
 
 
 def _complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    from nnspec.training.runs import runs_in
+    from nnspec.training.runs.listing import runs_in
 
     return [name for name in (str(run) for run in runs_in(Path("runs"))) if name.startswith(incomplete)]
 

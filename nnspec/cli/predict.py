@@ -15,7 +15,7 @@ from nnspec.compiler_trained import explained, open_run
 from nnspec.diagnostics import Sources
 
 if TYPE_CHECKING:
-    from nnspec.training.predict import Predictor
+    from nnspec.training.using.predict import Predictor
 
 
 @click.command("predict")
@@ -99,11 +99,11 @@ def command(
             note(f"note: {remark}")
         outputs = predictor.predict(samples.fields, batch_size)
         if suffix in (".npz", ".npy"):
-            from nnspec.training.predict import array_file
+            from nnspec.training.using.predict import array_file
 
             write_bytes(Path(str(output)), array_file(outputs, predictor.meanings, single=suffix == ".npy"))
         else:
-            from nnspec.training.predict import as_table
+            from nnspec.training.using.predict import as_table
 
             read = output in (None, "-") and sys.stdout.isatty()  # by somebody, and not by a program
             tab = "\t" if suffix == ".tsv" else ","
@@ -119,7 +119,7 @@ def _write_on(
     predictor: Predictor, prompt: str, output: str | None, *, length: int, temperature: float, seed: int | None
 ) -> None:
     """The prompt and what follows it: as it comes on standard output, or into a file."""
-    from nnspec.training.generate import write_on
+    from nnspec.training.using.generate import write_on
 
     with explained(Sources()):
         pieces = write_on(predictor, prompt, length, temperature=temperature, seed=seed)

@@ -39,7 +39,7 @@ def left(text: str) -> bool:
         temporary.write_text(text, encoding="utf-8")
         temporary.rename(Path(folder) / os.environ["RANK"])
         return True
-    world = sys.modules.get("nnspec.training.world")
+    world = sys.modules.get("nnspec.training.processes.world")
     if world is None or not world.is_joined():
         return not is_main()  # all have read the same spec, and say the same of it
     return not world.speaks_first()

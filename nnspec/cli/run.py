@@ -125,9 +125,9 @@ def _train(
 
 def _listeners(loggers: Sequence[str], *, quiet: bool, silent_end: bool) -> Listener:
     """Loggers, progress on standard error, and (unless the command says it itself) how it ended on standard output."""
-    from nnspec.training.bar import progress_on
     from nnspec.training.listener import Listeners
-    from nnspec.training.progress import Ending
+    from nnspec.training.watching.bar import progress_on
+    from nnspec.training.watching.progress import Ending
 
     ending = [] if silent_end else [Ending(sys.stdout)]
     return Listeners([*logger_listeners(loggers), progress_on(sys.stderr, quiet=quiet), *ending])

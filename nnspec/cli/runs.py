@@ -17,7 +17,7 @@ from nnspec.cli.options import format_option
 from nnspec.cli.report import note, reported
 
 if TYPE_CHECKING:
-    from nnspec.training.comparison import Summary
+    from nnspec.training.runs.comparison import Summary
 
 _WIDEST = 28
 
@@ -37,8 +37,8 @@ def command(folder: str, sort: str | None, reverse: bool, output_format: str) ->
     nnspec runs
     nnspec runs --sort val/accuracy
     """
-    from nnspec.training.comparison import metric_names, summarize
-    from nnspec.training.runs import runs_in
+    from nnspec.training.runs.comparison import metric_names, summarize
+    from nnspec.training.runs.listing import runs_in
 
     summaries = [summarize(run) for run in runs_in(Path(folder))]
     if sort is not None:
@@ -88,8 +88,8 @@ class _Column:
 
 def _columns(summaries: Sequence[Summary], sort: str | None) -> list[_Column]:
     """All columns: what differs between the runs stands last."""
-    from nnspec.training.comparison import MOST_OPTIONS, metric_names, telling
-    from nnspec.training.progress import number
+    from nnspec.training.runs.comparison import MOST_OPTIONS, metric_names, telling
+    from nnspec.training.watching.progress import number
 
     epochs = [each.best.get("epoch") for each in summaries]
     found = [_Column("run", tuple(each.path.name for each in summaries), left=True)]

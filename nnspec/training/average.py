@@ -1,4 +1,4 @@
-"""What an average of the weights is: typed arguments; how it is taken, `nnspec.training.averaging` says."""
+"""What an average of the weights is: typed arguments; how it is taken, `nnspec.training.updating.averaging` says."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from nnspec import ir, registry
 from nnspec.training.dataset import Dataset
 from nnspec.training.fault import Fault
 from nnspec.training.optimizer import Optimizer
-from nnspec.training.pieces import is_piece
 from nnspec.training.transform import Transform
+from nnspec.training.updating.pieces import is_piece
 
 Group = tuple[Mapping[str, torch.nn.Parameter], Mapping[str, Any]]
 """Parameters by name, and the arguments in which they differ from the other groups of an optimizer."""
@@ -42,8 +42,8 @@ def optimizer(
 ) -> torch.optim.Optimizer:
     """Torch's optimizer, in the fastest implementation that torch has for the device.
 
-    No fused kernel takes gradients that are sparse or complex: such parameters are not `fusible`. Few of them take pieces
-    of parameters of which other processes have the rest.
+    No fused kernel takes gradients that are sparse or complex: such parameters are not `fusible`. Few of them take
+    pieces of parameters of which other processes have the rest.
     """
     parameters = {name: parameter for names, _ in groups for name, parameter in names.items()}
     fusible = fusible and all(parameter.is_floating_point() for parameter in parameters.values())

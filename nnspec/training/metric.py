@@ -1,4 +1,4 @@
-"""What a metric is: what it takes, and which way is up; `nnspec.training.meters` counts with it."""
+"""What a metric is: what it takes, and which way is up; `nnspec.training.running.meters` counts with it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Metric(Function):
         return False
 
     def meter(self, types: Sequence[TensorType], device: Any) -> Any:
-        """A meter (see `nnspec.training.meters`) for inputs of these types on a device of torch.
+        """A meter (see `nnspec.training.running.meters`) for inputs of these types on a device of torch.
 
         Raises `Fault` if that takes a package which is not there.
         """

@@ -1,7 +1,7 @@
 """What a schedule is: torch's arguments as typed fields, and how the learning rate goes by them.
 
 Adding one is adding a class to a file in `nnspec/training/schedulers`; torch's object is made of it in
-`nnspec.training.schedule`.
+`nnspec.training.updating.schedule`.
 """
 
 from __future__ import annotations

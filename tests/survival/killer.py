@@ -17,7 +17,7 @@ from typing import Any
 
 from nnspec import compiler_run
 from nnspec.compiler import compile_text
-from nnspec.training.checkpoint import FOLDER, names_in, read_index, read_state, read_weights
+from nnspec.training.runs.checkpoint import FOLDER, names_in, read_index, read_state, read_weights
 
 
 def train(spec: Path, out: Path, resume: str | None) -> int:

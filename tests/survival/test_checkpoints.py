@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from nnspec.training import keep
-from nnspec.training.checkpoint import FOLDER, names_in, read_index, step_of
 from nnspec.training.listener import Listener, Outline
-from nnspec.training.resume import find
+from nnspec.training.running import keep
+from nnspec.training.runs.checkpoint import FOLDER, names_in, read_index, step_of
+from nnspec.training.runs.resume import find
 from tests.survival.test_resume import Stopping, run, same, spec, told
 
 DIVERGING = "SGD(lr=2.0)"

@@ -15,10 +15,11 @@ from torch import nn
 from nnspec import compiler_run
 from nnspec.compiler import compile_text
 from nnspec.diagnostics import NnspecError
-from nnspec.training import checkpoint, keep
-from nnspec.training.checkpoint import FOLDER, STATE, WEIGHTS, names_in, read_index
 from nnspec.training.listener import Listener, Row, Step
 from nnspec.training.result import Result
+from nnspec.training.running import keep
+from nnspec.training.runs import checkpoint
+from nnspec.training.runs.checkpoint import FOLDER, STATE, WEIGHTS, names_in, read_index
 
 SPEC = """
 model Net(hidden = 8) {

@@ -10,7 +10,7 @@ import torch.distributed as dist
 
 from nnspec.compiler import compile_text
 from nnspec.diagnostics import NnspecError
-from nnspec.training.run import Wanted, train
+from nnspec.training.running.run import Wanted, train
 
 
 def work(job: dict[str, str]) -> None:

@@ -13,10 +13,10 @@ import torch
 import nnspec
 from nnspec.backends.torch import load_weights
 from nnspec.compiler_trained import open_run
-from nnspec.training.archive import Archive
-from nnspec.training.comparison import metric_names, summarize, telling
 from nnspec.training.fault import Fault
-from nnspec.training.runs import RunError, find_run, runs_in
+from nnspec.training.runs.archive import Archive
+from nnspec.training.runs.comparison import metric_names, summarize, telling
+from nnspec.training.runs.listing import RunError, find_run, runs_in
 from tests.unit.trained import FLOWERS, copied, flowers, trained
 
 

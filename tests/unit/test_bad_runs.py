@@ -20,12 +20,12 @@ import torch
 
 import nnspec
 from nnspec.compiler_outcome import Outcome
-from nnspec.training import checkpoint
-from nnspec.training.checkpoint import FOLDER, names_in, read_index, read_state, read_weights
-from nnspec.training.history import read_lines
 from nnspec.training.listener import Listener, Outline, Step
-from nnspec.training.loop import Loop
-from nnspec.training.runs import read_document
+from nnspec.training.running.loop import Loop
+from nnspec.training.runs import checkpoint
+from nnspec.training.runs.checkpoint import FOLDER, names_in, read_index, read_state, read_weights
+from nnspec.training.runs.history import read_lines
+from nnspec.training.runs.listing import read_document
 
 from .test_bad_training import MODEL, Bomb, Case, half_written, run
 

@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import save_file
 
 from nnspec import cli
-from nnspec.training import feed, headroom
-from nnspec.training.runs import read_document
+from nnspec.training.feeding import feed, headroom
+from nnspec.training.runs.listing import read_document
 
 MODEL = """
 model Net {

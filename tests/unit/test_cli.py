@@ -449,7 +449,7 @@ def test_a_run_that_fails_says_so_in_its_directory(shell: Shell, monkeypatch: py
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nnspec.training.loop.Loop.run", interrupted)
+    monkeypatch.setattr("nnspec.training.running.loop.Loop.run", interrupted)
     assert shell("run", "net.nns").code == 130
     assert json.loads(Path("runs/Net-2/result.json").read_text())["status"] == "interrupted"
 

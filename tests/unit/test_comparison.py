@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 from nnspec.cli import nnspec as group
 from nnspec.cli.runs import _columns, _fitting, _lines
 from nnspec.compiler import compile_text
-from nnspec.training.about import about
-from nnspec.training.comparison import Summary, metric_names, options, spelled, summarize, telling
 from nnspec.training.listener import Row
+from nnspec.training.runs.about import about
+from nnspec.training.runs.comparison import Summary, metric_names, options, spelled, summarize, telling
 from tests.unit.trained import flowers, trained
 
 GAN = (Path(__file__).parents[2] / "examples" / "gan.nns").read_text(encoding="utf-8")

@@ -18,7 +18,7 @@ import torch
 from nnspec import ir, registry
 from nnspec.training.dataset import Lazy, Loaded
 from nnspec.training.fault import DataError, MissingData, SettingError
-from nnspec.training.feed import split, take
+from nnspec.training.feeding.feed import split, take
 
 from ..zoo.libraries import torchvision
 from .test_datasets import data, fault, idx

@@ -18,10 +18,10 @@ from nnspec import cli, ir_json, registry
 from nnspec.compiler import compile_text
 from nnspec.compiler_input import compile_input, read_input
 from nnspec.diagnostics import NnspecError
-from nnspec.training import array_file
 from nnspec.training.dataset import Dataset, Lazy, Loaded
 from nnspec.training.fault import DataError, Fault, MissingData
-from nnspec.training.parquet_footer import read_footer
+from nnspec.training.files import arrays as array_file
+from nnspec.training.files.parquet_footer import read_footer
 
 NAMES = ("CSV", "HuggingFace", "NPY", "NPZ", "Parquet", "Python", "Random", "Safetensors")
 CLASSES: list[Any] = [registry.find("dataset", name) for name in NAMES]

@@ -21,9 +21,9 @@ from torch import nn
 from nnspec.compiler import compile_text
 from nnspec.diagnostics import NnspecError
 from nnspec.training.fault import Fault
-from nnspec.training.feed import Share
-from nnspec.training.run import Wanted, train
-from nnspec.training.sharding import sound, units
+from nnspec.training.feeding.feed import Share
+from nnspec.training.processes.sharding import sound, units
+from nnspec.training.running.run import Wanted, train
 
 SPEC = """\
 block Half(d) {

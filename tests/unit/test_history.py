@@ -10,12 +10,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from nnspec.training import history
-from nnspec.training.curves import drawn, values
 from nnspec.training.fault import Fault
-from nnspec.training.history import History, read_lines
 from nnspec.training.listener import Outline, Row
 from nnspec.training.result import Result
+from nnspec.training.runs import history
+from nnspec.training.runs.history import History, read_lines
+from nnspec.training.watching.curves import drawn, values
 
 
 def row(epoch: int, loss: float = 0.5, validation: dict[str, float] | None = None) -> Row:

@@ -19,14 +19,15 @@ import torch
 import nnspec
 from nnspec import ir, registry
 from nnspec.compiler import compile_text
-from nnspec.training import table_text, vocabulary
 from nnspec.training.dataset import Dataset, Loaded, read
 from nnspec.training.datasets import cifar
 from nnspec.training.fault import Fault
-from nnspec.training.feed import split
-from nnspec.training.pickles import read_pickle
-from nnspec.training.preparation import Preparation
-from nnspec.training.unseen import read_samples
+from nnspec.training.feeding.feed import split
+from nnspec.training.files import vocabulary
+from nnspec.training.files.pickles import read_pickle
+from nnspec.training.runs.preparation import Preparation
+from nnspec.training.tables import text as table_text
+from nnspec.training.using.unseen import read_samples
 
 NAMES = ("NPY", "NPZ", "IDX", "CIFAR10", "CSV", "Text", "Lines", "WAVFolder", "Parquet")
 CLASSES: list[Any] = [registry.find("dataset", name) for name in NAMES]
@@ -63,7 +64,7 @@ def test_a_pickle_that_numbers_a_value_beyond_all_others_is_not_given_room_for_i
 
 
 def test_a_pickle_of_endless_small_values_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nnspec.training.pickles._MOST_OPERATIONS", 1000)
+    monkeypatch.setattr("nnspec.training.files.pickles._MOST_OPERATIONS", 1000)
     assert read_pickle(b"\x80\x02]" + b"K\1a" * 400 + b".", "b", "root") == [1] * 400
     assert "more parts" in refused(lambda: read_pickle(b"\x80\x02]" + b"K\1a" * 600 + b".", "b", "root"))
 
@@ -92,7 +93,7 @@ def test_memory_for_a_packed_idx_file_is_asked_for_as_its_bytes_come(tmp_path: P
 
 
 def test_a_packed_idx_file_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nnspec.training.idx_file._PIECE", 7)
+    monkeypatch.setattr("nnspec.training.files.idx._PIECE", 7)
     pixels = np.arange(5 * 3 * 4, dtype="uint8")
     with gzip.open(tmp_path / "x.gz", "wb") as file:
         file.write(b"\0\0\x08\x03" + struct.pack(">III", 5, 3, 4) + pixels.tobytes())

@@ -18,7 +18,7 @@ from nnspec.backends.source import emit
 from nnspec.compiler import compile_text
 from nnspec.elaborate.overrides import Written
 from nnspec.summary import summarize
-from nnspec.training.wiring import wire
+from nnspec.training.running.wiring import wire
 from nnspec.verify import verify
 
 from ..contract import flat, judge

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from nnspec.training.bar import progress_on
 from nnspec.training.fault import Fault
 from nnspec.training.listener import Listener, Outline, Row, Step
 from nnspec.training.loggers import Enduring, logger, names
-from nnspec.training.notebook import Notebook
 from nnspec.training.result import Result
+from nnspec.training.watching.bar import progress_on
+from nnspec.training.watching.notebook import Notebook
 
 RUN = {"model": "Net", "settings": {"epochs": 2, "weights": None}, "optimizer": {"name": "Adam", "lr": 0.1}}
 

@@ -16,7 +16,7 @@ from nnspec.backends.torch import build
 from nnspec.compiler import compile_text
 from nnspec.layer import Example
 from nnspec.suggest import suggest
-from nnspec.training.run import Wanted, train
+from nnspec.training.running.run import Wanted, train
 
 from .function_harness import method_of, program_of, refusal, run_onnx, same, session
 

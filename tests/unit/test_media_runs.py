@@ -12,7 +12,7 @@ import torch
 import nnspec
 from nnspec import registry
 from nnspec.training.dataset import Loaded
-from nnspec.training.feed import Batches, Part, Pipeline
+from nnspec.training.feeding.feed import Batches, Part, Pipeline
 
 Image = pytest.importorskip("PIL.Image", reason="pictures need Pillow")
 

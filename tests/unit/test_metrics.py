@@ -19,8 +19,8 @@ from nnspec.compiler import compile_text
 from nnspec.diagnostics import NnspecError
 from nnspec.layer import Example
 from nnspec.training.fault import Fault
-from nnspec.training.meters import Mean, Meter, higher_is_better, meters
 from nnspec.training.metric_cut import cut
+from nnspec.training.running.meters import Mean, Meter, higher_is_better, meters
 from nnspec.verify import verify
 from tests.zoo.libraries import is_there, torchvision
 

@@ -21,8 +21,8 @@ from nnspec.compiler import compile_text
 from nnspec.diagnostics import Diagnostic, NnspecError
 from nnspec.training import build as making
 from nnspec.training.fault import Fault
-from nnspec.training.run import Wanted, train
-from nnspec.training.update import Update
+from nnspec.training.running.run import Wanted, train
+from nnspec.training.updating.update import Update
 
 from ..measured_memory import optimizer
 

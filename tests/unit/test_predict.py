@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 import nnspec
 from nnspec.backends.torch import load_weights
 from nnspec.cli import nnspec as group
-from nnspec.training.answers import Meaning, columns
+from nnspec.training.using.answers import Meaning, columns
 from tests.unit.trained import FLOWERS, flowers, trained
 
 

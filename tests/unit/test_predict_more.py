@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 
 import nnspec
 from nnspec.cli import nnspec as group
-from nnspec.training.answers import Meaning
-from nnspec.training.predict import as_table
+from nnspec.training.using.answers import Meaning
+from nnspec.training.using.predict import as_table
 from tests.unit.trained import flowers, trained
 
 SOUNDS = """\

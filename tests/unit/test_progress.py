@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from nnspec.training.bar import Bar, progress_on
 from nnspec.training.listener import Listener, Listeners, Outline, Row, Step
-from nnspec.training.progress import Ending, Lines, number
 from nnspec.training.result import Result, Status
+from nnspec.training.watching.bar import Bar, progress_on
+from nnspec.training.watching.progress import Ending, Lines, number
 
 
 def row(epoch: int, loss: float = 0.5) -> Row:

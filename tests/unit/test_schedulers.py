@@ -16,7 +16,7 @@ from nnspec import ir, registry
 from nnspec.compiler import compile_text
 from nnspec.diagnostics import NnspecError
 from nnspec.training.fault import Fault
-from nnspec.training.update import Update
+from nnspec.training.updating.update import Update
 
 CPU = torch.device("cpu")
 LENGTH = 12

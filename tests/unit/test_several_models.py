@@ -20,15 +20,15 @@ from nnspec.backends.source import emit
 from nnspec.backends.torch import build
 from nnspec.compiler import compile_text
 from nnspec.elaborate.overrides import Written
-from nnspec.training.assemble import Assembled, assemble, kinds_of, objective_of
 from nnspec.training.build import dataset
-from nnspec.training.feed import Fields
-from nnspec.training.fit import fit
+from nnspec.training.feeding.feed import Fields
 from nnspec.training.listener import Listener, Outline, Row, Step
-from nnspec.training.meters import meters
-from nnspec.training.resolved import resolved
-from nnspec.training.run import Wanted, train
-from nnspec.training.spread import Spread
+from nnspec.training.processes.spread import Spread
+from nnspec.training.running.assemble import Assembled, assemble, kinds_of, objective_of
+from nnspec.training.running.fit import fit
+from nnspec.training.running.meters import meters
+from nnspec.training.running.run import Wanted, train
+from nnspec.training.runs.resolved import resolved
 from nnspec.types import TensorType
 from nnspec.verify import verify
 

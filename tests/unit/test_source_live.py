@@ -27,7 +27,7 @@ from nnspec import ir
 from nnspec.backends.source import emit
 from nnspec.backends.torch import WeightsError, build, load_state, load_weights, training_functions, weights_of
 from nnspec.compiler import compile_text
-from nnspec.training.meters import meters
+from nnspec.training.running.meters import meters
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 SHAPES: dict[str, Callable[[int], tuple[torch.Tensor, ...]]] = {

@@ -25,7 +25,7 @@ from nnspec.ir_json import dumps, loads
 from nnspec.patterns import Found, applies, owned, trained
 from nnspec.registry import FOLDERS
 from nnspec.registry_pages import pages
-from nnspec.training.resolved import resolved
+from nnspec.training.runs.resolved import resolved
 from nnspec.training.settings import Settings
 from nnspec.verify import verify
 

@@ -17,19 +17,19 @@ from safetensors.torch import load_file
 from torch import nn
 
 from nnspec import ir
-from nnspec.training import keep
-from nnspec.training.assemble import Assembled, assemble
-from nnspec.training.checkpoint import FOLDER, WEIGHTS, names_in, read_index
 from nnspec.training.dataset import BATCH, Loaded, field_type
 from nnspec.training.fault import Fault
-from nnspec.training.feed import Batches, Part, Pipeline, Share
-from nnspec.training.fit import explained, fit
+from nnspec.training.feeding.feed import Batches, Part, Pipeline, Share
 from nnspec.training.listener import Listener, Row
-from nnspec.training.meters import Ratio
-from nnspec.training.objective import Loss, Single
 from nnspec.training.result import Result
-from nnspec.training.rundir import RunDirectory
-from nnspec.training.wiring import wire
+from nnspec.training.running import keep
+from nnspec.training.running.assemble import Assembled, assemble
+from nnspec.training.running.fit import explained, fit
+from nnspec.training.running.meters import Ratio
+from nnspec.training.running.objective import Loss, Single
+from nnspec.training.running.wiring import wire
+from nnspec.training.runs.checkpoint import FOLDER, WEIGHTS, names_in, read_index
+from nnspec.training.runs.directory import RunDirectory
 
 NO_GRAPH = ir.Graph((), (), (), ())
 CPU = torch.device("cpu")

@@ -18,16 +18,17 @@ from nnspec import ir
 from nnspec.compiler import compile_text
 from nnspec.compiler_run import train
 from nnspec.diagnostics import NnspecError
-from nnspec.training import feed, headroom, tally
-from nnspec.training.averaging import average_of
-from nnspec.training.culprit import culprit
-from nnspec.training.feed import Batches, Part, Pipeline
-from nnspec.training.judge import Best, Judge, Patience
-from nnspec.training.ledger import Ledger
+from nnspec.training.feeding import feed, headroom
+from nnspec.training.feeding.feed import Batches, Part, Pipeline
 from nnspec.training.listener import Listener, Listeners, Row
-from nnspec.training.meters import Mean
-from nnspec.training.precision import Precision
-from nnspec.training.tally import Tally
+from nnspec.training.running import tally
+from nnspec.training.running.culprit import culprit
+from nnspec.training.running.judge import Best, Judge, Patience
+from nnspec.training.running.ledger import Ledger
+from nnspec.training.running.meters import Mean
+from nnspec.training.running.tally import Tally
+from nnspec.training.updating.averaging import average_of
+from nnspec.training.updating.precision import Precision
 
 CPU = torch.device("cpu")
 EAGER = Precision("32", CPU)

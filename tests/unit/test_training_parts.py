@@ -23,14 +23,14 @@ from nnspec.facts import Facts
 from nnspec.layer import Function, ShapeError
 from nnspec.proof import Proof
 from nnspec.training import build, device
-from nnspec.training.check import check_fields
 from nnspec.training.dataset import Array, Loaded, field_type
 from nnspec.training.fault import Fault, SettingError
+from nnspec.training.feeding.check import check_fields
 from nnspec.training.inputs import choose_sizes, index_bounds, random_batch
 from nnspec.training.optimizer import Optimizer
-from nnspec.training.rundir import RunDirectory, environment
+from nnspec.training.running.wiring import Wiring, wire
+from nnspec.training.runs.directory import RunDirectory, environment
 from nnspec.training.settings import Settings
-from nnspec.training.wiring import Wiring, wire
 from nnspec.types import TensorType
 
 CPU = torch.device("cpu")

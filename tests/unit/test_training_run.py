@@ -17,9 +17,9 @@ from torch import nn
 from nnspec.compiler import compile_text
 from nnspec.diagnostics import NnspecError
 from nnspec.training.build import dataset
-from nnspec.training.progress import Lines
 from nnspec.training.result import Result
-from nnspec.training.run import Wanted, train
+from nnspec.training.running.run import Wanted, train
+from nnspec.training.watching.progress import Lines
 
 SPEC = """
 model Net(hidden = 5) {

@@ -13,12 +13,12 @@ from torch import nn
 from torch.optim.swa_utils import SWALR, AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from nnspec import ir, registry
-from nnspec.training.accumulate import lengths, steps_per_epoch, turns
-from nnspec.training.averaging import Averaging, average_of
 from nnspec.training.fault import Fault, SettingError
 from nnspec.training.optimizer import Optimizer
-from nnspec.training.precision import Precision
-from nnspec.training.update import Update
+from nnspec.training.updating.accumulate import lengths, steps_per_epoch, turns
+from nnspec.training.updating.averaging import Averaging, average_of
+from nnspec.training.updating.precision import Precision
+from nnspec.training.updating.update import Update
 
 CPU = torch.device("cpu")
 NO_GRAPH = ir.Graph((), (), (), ())

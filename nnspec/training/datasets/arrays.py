@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from nnspec.arguments import arg
 from nnspec.suggest import suggest
-from nnspec.training.array_file import ELEMENTS, Header, check_lengths, from_file, numpy_file, safetensors_file
 from nnspec.training.dataset import Dataset, Loaded, locate
 from nnspec.training.fault import DataError
+from nnspec.training.files.arrays import ELEMENTS, Header, check_lengths, from_file, numpy_file, safetensors_file
 from nnspec.types import TensorType
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from nnspec.arguments import arg
 from nnspec.training.dataset import Array, Dataset, Lazy, Loaded, check_size, field_type
 from nnspec.training.fault import DataError, SettingError
-from nnspec.training.folders import Found, find_folder, find_samples, numbered
-from nnspec.training.wav import Sound, read_header, read_sound
+from nnspec.training.files.folders import Found, find_folder, find_samples, numbered
+from nnspec.training.files.wav import Sound, read_header, read_sound
 from nnspec.types import TensorType
 
 if TYPE_CHECKING:

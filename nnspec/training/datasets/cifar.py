@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from nnspec.training.dataset import Loaded, field_type
 from nnspec.training.fault import DataError, MissingData
-from nnspec.training.halves import Half, Halves
-from nnspec.training.pickles import as_bytes, read_pickle
+from nnspec.training.files.halves import Half, Halves
+from nnspec.training.files.pickles import as_bytes, read_pickle
 from nnspec.types import TensorType
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from pathlib import Path
 from nnspec.arguments import arg
 from nnspec.training.dataset import locate
 from nnspec.training.fault import DataError
-from nnspec.training.table import Table
-from nnspec.training.table_text import open_table
-from nnspec.training.tabular import Tabular
+from nnspec.training.tables.table import Table
+from nnspec.training.tables.tabular import Tabular
+from nnspec.training.tables.text import open_table
 
 
 class CSV(Tabular):

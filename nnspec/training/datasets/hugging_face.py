@@ -13,7 +13,7 @@ from nnspec.arguments import arg
 from nnspec.suggest import suggest
 from nnspec.training.dataset import Array, Dataset, Lazy, Loaded, check_size, field_type
 from nnspec.training.fault import DataError, MissingData, SettingError
-from nnspec.training.pictures import need_pillow, to_array
+from nnspec.training.files.pictures import need_pillow, to_array
 from nnspec.types import TensorType
 
 if TYPE_CHECKING:

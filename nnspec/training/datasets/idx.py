@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from nnspec.arguments import arg
 from nnspec.training.dataset import Dataset, Loaded, field_type, locate
 from nnspec.training.fault import DataError
-from nnspec.training.halves import Half, Halves
-from nnspec.training.idx_file import idx_shape, read_idx
+from nnspec.training.files.halves import Half, Halves
+from nnspec.training.files.idx import idx_shape, read_idx
 from nnspec.types import TensorType
 
 if TYPE_CHECKING:

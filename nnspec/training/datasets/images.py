@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from nnspec.arguments import arg
 from nnspec.training.dataset import Array, Dataset, Lazy, Loaded, check_size, field_type
 from nnspec.training.fault import DataError, SettingError
-from nnspec.training.folders import Found, find_folder, find_samples, numbered
-from nnspec.training.pictures import SUFFIXES, Fit, need_pillow, picture_size, read_picture
+from nnspec.training.files.folders import Found, find_folder, find_samples, numbered
+from nnspec.training.files.pictures import SUFFIXES, Fit, need_pillow, picture_size, read_picture
 from nnspec.types import TensorType
 
 if TYPE_CHECKING:

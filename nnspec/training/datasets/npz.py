@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnspec.arguments import arg
-from nnspec.training.array_file import ELEMENTS, MAX_ARRAYS, Header, cast, check_lengths, numpy_header
 from nnspec.training.dataset import Dataset, Loaded, check_size, locate
 from nnspec.training.datasets.arrays import choose
 from nnspec.training.fault import DataError, MissingData
+from nnspec.training.files.arrays import ELEMENTS, MAX_ARRAYS, Header, cast, check_lengths, numpy_header
 from nnspec.types import TensorType
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from nnspec.training.dataset import locate
-from nnspec.training.table import Table
-from nnspec.training.table_parquet import open_parquet
-from nnspec.training.tabular import Tabular
+from nnspec.training.tables.parquet import open_parquet
+from nnspec.training.tables.table import Table
+from nnspec.training.tables.tabular import Tabular
 
 
 class Parquet(Tabular):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nnspec.arguments import arg
 from nnspec.training.dataset import Dataset, Lazy, Loaded, check_size, field_type, locate
 from nnspec.training.fault import DataError
-from nnspec.training.vocabulary import encode, encode_characters, read_text
+from nnspec.training.files.vocabulary import encode, encode_characters, read_text
 from nnspec.types import TensorType
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from nnspec.arguments import arg
 from nnspec.suggest import suggest
 from nnspec.training.dataset import Array, Dataset, Lazy, Loaded, field_type
 from nnspec.training.fault import DataError, MissingData, SettingError
-from nnspec.training.pictures import Fit, need_pillow, to_array
+from nnspec.training.files.pictures import Fit, need_pillow, to_array
 from nnspec.types import TensorType
 
 if TYPE_CHECKING:

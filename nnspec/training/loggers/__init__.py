@@ -13,11 +13,11 @@ from importlib import import_module
 from pathlib import Path
 
 from nnspec.suggest import suggest
-from nnspec.training.comparison import options
 from nnspec.training.fault import Fault
 from nnspec.training.listener import Listener, Outline, Row, Step
 from nnspec.training.result import Result
-from nnspec.training.runs import RUN, RunError, read_document
+from nnspec.training.runs.comparison import options
+from nnspec.training.runs.listing import RUN, RunError, read_document
 
 
 def names() -> tuple[str, ...]:

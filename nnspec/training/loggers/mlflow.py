@@ -7,12 +7,12 @@ from itertools import islice
 from math import isfinite
 from typing import Any
 
-from nnspec.training.history import PICTURE
 from nnspec.training.listener import Listener, Outline, Row
 from nnspec.training.loggers import configuration, tags
 from nnspec.training.loggers._identity import known, remember
 from nnspec.training.result import Result
-from nnspec.training.runs import RESULT
+from nnspec.training.runs.history import PICTURE
+from nnspec.training.runs.listing import RESULT
 
 _SERVICE = "mlflow"
 _AT_ONCE = 100

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from nnspec.training.history import PICTURE
 from nnspec.training.listener import Listener, Outline, Row, Step
 from nnspec.training.loggers import configuration, tags
 from nnspec.training.loggers._identity import known, remember
 from nnspec.training.result import Result
+from nnspec.training.runs.history import PICTURE
 
 _SERVICE = "wandb"
 

@@ -46,7 +46,7 @@ class Paired(Metric):
         return dict(vars(self))
 
     def meter(self, types: Sequence[TensorType], device: Any) -> Any:
-        from nnspec.training.borrowed import Borrowed, Gathered
+        from nnspec.training.running.borrowed import Borrowed, Gathered
 
         name, options, prepare = type(self).__name__, self.options_for(types), self.prepare(types)
         if self.gathers:

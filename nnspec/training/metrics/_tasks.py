@@ -147,7 +147,7 @@ class Comparison(Metric):
 
     def counted(self, types: Sequence[TensorType], device: Any, *, bounded: bool = False) -> Any:
         """The meter of torchmetrics' class; `bounded`, for scores that are probabilities."""
-        from nnspec.training.borrowed import Borrowed
+        from nnspec.training.running.borrowed import Borrowed
 
         path = f"classification.{self.task_of(types).capitalize()}{self.kind}"
         options = self.options_for(types)

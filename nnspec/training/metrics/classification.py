@@ -47,7 +47,7 @@ class accuracy(Classified):
     )
 
     def meter(self, types: Sequence[TensorType], device: Any) -> Any:
-        from nnspec.training.meters import Ratio
+        from nnspec.training.running.meters import Ratio
 
         task = self.task_of(types)
         if task != "binary" and self.average != "micro":
@@ -83,7 +83,7 @@ class binary_accuracy(Comparison):
         return "binary"
 
     def meter(self, types: Sequence[TensorType], device: Any) -> Any:
-        from nnspec.training.meters import Ratio
+        from nnspec.training.running.meters import Ratio
 
         return Ratio(_counting(_hits("binary", 1, self.threshold, types), self.ignore_index))
 

@@ -35,7 +35,7 @@ class _Groups(Metric):
         return TensorType("float32", ())
 
     def meter(self, types: Sequence[TensorType], device: Any) -> Any:
-        from nnspec.training.borrowed import Gathered
+        from nnspec.training.running.borrowed import Gathered
 
         name = type(self).__name__
         both: tuple[Callable[[Any], Any], ...] = tuple(map(whole_numbers, types))

@@ -46,7 +46,7 @@ class _Curve(Classified):
         return self.thresholds is not None or self.task_of(types) == "multiclass"
 
     def meter(self, types: Sequence[TensorType], device: Any) -> Any:
-        from nnspec.training.borrowed import Gathered
+        from nnspec.training.running.borrowed import Gathered
 
         task = self.task_of(types)
         if self.thresholds is not None:

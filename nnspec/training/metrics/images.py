@@ -48,7 +48,7 @@ class _Images(Paired):
         return lambda p, t: (p.float(), t.float())
 
     def meter(self, types: Sequence[TensorType], device: Any) -> Any:
-        from nnspec.training.borrowed import sampled
+        from nnspec.training.running.borrowed import sampled
 
         name = type(self).__name__
         return sampled(name, f"functional.image.{name}", dict(vars(self)), self.prepare(types))

@@ -37,7 +37,7 @@ class mean_squared_error(Flat):
     )
 
     def meter(self, types: Sequence[TensorType], device: Any) -> Any:
-        from nnspec.training.meters import Ratio
+        from nnspec.training.running.meters import Ratio
 
         prepare = self.prepare(types)
 
@@ -55,7 +55,7 @@ class mean_absolute_error(Flat):
     examples = _examples("mean_absolute_error(preds, target)")
 
     def meter(self, types: Sequence[TensorType], device: Any) -> Any:
-        from nnspec.training.meters import Ratio
+        from nnspec.training.running.meters import Ratio
 
         prepare = self.prepare(types)
 

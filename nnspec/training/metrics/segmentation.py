@@ -35,7 +35,7 @@ class _Regions(Comparison):
         return dict(vars(self)) | {"num_classes": types[0].dims[1], "input_format": "index"}
 
     def meter(self, types: Sequence[TensorType], device: Any) -> Any:
-        from nnspec.training.borrowed import Borrowed
+        from nnspec.training.running.borrowed import Borrowed
 
         path = f"segmentation.{self.kind}"
         return Borrowed(type(self).__name__, path, self.options_for(types), self.prepare(types), device)

@@ -39,7 +39,7 @@ class perplexity(Metric):
         return TensorType("float32", ())
 
     def meter(self, types: Sequence[TensorType], device: Any) -> Any:
-        from nnspec.training.meters import Ratio
+        from nnspec.training.running.meters import Ratio
 
         ignore = self.ignore_index
 

@@ -1,0 +1,1 @@
+"""From data that was loaded to batches on a device."""

@@ -1,0 +1,1 @@
+"""The directory of a run: writing it, keeping it whole, going on from it, reading it."""

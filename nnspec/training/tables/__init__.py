@@ -1,0 +1,1 @@
+"""Rows and columns, CSV and Parquet, on the way to fields."""

@@ -1,0 +1,1 @@
+"""What happens between the gradients of a loss and the next batch."""
