@@ -12,6 +12,7 @@ Importing this package loads neither torch nor anything else that is heavy: each
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,7 +138,8 @@ def train(
         overrides: hyperparameters by name, and settings of the section as `train.NAME`, whose texts are read as in
             the language: `{"train.optimizer": "SGD(lr=0.1)"}`.
         callbacks: objects of classes that derive from `nnspec.Callback`: they hear of the start, steps, epochs,
-            checkpoints and the end. What one raises ends the run.
+            checkpoints and the end. Of steps they hear ten times a second at most, unless the class says
+            `every_step = True`. What one raises ends the run.
         loggers: `"tensorboard"`, `"wandb"`, `"mlflow"`, each by the extra of nnspec that has its name.
         resume: `"auto"`, `"last"`, `"best"`, or the directory of a run or checkpoint to go on from.
         accept_changes: go on although the spec is another one now.
@@ -151,7 +153,10 @@ def train(
     Raises:
         NnspecError: the spec has errors or no `train` section, the data is missing or does not fit, the loss stopped
             being finite, and whatever else keeps a run from its end. What was saved before stays.
+        TypeError: something in `callbacks` is no `nnspec.Callback`, or an override is of a type that the language
+            does not have.
     """
+    listening = _listening(callbacks)
     from nnspec.compiler_input import compile_input, read_input
     from nnspec.compiler_run import train_spec
 
@@ -173,7 +178,7 @@ def train(
         root=None if out is None else Path(out),
         name=name or "",
         overrides={name: _written(name, value) for name, value in settings.items()},
-        callbacks=callbacks,
+        callbacks=listening,
         loggers=loggers,
         resume=None if resume is None else str(resume),
         accept_changes=accept_changes,
@@ -325,6 +330,19 @@ def _of_run(
             module: nn.Module = _served(compiled, optimize).module(device=place, weights=file)
             return module
         return build_module(compiled, device=place, weights=file).eval()
+
+
+def _listening(callbacks: Sequence[Callback]) -> tuple[Callback, ...]:
+    """Callbacks as they are given; TypeError for what is none."""
+    several = isinstance(callbacks, Iterable)
+    given: tuple[Any, ...] = tuple(callbacks) if several else (callbacks,)
+    wrong = [each for each in given if not isinstance(each, Callback)]
+    if wrong or not several:
+        raise TypeError(
+            "`callbacks` is a list of objects of subclasses of nnspec.Callback, which have the methods they want "
+            f"(start, step, epoch, checkpoint, finish, close): `[Mine()]`; this is {(wrong or given)[0]!r}"
+        )
+    return given
 
 
 def _written(name: str, value: Any) -> str:

@@ -84,7 +84,7 @@ class Training:
     transforms: dict[str, tuple[Record, ...]] = field(default_factory=dict)
     """What is done to a field, always and in order."""
     augment: dict[str, tuple[Record, ...]] = field(default_factory=dict)
-    """What is done to a field in training only, after its transforms."""
+    """What is done to a field in training only, after its transforms but before those that bring numbers to scale."""
     average: Record | None = None
     """The average of the weights that is validated, kept and used in the place of the last ones."""
     models: tuple[str, ...] = ()

@@ -121,3 +121,33 @@ NEAREST = {
     "Lambda": "what is computed stands where it is used: `relu(x) + 1`",
 }
 """Functions and layers that are not here, and what comes nearest; it does not simply take their place."""
+
+_PARAMS = "in `train`, `params body { freeze = true }` keeps parameters as they are, those of `body` here"
+_WEIGHTS = (
+    "the weights of classes are an argument of the loss, a tensor of a constant of the file: "
+    "`cross_entropy(logits, label, weight=WEIGHTS)` (docs/language.md, Losses, shows how one is written)"
+)
+_RATE = "it is an argument of the optimizer: `optimizer = Adam(lr=1e-3)`"
+_SHUFFLED = "leave it out: the part that is trained on is always shuffled, by the seed"
+
+ELSEWHERE = {
+    "lr": _RATE,
+    "learningrate": _RATE,
+    "weightdecay": 'it is an argument of the optimizer, `AdamW(weight_decay=0.1)`, and of `params "*.bias" { ... }`',
+    "momentum": "it is an argument of the optimizer: `optimizer = SGD(lr=0.1, momentum=0.9)`",
+    "device": "leave it out: who runs it says where, `nnspec run --device cuda`",
+    "accelerator": "leave it out: who runs it says where, `nnspec run --device cuda`",
+    "devices": "leave it out: who runs it says on how many, `nnspec run --nproc 4 --device cuda`",
+    "shuffle": _SHUFFLED,
+    "sampler": f"there are none: each sample is seen once an epoch, shuffled by the seed; for rare classes, {_WEIGHTS}",
+    "freeze": _PARAMS,
+    "requiresgrad": _PARAMS,
+    "labelsmoothing": "it is an argument of the loss: `cross_entropy(logits, label, label_smoothing=0.1)`",
+    "posweight": "it is an argument of the loss, a tensor: `binary_cross_entropy_with_logits(x, y, pos_weight=...)`",
+    "classweights": _WEIGHTS,
+    "classweight": _WEIGHTS,
+    "mixup": "there is no transform that mixes samples; `nnspec explain` lists those that there are",
+    "cutmix": "there is no transform that mixes samples; `nnspec explain` lists those that there are",
+    "gradscaler": 'the loss is scaled by itself where that is needed: `precision = "16-mixed"`',
+}
+"""What other trainers are told, by key, and is no setting here: where it stands, or why there is no need."""

@@ -327,9 +327,14 @@ batch_size: batch, bs, minibatch, mini_batch_size
 data: dataset, train_data, input_data
 seed: random_seed, random_state, rng
 schedule: scheduler, lr_scheduler, lr_schedule
+accumulate: gradient_accumulation_steps, gradient_accumulation, accumulate_grad_batches, accumulation_steps, grad_accum
+workers: num_workers, n_workers, dataloader_workers
+fold: kfold, k_folds, n_folds, n_splits, num_folds, cross_validation, cv
 clip_grad_norm: clipnorm, grad_clip, gradient_clip, clip_grad, max_grad_norm, clip
 weights: pretrained, init_from, load_from
-precision: amp, mixed_precision, autocast
+precision: amp, mixed_precision, autocast, GradScaler
+16-mixed: fp16, float16, f16, half, amp, mixed, 16, 16-true
+bf16-mixed: bf16, bfloat16, bf16-true
 true: yes, on
 false: no, off
 none: null, nil, undefined
@@ -359,6 +364,7 @@ else: elif, elseif, otherwise
 for: foreach, loop, repeat, while
 import: include, require, use, using
 train: fit, training, learn
+run: train, fit, execute, start
 """
 )
 """Names in other frameworks and languages, by key: what each is called here, the likeliest first."""

@@ -13,7 +13,8 @@ from nnspec.codes import all_codes, explain_text, lookup
 from nnspec.diagnostics import NnspecError, error
 from nnspec.elaborate.builtins import BUILTINS
 from nnspec.registry_pages import STATEMENTS, known_names, overview, pages, setting_pages, train_page
-from nnspec.suggest import DATA_SIZED, NEAREST, suggest
+from nnspec.suggest import DATA_SIZED, ELSEWHERE, NEAREST, suggest
+from nnspec.synonyms import key_of
 from nnspec.syntax.lexer import HEADS, RESERVED
 from nnspec.training.settings import Settings
 
@@ -85,7 +86,9 @@ def _explain(topic: str) -> list[str]:
     if topic in HEADS or topic in RESERVED or topic in BUILTINS or topic == "scan":
         message = f"`{topic}` is a word of the language, without a page"
         raise NnspecError([error("NNS201", message, None, helps=("docs/language.md has them all, rule by rule",))])
-    near = suggest(topic, (*_names(), *(code.code for code in all_codes())))
+    word = topic.rpartition(".")[2] or topic  # nn.Linear
+    near = word if word in _names() else suggest(word, (*_names(), *(code.code for code in all_codes())))
     helps = (f"did you mean `{near}`?",) if near else ("nnspec explain NNS401", "nnspec explain Conv2d")
-    helps = next(((table[topic],) for table in (NEAREST, DATA_SIZED) if topic in table), helps)
+    helps = next(((table[word],) for table in (NEAREST, DATA_SIZED) if word in table), helps)
+    helps = (ELSEWHERE[key_of(word)],) if key_of(word) in ELSEWHERE else helps
     raise NnspecError([error("NNS201", f"there is nothing called `{topic}` to explain", None, helps=helps)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from nnspec.cli.report import reported, warn
 from nnspec.compiler import Compiled
 from nnspec.compiler_input import Input, compile_input, read_input
 from nnspec.compiler_run import launch, logger_listeners, train, try_out
+from nnspec.elaborate.overrides import setting_called
+from nnspec.synonyms import SYNONYMS, key_of
 
 if TYPE_CHECKING:
     from nnspec.training.listener import Listener
@@ -30,7 +33,39 @@ def _complete_logger(ctx: click.Context, param: click.Parameter, incomplete: str
     return [name for name in names() if name.startswith(incomplete)]
 
 
-@click.command("run")
+class _Run(click.Command):
+    """The command; options that are settings of the section here say how they are set."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as fault:
+            meant = _setting_of(fault.option_name)
+            if meant is None:
+                raise
+            message = f"there is no option {fault.option_name}: it is a setting of `train`"
+            raise click.UsageError(f"{message}, `--set {meant}={_value_of(fault.option_name, given)}`", ctx) from None
+
+
+def _setting_of(option: str) -> str | None:
+    """The setting that an option of another trainer means: `train.epochs` for `--max-epochs`."""
+    name = option.lstrip("-").replace("-", "_")
+    found = map(setting_called, (name, *SYNONYMS.get(key_of(name), ())))
+    return next((path for path in found if path is not None), None)
+
+
+def _value_of(option: str, arguments: Sequence[str]) -> str:
+    """What an option is set to, where that is a word or a number."""
+    for argument, behind in zip(arguments, (*arguments[1:], ""), strict=True):
+        name, equals, value = argument.partition("=")
+        if name == option:
+            value = value if equals else behind
+            return value if re.fullmatch(r"\w[\w.+-]*", value) and not value.endswith(".nns") else "..."
+    return "..."
+
+
+@click.command("run", cls=_Run)
 @file_argument
 @model_options
 @device_option

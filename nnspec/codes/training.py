@@ -185,8 +185,8 @@ CODES = (
         "NNS622",
         "weights do not fit the model",
         """
-        The file that `weights` names is not there, holds no tensors, or holds others than the model has: names and
-        shapes must be the model's own.
+        What `weights` names is a file of tensors, or a run (`weights = "runs/Net-1"`: its best weights). It is not
+        there, holds no tensors, or holds others than the model has: names and shapes must be the model's own.
         """,
         _spec(_SETTINGS + 'weights = "other.safetensors"'),
         _GOOD,

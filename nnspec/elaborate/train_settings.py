@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from nnspec import ir
@@ -71,7 +72,24 @@ def _setting(section: Section, name: str) -> Any:
     if node is None:
         return None
     section.spans[f"settings.{name}"] = node.span
-    return check_value("train", spec, evaluate(section.frame, node), node.span, decimal(node))
+    value = evaluate(section.frame, node)
+    try:
+        return check_value("train", spec, value, node.span, decimal(node))
+    except Fault as fault:
+        raise Fault(replace(fault.diagnostic, helps=_meant(name, value) or fault.diagnostic.helps)) from None
+
+
+def _meant(name: str, value: Any) -> tuple[str, ...]:
+    """What a value of the wrong kind most likely says."""
+    if name == "fold" and _is_count(value) and value > 1:
+        return (f"a part and the number of parts: `fold = (0, {value})` validates on the first of {value}",)
+    if name == "precision" and _is_count(value) and value in (16, 32):
+        return ('write "16-mixed"' if value == 16 else 'write "32"',)
+    return ()
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def _record(section: Section, name: str, cls: type[Arguments]) -> dict[str, Any] | None:
@@ -103,7 +121,9 @@ def _given(section: Section, name: str, cls: type[Arguments], node: ast.Expr) ->
     if not isinstance(value, Record):
         example = ", ".join(f"{n}=..." for n in list(cls.fields)[:2])
         message = f"`{name}` is a record: `{name} = ({example})`"
-        raise Fault(error("NNS303", message, node.span, "not a record"))
+        fits = name == "early_stopping" and _is_count(value)
+        helps = (f"say what the number is: `{name} = (patience={value})`",) if fits else ()
+        raise Fault(error("NNS303", message, node.span, "not a record", helps=helps))
     items = {i.name: i for i in node.items} if isinstance(node, ast.Tuple) else {}
     values = {}
     for key, each in value.items():

@@ -11,7 +11,8 @@ from nnspec.elaborate.overrides import setting_called
 from nnspec.elaborate.train_objects import OBJECTS
 from nnspec.elaborate.train_section import Section, is_given
 from nnspec.elaborate.values import Fault
-from nnspec.suggest import suggest
+from nnspec.suggest import ELSEWHERE, suggest
+from nnspec.synonyms import key_of
 from nnspec.syntax import ast
 from nnspec.training.settings import Settings
 
@@ -71,15 +72,25 @@ def check_bindings(section: Section, known: Sequence[str] = SECTION) -> set[str]
         name = name_of(binding.target) if isinstance(binding.target, ast.Name) else None
         if name is None or name in used:
             continue
-        close = suggest(name, known)
-        if close:
-            meant.add(close)
+        elsewhere = ELSEWHERE.get(key_of(name))
+        close = None if elsewhere else suggest(name, known)
+        if elsewhere or close:
+            meant.add(close or "")
             section.bindings.remove(binding)  # what it is set to is looked at where it has its right name
-        fixes = [Fix(f"did you mean the setting `{close}`?", (Edit(binding.target.span, close),))] if close else []
-        helps = () if close else (f"settings are {', '.join(known)}",)
+        fixes = [_meaning(section, binding, close)] if close else []
+        helps = () if close else (elsewhere or f"settings are {', '.join(known)}",)
         message = f"`{name}` is no setting, and nothing uses it"
         section.fail(Fault(error("NNS611", message, binding.target.span, "no setting", helps=helps, fixes=fixes)))
     return meant
+
+
+def _meaning(section: Section, binding: ast.Assign, close: str) -> Fix:
+    """The setting that a name of another trainer stands for; a number of folds is not one of them yet."""
+    written = section.session.text(binding.value.span)
+    if close == "fold" and written.isdecimal():
+        edits = (Edit(binding.target.span, close), Edit(binding.value.span, f"(0, {written})"))
+        return Fix(f"did you mean the setting `fold = (0, {written})`, the first of so many parts?", edits)
+    return Fix(f"did you mean the setting `{close}`?", (Edit(binding.target.span, close),))
 
 
 def check_overrides(section: Section) -> None:
@@ -91,6 +102,8 @@ def check_overrides(section: Section) -> None:
             close = suggest(first, [*SECTION, *parts])
             meant = setting_called(first) or (f"train.{close}" if close else None)
             helps = [f"did you mean `{meant}`?"] if meant else []
+            if not setting_called(first):
+                helps = [ELSEWHERE.get(key_of(first), *helps)] if key_of(first) in ELSEWHERE else helps
             raise Fault(error("NNS314", f"`train` has no setting `{first}`", section.head, helps=helps))
 
 

@@ -110,6 +110,11 @@ def _through(section: Section, setting: str, field: str, made: list[Transform], 
             message = f"`{name}` draws random numbers, and `transform` holds for validation and prediction as well"
             helps = (f"write it in `augment`, which is for training only: `augment = ({field}=[{name}(...)])`",)
             raise Fault(error("NNS613", message, section.spans[path], "is random", helps=helps))
+        if setting == "augment" and type(transform).fit is not Transform.fit:
+            name = type(transform).__name__
+            message = f"`{name}` measures the data, once, and `augment` is done anew to each batch"
+            helps = ("write it in `transform`: what brings numbers to scale there comes after `augment`",)
+            raise Fault(error("NNS613", message, section.spans[path], "measures", helps=helps))
         type_ = translated(section, path, partial(transform.infer, type_))
     if setting == "augment" and type_ != before:
         message = f"`augment` makes {type_} of the field `{field}`, and what is validated stays {before}"

@@ -51,7 +51,10 @@ class Settings(Arguments):
     fold: tuple[int, int] | None = arg(
         None, doc="`(i, k)`: validate on part `i`, from 0, of `k` equal ones, drawn at random by the seed", ge=0
     )
-    weights: str | None = arg(None, doc="a safetensors file to start from, relative to the spec")
+    weights: str | None = arg(None, doc="a run, a checkpoint or a safetensors file to start from, relative to the spec")
+    strict: bool = arg(
+        True, doc="whether `weights` must be those of this very model (false: what fits by name and shape is taken)"
+    )
     schedule_unit: Literal["step", "epoch"] | None = arg(
         None, doc='what the schedule counts (none: what the length is given in, `"step"` or `"epoch"`)'
     )

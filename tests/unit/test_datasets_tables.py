@@ -697,3 +697,38 @@ def test_python_in_an_ir_runs_only_where_it_is_allowed(tmp_path: Path) -> None:
     with pytest.raises(NnspecError, match="Python must be allowed"):
         compile_input(given)
     assert compile_input(given, allow_extern=True).program == compiled.program
+
+
+# --- what is hardly meant --------------------------------------------------------------------------------------------
+
+
+def written(folder: Path, header: str, rows: list[str]) -> Path:
+    (folder / "t.csv").write_text("\n".join([header, *rows]) + "\n")
+    return folder
+
+
+def test_one_value_that_is_no_number_is_named(tmp_path: Path) -> None:
+    base = written(tmp_path, "age,size,y", [f"{'x' if i == 699 else i},{i},{i}" for i in range(800)])
+    for features in (None, ("age",)):
+        found = fault(lambda features=features: CSV("t.csv", target="y", features=features).types(base))
+        assert "column `age`" in found.message
+        assert "line 701 has `x`" in found.notes[0]
+        assert "correct the value" in found.helps[0]
+        assert "one_hot" not in str(found.helps)
+    named = CSV("t.csv", target="y", features=("size",))
+    assert matching(named, base).fields["features"].shape == (800, 1)
+
+
+def test_a_column_with_many_words_is_left_out_with_a_note(tmp_path: Path) -> None:
+    base = written(tmp_path, "code,size,y", [f"{'x' if i % 5 == 0 else i},{i},{i}" for i in range(50)])
+    assert "`code`" in matching(CSV("t.csv", target="y"), base).notes[0]
+    asked = fault(lambda: CSV("t.csv", target="y", features=("code",)).types(base))
+    assert "line 2 has `x`" in asked.notes[0]
+
+
+def test_columns_of_one_name_are_refused_where_they_are_used(tmp_path: Path) -> None:
+    base = written(tmp_path, "a,a,b,y", ["1,2,3,4", "5,6,7,8"])
+    found = fault(lambda: CSV("t.csv", target="y").types(base))
+    assert "several columns `a`: 0 and 1" in found.message
+    assert matching(CSV("t.csv", target="y", features=("b",)), base).fields["features"].shape == (2, 1)
+    assert matching(CSV("t.csv", target="y", features=(0, 1)), base).fields["features"].tolist() == [[1, 2], [5, 6]]

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
+import nnspec
 from nnspec.compiler import compile_text
 from nnspec.diagnostics import NnspecError
 from nnspec.training.build import dataset
@@ -138,3 +139,29 @@ def test_a_setting_without_arguments_takes_none_from_outside(tmp_path: Path) -> 
 def test_labels_beyond_the_scores_are_refused_before_the_first_step(tmp_path: Path) -> None:
     spec = SPEC.replace("binary_cross_entropy_with_logits(score, target)", "cross_entropy(score, label)")
     assert refused(spec.replace("metrics", "# metrics"), tmp_path) == "NNS604"
+
+
+def test_what_fits_of_other_weights_is_taken(tmp_path: Path) -> None:
+    _, old = trained(SPEC, tmp_path, root=tmp_path)
+    assert old.directory is not None
+    other = SPEC.replace("fc2: Linear(1)", "fc2: Linear(1) -> Linear(1)").replace("epochs     = 20", "epochs = 1")
+    other = other.replace("lr=0.05", "lr=0").replace("hidden = 5", "hidden = 5")
+    started = other.replace("lr=0", 'lr=0)\n  weights = "Net-1"\n  seed = (7')
+    assert refused(started, tmp_path) == "NNS622"
+    stream = io.StringIO()
+    compiled = compile_text(started.replace("seed =", "strict = false\n  seed ="), "net.nns", train=True, base=tmp_path)
+    module, _ = train(compiled.program, compiled.sources, Wanted(tmp_path, listener=Lines(stream)))
+    assert "4 of the model's 6 tensors are those of `Net-1`; fresh are linear.weight, linear.bias" in stream.getvalue()
+    best = nnspec.load(old.directory)
+    state, theirs = module.state_dict(), best.state_dict()
+    assert all(torch.equal(state[name], theirs[name]) for name in theirs)
+    none = started.replace("seed =", "strict = false\n  seed =").replace("fc1", "a").replace("fc2", "b")
+    assert refused(none, tmp_path) == "NNS622"
+
+
+def test_the_best_epoch_is_by_what_early_stopping_follows(tmp_path: Path) -> None:
+    followed = SPEC.replace("epochs", 'early_stopping = (patience=20, monitor="val/binary_accuracy")\n  epochs')
+    _, result = trained(followed, tmp_path)
+    highest = max(row.validation["binary_accuracy"] for row in result.rows)
+    first = next(row for row in result.rows if row.validation["binary_accuracy"] == highest)
+    assert result.best == first

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -63,18 +63,35 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """What is done to a field: its transforms, with what they measured, then (in training) its augmentation."""
+    """What is done to a field: its transforms, with what they measured, and (in training) its augmentation.
+
+    Augmentation knows colours from 0 to 1: it comes before the transforms that end in bringing numbers to scale.
+    """
 
     transforms: tuple[Transform, ...] = ()
     states: list[dict[str, Any]] = field(default_factory=list)
     augment: tuple[Transform, ...] = ()
     divisor: float | None = None
+    late: int = 0
+    """How many of the transforms, the last ones, come after augmentation."""
 
     def prepare(self, x: torch.Tensor) -> torch.Tensor:
         """A field as the model sees it, but for what is random."""
+        return self.end(self.begin(x))
+
+    def begin(self, x: torch.Tensor) -> torch.Tensor:
+        """What is done once: up to where augmentation comes in."""
         if self.divisor is not None:
             x = x.to(torch.float32).div_(self.divisor)
-        for transform, state in zip(self.transforms, self.states, strict=True):
+        early = len(self.transforms) - self.late
+        for transform, state in zip(self.transforms[:early], self.states[:early], strict=True):
+            x = transform.apply(x, state, None)
+        return x
+
+    def end(self, x: torch.Tensor) -> torch.Tensor:
+        """What is done batch by batch, after augmentation."""
+        early = len(self.transforms) - self.late
+        for transform, state in zip(self.transforms[early:], self.states[early:], strict=True):
             x = transform.apply(x, state, None)
         return x
 
@@ -110,12 +127,12 @@ class Part:
             yield self.read(name, np.arange(start, min(start + _CHUNK, len(self))))
 
     def whole(self, name: str, pipeline: Pipeline) -> torch.Tensor:
-        """A field of all samples, prepared, in memory."""
+        """A field of all samples in memory, prepared up to where augmentation comes in."""
         array = self.arrays[name]
         if isinstance(array, Lazy):
-            return torch.cat([pipeline.prepare(x) for x in self.chunks(name)])
+            return torch.cat([pipeline.begin(x) for x in self.chunks(name)])
         x = _tensor(array[: len(self)] if self.indices is None else array[self.indices])
-        return pipeline.prepare(x)
+        return pipeline.begin(x)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +222,22 @@ def _pipelines(training: ir.Training, loaded: Loaded, standardized: Sequence[str
             pipeline = Pipeline(
                 (*pipeline.transforms, transform), [*pipeline.states, measured], augment, pipeline.divisor
             )
-        found[name] = pipeline
+        found[name] = replace(pipeline, late=_late(train, name, pipeline, name in standardized))
     return found
+
+
+def _late(train: Part, name: str, pipeline: Pipeline, standardized: bool) -> int:
+    """How many transforms come after augmentation: the last ones, of those that only bring floats to scale.
+
+    What the data set itself standardizes is as if it was stored so.
+    """
+    if not pipeline.augment or not len(train):
+        return 0
+    written = pipeline.transforms[1:] if standardized else pipeline.transforms
+    others = [i for i, transform in enumerate(written, 1) if type(transform).affine is Transform.affine]
+    late = len(written) - max(others, default=0)
+    before = replace(pipeline, late=late).begin(train.read(name, np.arange(1)))
+    return late if before.is_floating_point() else 0
 
 
 def _measures(transform: Transform) -> bool:
@@ -239,6 +270,7 @@ class Batches:
         self.share = share or Share()
         self.pipelines = {name: pipelines[name] for name in part.arrays}
         self.varied = [name for name, pipeline in self.pipelines.items() if pipeline.augment]
+        self._late = [name for name, pipeline in self.pipelines.items() if pipeline.late]
         room = _free_memory() if memory is None else memory
         self.streamed: Streamed | None = None
         self.held: Fields = {}
@@ -268,7 +300,13 @@ class Batches:
         return (self.count if end >= count else end * self.size) - first * self.size
 
     def in_order(self) -> Iterator[Batch]:
-        """All samples, each time in the same order."""
+        """All samples, each time in the same order, and as they are."""
+        for batch in self._in_order():
+            for name in self._late:
+                batch.fields[name] = self.pipelines[name].end(batch.fields[name])
+            yield batch
+
+    def _in_order(self) -> Iterator[Batch]:
         if self.streamed is not None:
             yield from self._read(torch.arange(self.count), 0)
             return
@@ -293,7 +331,8 @@ class Batches:
     def _vary(self, batches: Iterator[Batch], vary: torch.Generator) -> Iterator[Batch]:
         for batch in batches:
             for name in self.varied:
-                batch.fields[name] = self.pipelines[name].vary(batch.fields[name], vary)
+                pipeline = self.pipelines[name]
+                batch.fields[name] = pipeline.end(pipeline.vary(batch.fields[name], vary))
             yield batch
 
     def _pick(self, order: torch.Tensor, skip: int) -> Iterator[Batch]:
@@ -353,7 +392,7 @@ def _bytes(part: Part, pipelines: Pipelines) -> int:
     for name, array in part.arrays.items():
         width = array.dtype.itemsize * prod(array.shape[1:])
         if pipelines[name].divisor is not None or pipelines[name].transforms:
-            sample = pipelines[name].prepare(part.read(name, np.arange(min(1, len(part)))))
+            sample = pipelines[name].begin(part.read(name, np.arange(min(1, len(part)))))
             width = max(sample.nbytes, width)
         total += width * len(part)
     return total

@@ -51,7 +51,7 @@ class _Reader(Dataset[dict[str, torch.Tensor]]):
 
     def __getitems__(self, positions: np.ndarray) -> dict[str, torch.Tensor] | Fault:
         try:
-            return {name: p.prepare(self.part.read(name, positions)) for name, p in self.pipelines.items()}
+            return {name: p.begin(self.part.read(name, positions)) for name, p in self.pipelines.items()}
         except Fault as fault:
             return fault  # raised where it can be reported: as it is, not as a text with a traceback
         except OSError as error:

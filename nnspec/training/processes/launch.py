@@ -65,6 +65,9 @@ def _silence(*names: str) -> None:
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
+_MEMORY = ("signal 9 is usually the system's, which had no memory left",)
+
+
 def _unheard(failed: ChildFailedError) -> int:
     """The exit code of processes that left no report, where they were asked to stop."""
     killed = {rank: each for rank, each in failed.failures.items() if each.exitcode < 0}
@@ -75,5 +78,5 @@ def _unheard(failed: ChildFailedError) -> int:
     raise Fault(
         f"process {rank} of the run ended {how}, and without a word",
         code=LOST,
-        helps=("signal 9 is usually the system's, which had no memory left",) if failure.exitcode == -9 else (),
+        helps=(*(_MEMORY if failure.exitcode == -9 else ()), "`--resume` goes on from the last checkpoint"),
     )

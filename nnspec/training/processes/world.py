@@ -128,7 +128,10 @@ class Alone(Fault):
             f"process {rank} of {size}, counted from 0, lost the others",
             code=LOST,
             notes=(str(error).partition("\n")[0],),
-            helps=("what the first of them said comes before this; one that said nothing was ended from outside",),
+            helps=(
+                "what the first of them said comes before this; one that said nothing was ended from outside",
+                "`--resume` goes on from the last checkpoint",
+            ),
         )
 
 

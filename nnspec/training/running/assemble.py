@@ -164,6 +164,9 @@ def judge(training: ir.Training, name: str | None, mode: str | None = None) -> J
 def best(training: ir.Training) -> Judge:
     """Compares epochs for the best checkpoint."""
     wanted = training.settings.get("checkpoint") or {}
+    followed = training.settings.get("early_stopping") or {}
+    if wanted.get("best") is None and followed.get("monitor") is not None:
+        return judge(training, followed["monitor"], followed.get("mode"))
     return judge(training, wanted.get("best"), wanted.get("mode"))
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from nnspec import ir
-from nnspec.backends.torch import WeightsError, build, load_weights
+from nnspec.backends.torch import WeightsError, build, load_weights, weights_of
 from nnspec.diagnostics import NnspecError, Sources, Span
 from nnspec.ir_json import dumps
 from nnspec.training import build as making
@@ -68,6 +68,9 @@ def train(program: ir.Program, sources: Sources, wanted: Wanted) -> tuple[nn.Mod
         raise NnspecError([fault.diagnostic(_place(training, fault))], sources) from None
 
 
+_LISTED = 6
+"""How many names a message lists."""
+
 _NOWHERE = ("NNS620", "NNS623", "NNS628", "NNS629", "NNS650")
 """Faults of devices, directories and earlier runs: no place in the spec is wrong."""
 
@@ -120,7 +123,7 @@ def _trained(
     validation = None
     if training.validation is not None:
         validation = _validation(program, training, wanted.base, data, loaded)
-    module = _module(program, training, wanted.base)
+    module, remarks = _module(program, training, wanted.base)
     entry = program.entries[training.entry]
     keeps = wanted.root is not None and world.main
     listener = Listeners([*([History()] if keeps else []), *([wanted.listener] if wanted.listener is not None else [])])
@@ -154,7 +157,7 @@ def _trained(
                     run.append("resumed.jsonl", {"time": now(), "checkpoint": resumed.checkpoint.name})
             title = f"{entry.name} on {training.data.name}"
             try:
-                notes = _notes(wanted, resumed, loaded)
+                notes = (*remarks, *_notes(wanted, resumed, loaded))
                 return module, fit(made, training, listener, run, _headline(title, made, module), notes)
             except Fault as fault:
                 raise fault.of_process(world.rank, world.size) from None
@@ -223,17 +226,40 @@ def _numerics(training: ir.Training) -> Iterator[None]:
         yield
 
 
-def _module(program: ir.Program, training: ir.Training, base: Path) -> nn.Module:
-    """The model with fresh weights by the seed, or with those of the file that the section names."""
+def _module(program: ir.Program, training: ir.Training, base: Path) -> tuple[nn.Module, tuple[str, ...]]:
+    """The model with fresh weights by the seed, or with those of the file that the section names; and a remark."""
     entry, weights = program.entries[training.entry], training.settings.get("weights")
     if weights is None:
         torch.manual_seed(training.settings.get("seed", 0))
-        return build(program, entry)
+        return build(program, entry), ()
     try:
-        return build(program, entry, state=load_weights(base / weights))
+        state = load_weights(base / weights)
+        if training.settings.get("strict", True):
+            return build(program, entry, state=state), ()
     except WeightsError as error:
+        helps = ("strict = false takes what fits by name and shape, and leaves the rest fresh",)
+        differs = error.missing or error.unexpected or error.mismatched
         message = f"the weights in `{weights}` cannot be used"
-        raise Fault(message, code="NNS622", at="weights", notes=str(error).split("; ")) from None
+        raise Fault(
+            message, code="NNS622", at="weights", notes=str(error).split("; "), helps=helps if differs else ()
+        ) from None
+    torch.manual_seed(training.settings.get("seed", 0))
+    module = build(program, entry)
+    return module, (_take(module, state, weights),)
+
+
+def _take(module: nn.Module, state: Mapping[str, torch.Tensor], weights: str) -> str:
+    """Take over the tensors that fit by name and shape, and say which of the module's own stay fresh."""
+    own = weights_of(module)
+    taken = {n: tensor for n, tensor in state.items() if n in own and tensor.shape == own[n].shape}
+    if not taken:
+        notes = (f"the model has {', '.join(list(own)[:_LISTED])}", f"the file has {', '.join(list(state)[:_LISTED])}")
+        raise Fault(f"nothing in `{weights}` fits the model", code="NNS622", at="weights", notes=notes)
+    module.load_state_dict(taken, strict=False)
+    fresh = [name for name in own if name not in taken]
+    more = f" and {len(fresh) - _LISTED} more" if len(fresh) > _LISTED else ""
+    rest = f"; fresh are {', '.join(fresh[:_LISTED])}{more}" if fresh else ""
+    return f"{len(taken)} of the model's {len(own)} tensors are those of `{weights}`{rest}"
 
 
 def _headline(title: str, made: Assembled, module: nn.Module) -> str:

@@ -49,6 +49,19 @@ class Cells:
 
 
 @dataclass(frozen=True, slots=True)
+class Odd:
+    """The first value of a column that is no number, though most of those that were looked at are."""
+
+    place: str
+    text: str
+    share: float
+    """How many of those that were looked at are numbers, of 1."""
+
+    def __str__(self) -> str:
+        return f"{self.place} has `{self.text[:40]}`, and most values are numbers"
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A file of rows: the names of its columns and what each holds."""
 
@@ -88,6 +101,10 @@ class Table:
         """A column as the author has it: by name, and by number where the name is not one of its own."""
         name = self.names[column]
         return name if name and self.names.count(name) == 1 else str(column)
+
+    def odd(self, column: int) -> Odd | None:
+        """What keeps a column of text from being one of numbers, in the rows that were looked at already."""
+        return None
 
     def sample_words(self, column: int) -> set[str]:
         """Distinct words of a column in the rows that were looked at already."""

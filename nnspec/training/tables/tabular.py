@@ -26,6 +26,8 @@ MAX_ONE_HOT = 1_000
 _NUMBERS = ("number", "bool")
 _Given = Mapping[int, "tuple[str, ...]"]
 _HINTED = 5
+_MOSTLY = 0.9
+"""Of a column with this share of numbers, or more, what is none is taken for a mistake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,7 @@ class Tabular(Dataset):
             # A column without a name is the row number that data frames write.
             chosen = tuple(i for i in rest if table.kinds[i] in _NUMBERS and table.names[i])
             left = [i for i in rest if i not in chosen]
+            _check_chosen(table, chosen, left)
             return chosen, _left_out(table, left)
         chosen = tuple(table.column(name, "features") for name in self.features)
         for i in chosen:
@@ -289,10 +292,36 @@ class Tabular(Dataset):
         return fields
 
 
+def _check_chosen(table: Table, chosen: tuple[int, ...], left: list[int]) -> None:
+    """Refuse features that nobody named where they are hardly what is meant."""
+    again = next((i for i in chosen if table.names.count(table.names[i]) > 1), None)
+    if again is not None:
+        name = table.names[again]
+        places = " and ".join(str(i) for i, each in enumerate(table.names) if each == name)
+        raise DataError(
+            f"{table.name} has several columns `{name}`: {places} (from 0)",
+            at="path",
+            helps=("give them names of their own, or say which are meant by their numbers: features=[...]",),
+        )
+    for i in left:
+        odd = table.odd(i) if table.kinds[i] == "text" else None
+        if odd is not None and odd.share >= _MOSTLY:
+            raise DataError(
+                f"column `{table.names[i]}` of {table.name} {KINDS['text']}",
+                at="path",
+                notes=(str(odd),),
+                helps=("correct the value, or name the columns to predict from: features=[...]",),
+            )
+
+
 def _check_number(table: Table, column: int, at: str, helps: tuple[str, ...] = ()) -> None:
     kind = table.kinds[column]
     if kind not in _NUMBERS:
-        title = table.title(column)
+        title, odd = table.title(column), table.odd(column) if kind == "text" else None
+        if odd is not None:
+            notes = (str(odd),)
+            message = f"column `{table.names[column]}` of {table.name} {KINDS[kind]}"
+            raise DataError(message, at=at, notes=notes, helps=("correct the value",))
         if kind == "date":
             helps = (DATE_HELP,)
         elif kind == "text" and at == "features":

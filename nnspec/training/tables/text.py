@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from nnspec.training.dataset import check_size
 from nnspec.training.fault import DataError, MissingData
-from nnspec.training.tables.table import Cells, Kind, Table, Use, Wanted, gap_fault
+from nnspec.training.tables.table import Cells, Kind, Odd, Table, Use, Wanted, gap_fault
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
 """What stands for a missing value, in any case."""
@@ -52,6 +52,13 @@ class TextTable(Table):
 
     def sample_words(self, column: int) -> set[str]:
         return {row[column].strip() for _, row in self.sample if not is_missing(row[column])}
+
+    def odd(self, column: int) -> Odd | None:
+        cells = [(line, row[column].strip()) for line, row in self.sample if not is_missing(row[column])]
+        wrong = [(line, cell) for line, cell in cells if to_number(cell) is None]
+        if not wrong or 2 * len(wrong) >= len(cells):
+            return None
+        return Odd(f"line {wrong[0][0]}", wrong[0][1], 1 - len(wrong) / len(cells))
 
     def rows(self) -> Iterator[Row]:
         """All rows with their line numbers, each of the right length."""
