@@ -24,7 +24,6 @@ from nnspec.elaborate.train_statements import collect
 from nnspec.syntax.parse import parse
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from torch import nn
 
@@ -133,14 +132,15 @@ class Trained:
             return evaluate(self.compiled.program, self.archive, self.module(device), place, part, source)
 
 
-def predict(
-    trained: Trained, samples: str | os.PathLike[str] | Mapping[str, np.ndarray], *, device: str, batch_size: int
-) -> dict[str, torch.Tensor]:
-    """The outputs for samples in a file, or for arrays by field. Raises `NnspecError`."""
+def predict(trained: Trained, samples: object, *, device: str, batch_size: int) -> dict[str, torch.Tensor]:
+    """The outputs for samples in a file, or for arrays by field. Raises `NnspecError`, and `TypeError` otherwise."""
     predictor = trained.predictor(device)
     with explained(trained.compiled.sources), foreign_code(trained.compiled, running=True):
         from nnspec.training.using.unseen import from_arrays
 
+        if not isinstance(samples, str | os.PathLike | Mapping):
+            message = f"samples are a path, or arrays by field ({{field: array}}), and not `{type(samples).__name__}`"
+            raise TypeError(f"{message}; of a table, write a CSV file, or give its columns as arrays")
         if isinstance(samples, Mapping):
             found = from_arrays(samples, predictor.fields, predictor.preparation)
         else:

@@ -92,6 +92,7 @@ DATA_SIZED = {
 """Functions that cannot be here, since data decides the size of their results, and what comes nearest."""
 
 _SYMMETRIC = "`eigh` gives eigenvalues and eigenvectors of symmetric matrices"
+_VECTOR = "a vector of numbers is `cat([full((1,), w) for w in [1.0, 2.0, 0.5]], dim=0)`"
 _SHARES = "shares are given from 0 to 1: 25 percent are "
 
 LEFT_OUT = {
@@ -118,14 +119,18 @@ NEAREST = {
     "ModuleDict": "layers are named where they are used: `x -> left: Linear(8)`",
     "ParameterList": "parameters are declared one by one: `param w: float[4, 8]`",
     "ParameterDict": "parameters are declared one by one: `param w: float[4, 8]`",
+    "tensor": _VECTOR,
+    "Tensor": _VECTOR,
+    "FloatTensor": _VECTOR,
+    "as_tensor": _VECTOR,
     "Lambda": "what is computed stands where it is used: `relu(x) + 1`",
 }
 """Functions and layers that are not here, and what comes nearest; it does not simply take their place."""
 
 _PARAMS = "in `train`, `params body { freeze = true }` keeps parameters as they are, those of `body` here"
 _WEIGHTS = (
-    "the weights of classes are an argument of the loss, a tensor of a constant of the file: "
-    "`cross_entropy(logits, label, weight=WEIGHTS)` (docs/language.md, Losses, shows how one is written)"
+    "the weights of classes are an argument of the loss, a tensor: "
+    "`cross_entropy(logits, label, weight=cat([full((1,), w) for w in [1.0, 2.0, 0.5]], dim=0))`"
 )
 _RATE = "it is an argument of the optimizer: `optimizer = Adam(lr=1e-3)`"
 _SHUFFLED = "leave it out: the part that is trained on is always shuffled, by the seed"
@@ -143,7 +148,7 @@ ELSEWHERE = {
     "freeze": _PARAMS,
     "requiresgrad": _PARAMS,
     "labelsmoothing": "it is an argument of the loss: `cross_entropy(logits, label, label_smoothing=0.1)`",
-    "posweight": "it is an argument of the loss, a tensor: `binary_cross_entropy_with_logits(x, y, pos_weight=...)`",
+    "posweight": "an argument of the loss: `binary_cross_entropy_with_logits(x, y, pos_weight=full((1,), 3.0))`",
     "classweights": _WEIGHTS,
     "classweight": _WEIGHTS,
     "mixup": "there is no transform that mixes samples; `nnspec explain` lists those that there are",

@@ -13,7 +13,7 @@ from nnspec.elaborate import arithmetic
 from nnspec.elaborate.absent import absent_symbol
 from nnspec.elaborate.builtins import BUILTINS, CONSTANTS
 from nnspec.elaborate.frame import Frame
-from nnspec.elaborate.spelling import renamed
+from nnspec.elaborate.spelling import called_twice, renamed
 from nnspec.elaborate.values import (
     BlockFunction,
     BlockRecipe,
@@ -168,7 +168,7 @@ def unknown_name(frame: Frame, node: ast.Name, kind: str = "") -> Fault:
     fixes = [Fix(_offer(frame, name, close), (renamed(frame, node.span, close),))] if close else []
     prefix = _PREFIX.match(frame.session.sources[node.span.source].text, node.span.start)
     if prefix:
-        fixes = [_without_module(prefix, candidates, node.span.source)]
+        fixes = [_without_module(frame, prefix, candidates, node.span.source)]
     if kind == "size" and not close and name[0].islower():
         symbol = name[0].upper() + name[1:]
         fixes = [Fix(f"symbols are capitalised: `{symbol}`", (Edit(node.span, symbol),))]
@@ -186,6 +186,7 @@ def unknown_name(frame: Frame, node: ast.Name, kind: str = "") -> Fault:
     notes = [f"outputs of the model and fields of the data are {offered}"] if offered else []
     homes = registry_std.blocks().get(name, ())
     helps = [f"the library has one to import: `from {home} import {name}`" for home in homes]
+    helps += [frame.advice[name]] if name in frame.advice else []
     below = frame.graph is None and _stands_below(frame, node)
     helps = [f"`{name}` stands below: constants use those above them"] if below else helps
     fixes = [] if helps else fixes
@@ -193,14 +194,15 @@ def unknown_name(frame: Frame, node: ast.Name, kind: str = "") -> Fault:
     return Fault(error("NNS201", text, node.span, _NOWHERE[kind], notes=notes, helps=helps, fixes=fixes))
 
 
-def _without_module(found: re.Match[str], candidates: list[str], source: int) -> Fix:
+def _without_module(frame: Frame, found: re.Match[str], candidates: list[str], source: int) -> Fix:
     """The name of another framework's function or layer as it is here."""
     name = found["name"]
     known = name in candidates or name in CONSTANTS or canonical(name) is not None
     close = name if known or name in NEAREST else suggest(name, candidates) or name
     title = f"drop the `{found['module']}`: layers and functions are called by their own names"
     title += "" if close == name else f", and this one `{close}`"
-    return Fix(title, (Edit(Span(found.start(), found.end(), source), close),))
+    span = Span(found.start(), found.end(), source)
+    return Fix(title, (called_twice(frame, span, close) or Edit(span, close),))
 
 
 def _stands_below(frame: Frame, used: ast.Name) -> bool:

@@ -128,6 +128,8 @@ class Frame:
         self.block: ast.Definition | None = None
         self.offered: tuple[str, ...] = ()
         """Names that are not bound here and may be meant by a misspelt one."""
+        self.advice: dict[str, str] = {}
+        """What would give a name that is not known."""
         self.used: set[str] = set()
         self.uses_training = False
         self.failed = False

@@ -23,6 +23,9 @@ OPERATORS = {"+": "add", "-": "sub", "*": "mul", "/": "div", "//": "floor_divide
 OPERATORS |= {"@": "matmul", "**": "pow"}
 """Operators between tensors, and the functions that they mean."""
 
+_MOST_SHOWN = 8
+"""Numbers of a list that a message repeats."""
+
 
 def operand(frame: Frame, cls: type[Operation], name: str, value: Any, span: Span) -> tuple[Any, ir.Operand]:
     """A value as the shape rule sees it, and as the graph holds it."""
@@ -37,6 +40,8 @@ def operand(frame: Frame, cls: type[Operation], name: str, value: Any, span: Spa
     if value is None:
         return None, None
     if isinstance(value, (tuple, list)):
+        if value and name not in cls.scalars and all(map(is_number, value)):
+            raise _numbers(cls, value, span)
         parts = [operand(frame, cls, name, v, span) for v in value]
         return tuple(p[0] for p in parts), tuple(p[1] for p in parts)
     if name in cls.scalars and (is_number(value) or isinstance(value, (bool, Dim))):
@@ -52,6 +57,15 @@ def operand(frame: Frame, cls: type[Operation], name: str, value: Any, span: Spa
         )
     message = f"`{cls.__name__}` needs a tensor, not {describe(value)}"
     raise Fault(error("NNS311", message, span, "not a tensor", helps=helps))
+
+
+def _numbers(cls: type[Operation], values: Sequence[Any], span: Span) -> Fault:
+    """The fault of numbers in a list where a tensor of them is wanted."""
+    shown = ", ".join(map(show_value, values[:_MOST_SHOWN])) + (", ..." if len(values) > _MOST_SHOWN else "")
+    dtype = ", dtype=float" if all(isinstance(value, int) for value in values) else ""
+    helps = (f"a tensor of them is `cat([full((1,), w{dtype}) for w in [{shown}]], dim=0)`",)
+    message = f"`{cls.__name__}` needs a tensor, not the number {show_value(values[0])} in a list"
+    return Fault(error("NNS311", message, span, "not a tensor", helps=helps))
 
 
 def allocate(frame: Frame, result: Any, span: Span, previous: int | None) -> tuple[Any, Any]:

@@ -19,6 +19,9 @@ def renamed(frame: Frame, name: Span, close: str) -> Edit:
     """The edit of a name of something else: its sizes get brackets, where one argument holds them all."""
     found = arguments_behind(frame, name)
     cls = registry.find("function", close)
+    twice = called_twice(frame, name, close)
+    if twice is not None:
+        return twice
     if found is None or cls is None or not issubclass(cls, Function):
         return Edit(name, close)
     parts, end = found
@@ -28,6 +31,19 @@ def renamed(frame: Frame, name: Span, close: str) -> Edit:
     if held is None or held == sizes:
         return Edit(name, close)
     return Edit(Span(name.start, end, name.source), f"{close}({', '.join([*kept, *held])})")
+
+
+def called_twice(frame: Frame, name: Span, close: str) -> Edit | None:
+    """The edit of `CrossEntropyLoss(...)(x, y)`: a function takes at once what a class and its call take."""
+    made = arguments_behind(frame, name)
+    cls = registry.find("function", close)
+    if made is None or cls is None or not issubclass(cls, Function) or not all(map(_is_named, made[0])):
+        return None
+    options, end = made
+    called = arguments_behind(frame, Span(name.start, end, name.source))
+    if called is None:
+        return None
+    return Edit(Span(name.start, called[1], name.source), f"{close}({', '.join([*called[0], *options])})")
 
 
 def applied(cls: type[Function], operand: str, parts: list[str]) -> str | None:

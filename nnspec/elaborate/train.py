@@ -142,6 +142,7 @@ def read(section: Section, to_run: bool) -> Given:
     check_overrides(section)
     bind_numbers(section)
     data, validation = setting_object(section, "data"), setting_object(section, "validation")
+    section.data = data
     average = setting_object(section, "average")
     settings = plain_settings(section)
     raw = None if data is None else schema(section, "data", data, to_run)

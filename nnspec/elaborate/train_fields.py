@@ -82,12 +82,18 @@ def _match_field(
     wanted = value.type
     others = (Label(value.span, f"`{name}` is declared as {wanted}"),) if value.span else ()
     message = f"the field `{field}` is {actual}, and the input `{name}` is {wanted}"
+
+    def misfit(words: str) -> Fault:
+        data = section.data
+        notes = () if data is None else translated(section, "data", lambda: data.made_of(section.base, field))
+        return Fault(error("NNS608", message, section.spans["data"], words, others=others, notes=notes))
+
     if wanted.dtype != actual.dtype:
         words = f"{show_dtype(actual.dtype)} instead of {show_dtype(wanted.dtype)}"
-        raise Fault(error("NNS608", message, section.spans["data"], words, others=others))
+        raise misfit(words)
     if wanted.rank != actual.rank:
         words = f"{actual.rank} dimensions instead of {wanted.rank}"
-        raise Fault(error("NNS608", message, section.spans["data"], words, others=others))
+        raise misfit(words)
     for axis, (want, have) in enumerate(zip(wanted.dims, actual.dims, strict=True)):
         if isinstance(want, Dim) and show(want).isidentifier() and show(want) not in sizes:
             sizes[show(want)] = have
@@ -95,10 +101,10 @@ def _match_field(
         size = substitute(want, sizes)
         if axis == 0 and isinstance(size, int):
             words = f"its first dimension is the batch, and `{name}` fixes it to {size}"
-            raise Fault(error("NNS608", message, section.spans["data"], words, others=others))
+            raise misfit(words)
         elif size != have:
             words = f"dimension {axis} is {show(have)} instead of {show(size)}"
-            raise Fault(error("NNS608", message, section.spans["data"], words, others=others))
+            raise misfit(words)
 
 
 def _check_requirements(section: Section, sizes: dict[str, Size]) -> None:

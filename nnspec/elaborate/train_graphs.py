@@ -89,6 +89,7 @@ def graph_frame(section: Section, names: Names, types: list[TensorType], mode: i
     frame = Frame(section.session, "`train`")
     frame.library = LIBRARY
     frame.offered = section.offered
+    frame.advice = section.data.advice() if section.data is not None else {}
     frame.graph = GraphBuilder()
     # `precision` is a setting and a metric: in an expression it is the metric.
     numbers = {

@@ -15,6 +15,7 @@ from nnspec.elaborate.session import Session
 from nnspec.elaborate.train_models import Models
 from nnspec.elaborate.values import BlockRecipe, Fault
 from nnspec.syntax import ast
+from nnspec.training.dataset import Dataset
 from nnspec.training.fault import Fault as TrainingFault
 
 _T = TypeVar("_T")
@@ -53,6 +54,7 @@ class Section:
         """Where objects and their arguments are written: `optimizer`, `optimizer.lr`, `schedule.schedulers.0.T_max`."""
         self.offered: tuple[str, ...] = ()
         """Outputs of the model and fields of the data."""
+        self.data: Dataset | None = None
         self.computed = False
         """Whether there are tensors to compute the loss and the metrics from."""
         self.parts: list[Section] = []

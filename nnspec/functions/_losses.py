@@ -34,6 +34,8 @@ class Loss(Criterion):
 
     promotes: ClassVar[bool] = True
     """Whether the target may be of another type of numbers."""
+    in_units: ClassVar[bool] = False
+    """Whether what is predicted is in the units of the target, so that what is done to one is undone in the other."""
 
     def infer(self, rules: Rules, x: TensorType, target: TensorType) -> TensorType:
         dtype = self.check(rules, x, target)

@@ -14,6 +14,8 @@ from nnspec.types import TensorType
 class _Distance(Loss):
     """A loss of the difference of prediction and target, element by element."""
 
+    in_units = True
+
     def onnx(self, g: OnnxGraph, x: str, target: str) -> Any:
         return total(g, self.losses(g, x, target, result_type(g.type(x), g.type(target))), self.reduction)
 

@@ -106,6 +106,14 @@ class Dataset(Arguments):
         except MissingData:
             return None
 
+    def advice(self) -> dict[str, str]:
+        """What gives a field that it does not have as it is, for who asks for one."""
+        return {}
+
+    def made_of(self, base: Path, field: str) -> tuple[str, ...]:
+        """What in its files became a field, in sentences, for who finds it of another shape."""
+        return ()
+
     def load(self, base: Path) -> Loaded:
         """All samples, of exactly the types that `types` says. Raises `DataError`."""
         raise NotImplementedError

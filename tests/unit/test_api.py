@@ -181,6 +181,13 @@ def test_train_takes_text_and_gives_model_history_and_result(
         run.predict({"features": np.zeros((1, 4), "float32")})
 
 
+@pytest.mark.parametrize("callbacks", [[print], [Heard], print, Heard(), ["Heard"]])
+def test_what_is_no_callback_is_refused_before_anything_runs(callbacks: Any, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"objects of subclasses of nnspec\.Callback"):
+        nnspec.train(TRAINED, out=tmp_path / "runs", callbacks=callbacks, progress=False)
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_callback_can_stop_a_run_which_then_goes_on_to_the_same_end(tmp_path: Path) -> None:
     spec = tmp_path / "net.nns"
     spec.write_text(TRAINED)

@@ -400,6 +400,45 @@ def test_explain_says_where_words_of_the_language_stand(shell: Shell, word: str)
     assert "docs/language.md" in err
 
 
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("freeze", "params body { freeze = true }"),
+        ("label_smoothing", "cross_entropy(logits, label, label_smoothing=0.1)"),
+        ("gradient_accumulation_steps", "did you mean `accumulate`?"),
+        ("KFold", "did you mean `fold`?"),
+        ("nn.CrossEntropyLoss", "did you mean `cross_entropy`?"),
+        ("torch.nn.Linear", "did you mean `Linear`?"),
+        ("shuffle", "always shuffled"),
+        ("class_weights", "weight=cat([full((1,), w) for w in [1.0, 2.0, 0.5]], dim=0)"),
+    ],
+)
+def test_explain_knows_what_other_trainers_call_it(shell: Shell, word: str, text: str) -> None:
+    code, _, err = shell("explain", word)
+    assert code == 1
+    assert text in err
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--epochs", "3"], "`--set train.epochs=3`"),
+        (["--max-epochs=3"], "`--set train.epochs=3`"),
+        (["--lr", "0.1"], "`--set train.optimizer.lr=0.1`"),
+        (["--batch-size", "8"], "`--set train.batch_size=8`"),
+        (["--seed"], "`--set train.seed=...`"),
+    ],
+)
+def test_options_that_are_settings_say_how_they_are_set(shell: Shell, options: list[str], text: str) -> None:
+    code, _, err = shell("run", "net.nns", *options)
+    assert code == 2
+    assert text in err
+
+
+def test_train_is_called_run(shell: Shell) -> None:
+    assert "did you mean `run`?" in shell("train", "net.nns").err
+
+
 def test_explain_has_a_page_for_every_name(shell: Shell) -> None:
     from nnspec.registry_pages import known_names
 

@@ -8,6 +8,7 @@ import pickle
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -709,8 +710,8 @@ def written(folder: Path, header: str, rows: list[str]) -> Path:
 
 def test_one_value_that_is_no_number_is_named(tmp_path: Path) -> None:
     base = written(tmp_path, "age,size,y", [f"{'x' if i == 699 else i},{i},{i}" for i in range(800)])
-    for features in (None, ("age",)):
-        found = fault(lambda features=features: CSV("t.csv", target="y", features=features).types(base))
+    for data in (CSV("t.csv", target="y"), CSV("t.csv", target="y", features=("age",))):
+        found = fault(partial(data.types, base))
         assert "column `age`" in found.message
         assert "line 701 has `x`" in found.notes[0]
         assert "correct the value" in found.helps[0]
@@ -731,4 +732,43 @@ def test_columns_of_one_name_are_refused_where_they_are_used(tmp_path: Path) -> 
     found = fault(lambda: CSV("t.csv", target="y").types(base))
     assert "several columns `a`: 0 and 1" in found.message
     assert matching(CSV("t.csv", target="y", features=("b",)), base).fields["features"].shape == (2, 1)
-    assert matching(CSV("t.csv", target="y", features=(0, 1)), base).fields["features"].tolist() == [[1, 2], [5, 6]]
+    features = matching(CSV("t.csv", target="y", features=(0, 1)), base).fields["features"]
+    np.testing.assert_array_equal(np.asarray(features), [[1, 2], [5, 6]])
+
+
+CLASSIFIER = """\
+model Net {
+  input features: float[N, 3]
+  output logits: float[N, 2] = features -> Linear(2)
+}
+train {
+  data = CSV("t.csv", target="y")
+  loss = cross_entropy(logits, label)
+  optimizer = SGD(lr=0.1)
+  epochs = 1
+}
+"""
+
+
+def refused(text: str, base: Path) -> Any:
+    spec = base / "net.nns"
+    spec.write_text(text)
+    with pytest.raises(NnspecError) as caught:
+        compile_input(read_input(str(spec)), train=True)
+    return caught.value.diagnostics[0]
+
+
+def test_a_class_that_is_a_number_has_to_be_said(tmp_path: Path) -> None:
+    base = written(tmp_path, "a,b,c,y", ["1,2,3,0", "5,6,7,1"])
+    found = refused(CLASSIFIER, base)
+    assert (found.code, found.message) == ("NNS201", "unknown name `label`")
+    assert "`classes=true`" in found.helps[0]
+    compile_text(CLASSIFIER.replace('target="y"', 'target="y", classes=true'), train=True, base=base)
+
+
+def test_features_of_another_width_are_listed(tmp_path: Path) -> None:
+    base = written(tmp_path, "a,b,c,y", ["1,2,blue,0", "5,6,red,1"])
+    found = refused(CLASSIFIER, base)
+    assert found.code == "NNS608"
+    assert found.notes[0] == "`features` is made of `a`, `b`"
+    assert "left out of t.csv: columns that are no numbers (`c`)" in found.notes[1]

@@ -12,7 +12,8 @@ import torch
 import nnspec
 from nnspec import registry
 from nnspec.training.dataset import Loaded
-from nnspec.training.feeding.feed import Batches, Part, Pipeline
+from nnspec.training.feeding.feed import Batches, Part
+from nnspec.training.feeding.pipeline import Pipeline
 
 Image = pytest.importorskip("PIL.Image", reason="pictures need Pillow")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import wave
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from click.testing import CliRunner, Result
 
 import nnspec
 from nnspec.cli import nnspec as group
+from nnspec.training.runs import preparation
 from nnspec.training.using.answers import Meaning
 from nnspec.training.using.predict import as_table
 from tests.unit.trained import flowers, trained
@@ -154,3 +156,69 @@ def test_a_terminal_shows_fewer_digits_than_a_file_holds() -> None:
     lines = as_table(outputs, {"y": Meaning()}, (), ",").splitlines()
     assert [np.float32(line) for line in lines[1:]] == outputs["y"][:, 0].tolist()
     assert as_table(outputs, {"y": Meaning()}, (), ",", digits=6).splitlines() == ["y", "1.58077e-05", "0.333333"]
+
+
+# --- a target that was transformed -----------------------------------------------------------------------------------
+
+PENGUINS = """\
+model Net {{
+  input features: float[N, 2]
+  output grams: float[N, {width}] = features -> Linear({width})
+}}
+train {{
+  data = CSV("birds.csv", target={target}, standardize=true)
+  transform = (target=[{transforms}])
+  loss = {loss}
+  optimizer = Adam(lr=0.1)
+  batch_size = 20
+  epochs = 3
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("loss", "target", "transforms", "steps"),
+    [
+        ("mse_loss(grams, target)", '"mass"', "Standardize()", True),
+        ("huber_loss(target, grams)", '["mass", "length"]', "MinMaxScale(), Standardize()", True),
+        (
+            "l1_loss(grams, target) + 0.1 * smooth_l1_loss(grams, target)",
+            '"mass"',
+            "Normalize(mean=9.0, std=4.0)",
+            True,
+        ),
+        ("mse_loss(2 * grams, target)", '"mass"', "Standardize()", False),
+    ],
+)
+def test_numbers_come_in_the_units_of_the_field(
+    tmp_path: Path, loss: str, target: str, transforms: str, steps: bool
+) -> None:
+    random = np.random.default_rng(1)
+    rows = random.normal(size=(60, 4)) * (1, 2, 800, 15) + (0, 5, 4200, 200)
+    lines = ["a,b,mass,length", *(",".join(f"{x:.4f}" for x in row) for row in rows)]
+    (tmp_path / "birds.csv").write_text("\n".join(lines) + "\n")
+    width = 2 if "length" in target else 1
+    text = PENGUINS.format(width=width, target=target, transforms=transforms, loss=loss)
+    if width == 1:
+        text = text.replace("standardize=true", 'features=["a", "b"], standardize=true')
+    run = trained(tmp_path, text)
+
+    found = nnspec.predict(run, tmp_path / "birds.csv")["grams"]
+    data = preparation.read(json.loads((run / "data.json").read_text()), "data.json")
+    x = data.pipelines["features"].prepare(torch.tensor(rows[:, :2].round(4), dtype=torch.float32))
+    raw = nnspec.load(run)(x)
+    assert found.shape == raw.shape
+    # Transformed again, the numbers are those that the model gives.
+    again = data.pipelines["target"].prepare(found) if steps else found
+    torch.testing.assert_close(again, raw, rtol=1e-3, atol=1e-3)
+    result = CliRunner().invoke(group, ["predict", str(run), "--input", str(tmp_path / "birds.csv")])
+    assert result.exit_code == 0, result.output
+    shown = list(csv.reader(io.StringIO(result.stdout)))
+    assert float(shown[1][0]) == pytest.approx(found[0, 0].item(), rel=1e-3)
+
+
+def test_samples_of_another_kind_are_a_type_error(tmp_path: Path) -> None:
+    flowers(tmp_path)
+    run = trained(tmp_path)
+    with pytest.raises(TypeError, match=r"a path, or arrays by field.*not `list`"):
+        nnspec.predict(run, [[1.0, 2.0]])  # type: ignore[arg-type]

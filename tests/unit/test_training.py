@@ -19,7 +19,8 @@ from torch import nn
 from nnspec import ir
 from nnspec.training.dataset import BATCH, Loaded, field_type
 from nnspec.training.fault import Fault
-from nnspec.training.feeding.feed import Batches, Part, Pipeline, Share
+from nnspec.training.feeding.feed import Batches, Part, Share
+from nnspec.training.feeding.pipeline import Pipeline
 from nnspec.training.listener import Listener, Row
 from nnspec.training.result import Result
 from nnspec.training.running import keep

@@ -19,7 +19,8 @@ from nnspec.compiler import compile_text
 from nnspec.compiler_run import train
 from nnspec.diagnostics import NnspecError
 from nnspec.training.feeding import feed, headroom
-from nnspec.training.feeding.feed import Batches, Part, Pipeline
+from nnspec.training.feeding.feed import Batches, Part
+from nnspec.training.feeding.pipeline import Pipeline
 from nnspec.training.listener import Listener, Listeners, Row
 from nnspec.training.running import tally
 from nnspec.training.running.culprit import culprit

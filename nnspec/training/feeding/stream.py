@@ -16,7 +16,8 @@ from nnspec.training.dataset import Array, Lazy
 from nnspec.training.fault import DataError, Fault, MissingData
 
 if TYPE_CHECKING:
-    from nnspec.training.feeding.feed import Part, Pipeline
+    from nnspec.training.feeding.feed import Part
+    from nnspec.training.feeding.pipeline import Pipeline
 
 _MOST_WORKERS = 8
 _AHEAD = 4

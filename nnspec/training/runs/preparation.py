@@ -15,7 +15,7 @@ from nnspec.arguments import Misfit, convert
 from nnspec.training import build
 from nnspec.training.dataset import Dataset, check_size
 from nnspec.training.fault import Fault
-from nnspec.training.feeding.feed import Pipeline
+from nnspec.training.feeding.pipeline import Pipeline
 from nnspec.training.runs.listing import RunError
 from nnspec.training.transform import Transform
 

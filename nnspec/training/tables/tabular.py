@@ -79,6 +79,17 @@ class Tabular(Dataset):
     def types(self, base: Path) -> dict[str, TensorType]:
         return {name: plan.type() for name, plan in self._plan(base).fields.items()}
 
+    def advice(self) -> dict[str, str]:
+        if self.target is None or self.classes is not None or (isinstance(self.target, tuple) and len(self.target) > 1):
+            return {}
+        return {"label": "`classes=true` makes a class of the target, whose values are numbers"}
+
+    def made_of(self, base: Path, field: str) -> tuple[str, ...]:
+        plan = self._plan(base)
+        parts = plan.fields[field].parts if field in plan.fields else ()
+        names = listed(plan.table.names[part.column] for part in parts)
+        return (f"`{field}` is made of {names}", *(plan.notes if field == "features" else ())) if names else ()
+
     def load(self, base: Path) -> Loaded:
         plan = self._plan(base)
         cells, notes, _ = self._read(plan)

@@ -10,8 +10,13 @@ import numpy as np
 import torch
 
 from nnspec import ir, registry
+from nnspec.functions._losses import Loss
 from nnspec.functions.classification import ClassLoss
 from nnspec.layer import Function
+from nnspec.training.feeding.pipeline import Pipelines
+from nnspec.training.runs.listing import RunError
+from nnspec.training.transform import Affine
+from nnspec.training.transforms.values import along_channels
 
 _MOST_COLUMNS = 16_384
 
@@ -28,6 +33,18 @@ class Meaning:
     """The field of the data that it was held against."""
     classes: tuple[str, ...] = ()
     """The names of the classes, as far as they are known."""
+    scaled: tuple[Affine, ...] = ()
+    """What was done to the field's numbers, which the output stands for."""
+
+    def in_own_units(self, output: torch.Tensor) -> torch.Tensor:
+        """The output in the numbers that the field has where it is stored."""
+        if not self.scaled:
+            return output
+        numbers = output.double()
+        for each in reversed(self.scaled):
+            mean, deviation = (torch.as_tensor(v, dtype=numbers.dtype) for v in (each.mean, each.deviation))
+            numbers = numbers * along_channels(deviation, numbers) + along_channels(mean, numbers)
+        return numbers.to(output.dtype)
 
     @property
     def several(self) -> bool:
@@ -49,9 +66,11 @@ class Meaning:
         return None
 
 
-def meanings(training: ir.Training, classes: Mapping[str, tuple[str, ...]]) -> dict[str, Meaning]:
+def meanings(training: ir.Training, classes: Mapping[str, tuple[str, ...]], pipelines: Pipelines) -> dict[str, Meaning]:
     """What the losses say about the outputs that they are given as they are."""
     found: dict[str, Meaning] = {}
+    compared: dict[str, set[str]] = {}
+    """The fields that outputs are compared with as they are."""
     for update in training.updates:
         graph = update.loss
         sources = {
@@ -67,7 +86,28 @@ def meanings(training: ir.Training, classes: Mapping[str, tuple[str, ...]]) -> d
                     axis = cls(**node.attributes).class_axis(kind) if issubclass(cls, ClassLoss) else 0
                     field = target[1]
                     found[scores[1]] = Meaning(cls.likelihood, axis, field, _names(field, classes))
+            elif isinstance(node, ir.Op) and cls is not None and issubclass(cls, Loss) and cls.in_units:
+                ends = dict(filter(None, (_source(each, sources, made, direct=True) for each in node.inputs[:2])))
+                if ends.keys() == {"model", "data"}:
+                    compared.setdefault(ends["model"], set()).add(ends["data"])
+    for output, fields in compared.items():
+        if output not in found and len(fields) == 1:
+            field = next(iter(fields))
+            found[output] = Meaning(field=field, scaled=_scaled(field, pipelines))
     return found
+
+
+def _scaled(field: str, pipelines: Pipelines) -> tuple[Affine, ...]:
+    """What was done to a field, if all of it can be undone."""
+    pipeline = pipelines.get(field)
+    if pipeline is None:
+        return ()
+    try:
+        steps = [each.affine(state) for each, state in zip(pipeline.transforms, pipeline.states, strict=True)]
+    except (KeyError, TypeError, ValueError):
+        raise RunError(f"the numbers of what is done to `{field}` are damaged") from None
+    found = tuple(step for step in steps if step is not None)
+    return found if len(found) == len(steps) else ()
 
 
 def _names(field: str, classes: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:

@@ -16,7 +16,8 @@ from torch import nn
 from nnspec import ir
 from nnspec.training.dataset import Array
 from nnspec.training.fault import DataError, Fault
-from nnspec.training.feeding.feed import Pipeline, take
+from nnspec.training.feeding.feed import take
+from nnspec.training.feeding.pipeline import Pipeline
 from nnspec.training.runs.listing import RunError
 from nnspec.training.runs.preparation import Preparation
 from nnspec.training.using.answers import Meaning, columns, meanings
@@ -51,7 +52,10 @@ class Predictor:
 
     @torch.no_grad()
     def predict(self, samples: Mapping[str, Array], batch_size: int = BATCH) -> dict[str, torch.Tensor]:
-        """The outputs for samples as they are stored, by name, on the CPU. Raises `Fault`."""
+        """The outputs for samples as they are stored, by name, on the CPU. Raises `Fault`.
+
+        Those that the loss compares with a field come in the numbers that it has where it is stored.
+        """
         count = min(len(samples[name]) for name in self.fields)
         parts: dict[str, list[torch.Tensor]] = {name: [] for name in self.outputs}
         self.model.eval()
@@ -61,7 +65,8 @@ class Predictor:
             results = (results,) if len(self.outputs) == 1 else results
             for name, result in zip(self.outputs, results, strict=True):
                 parts[name].append(result.cpu())
-        return {name: torch.cat(each) for name, each in parts.items()}
+        whole = {name: torch.cat(each) for name, each in parts.items()}
+        return {name: self.meanings.get(name, Meaning()).in_own_units(each) for name, each in whole.items()}
 
     def prepared(self, samples: Mapping[str, Array], indices: np.ndarray) -> dict[str, torch.Tensor]:
         """Samples as the model was trained on them, on the device."""
@@ -102,7 +107,7 @@ def predictor(
         infer.output_names,
         preparation,
         place,
-        meanings(training, preparation.classes),
+        meanings(training, preparation.classes, preparation.pipelines),
     )
 
 
