@@ -188,6 +188,10 @@ def compile_text(
             training = elaborate_train(
                 session, section, entry, recipe, base=base or Path(), overrides=settings, to_run=True
             )
+        elif train and section is not None and entry is None:
+            from nnspec.elaborate.train import check_names
+
+            check_names(session, section, settings)
         if with_optimizer and section is not None and entry is not None and recipe is not None:
             from nnspec.elaborate.train import chosen_optimizer
 

@@ -24,7 +24,7 @@ from nnspec.elaborate.train_objects import (
     set_objects_aside,
     setting_object,
 )
-from nnspec.elaborate.train_optimizer import parameters
+from nnspec.elaborate.train_optimizer import check_group_names, parameters
 from nnspec.elaborate.train_section import Section, is_none, written
 from nnspec.elaborate.train_settings import check_monitored, plain_settings
 from nnspec.elaborate.train_statements import check_bindings, check_complete, check_overrides, check_used, collect
@@ -67,9 +67,9 @@ def elaborate_train(
     return found
 
 
-def check_names(session: Session, node: ast.Train) -> None:
+def check_names(session: Session, node: ast.Train, overrides: Mapping[str, Written] | None = None) -> None:
     """Report unknown settings, data, optimizers, losses and metrics of a section whose model has errors."""
-    section = Section(session, node, None, Path(), {})
+    section = Section(session, node, None, Path(), overrides or {})
     _read(section)
     for name, kind in OBJECTS.items():
         value = written(section, name)
@@ -78,7 +78,9 @@ def check_names(session: Session, node: ast.Train) -> None:
         if not (isinstance(value, ast.Name) and value.id in section.objects):
             with suppress(Silent):
                 try:
-                    class_of(section, name, kind, value)
+                    cls = class_of(section, name, kind, value)
+                    if name == "optimizer":
+                        check_group_names(section, cls)
                 except Fault as fault:
                     section.fail(fault)
     check_functions(section)

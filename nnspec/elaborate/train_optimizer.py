@@ -72,6 +72,21 @@ def steps(section: Section, found: Sequence[Found]) -> Steps:
     return told
 
 
+def check_group_names(section: Section, optimizer: type[Optimizer]) -> None:
+    """Report settings of `params` that the optimizer has not, where there is no model to say whom they are for."""
+    schedules = [registry.find("scheduler", name) for name in registry.index("scheduler")]
+    known = {"freeze", *optimizer.fields, *(name for cls in schedules if cls is not None for name in cls.by_group)}
+    for node in section.groups:
+        targets = [
+            s.target for s in node.body.statements if isinstance(s, ast.Assign) and isinstance(s.target, ast.Name)
+        ]
+        if any(target.id == "optimizer" for target in targets):
+            continue  # another one
+        for target in targets:
+            if target.id not in known:
+                section.fail(Fault(_unknown(optimizer, target.id, target)))
+
+
 # --- groups ----------------------------------------------------------------------------------------------------------
 
 

@@ -500,3 +500,10 @@ def test_a_setting_without_its_path_is_recognised(shell: Shell) -> None:
     assert "did you mean `train.optimizer.lr`?" in shell("run", "net.nns", "--set", "lr=1").err
     assert "did you mean `train.optimizer.lr`?" in shell("run", "net.nns", "--set", "train.lr=1").err
     assert "did you mean `train.epochs`?" in shell("run", "net.nns", "--set", "epochs=3").err
+
+
+def test_run_reports_the_section_although_the_model_has_errors(shell: Shell) -> None:
+    Path("net.nns").write_text(TRAINED.replace("Linear", "Linaer", 1).replace("loss ", "los "))
+    both = [shell(command, "net.nns").err for command in ("check", "run")]
+    assert all("Linaer" in err and "did you mean the setting `loss`?" in err for err in both)
+    assert "does not say its data" not in shell("run", "net.nns", "--set", "train.data=Iris()").err
